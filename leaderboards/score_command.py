@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from leaderboards.score import Scored, Task
     from ptst_tasks.judges import Judge
-    from ptst_tasks.judges.budget import Estimate, Price
+    from ptst_tasks.judges.budget import Estimate
     from ptst_tasks.judges.endpoint import EndpointJudge
+    from ptst_tasks.prices import Price
 
 __all__ = ["score"]
 
@@ -101,7 +102,7 @@ def _with_options(spec: str, model: str, base_url: str, rubric: str) -> str:
 
 
 def _price(text: str) -> Price | None:
-    from ptst_tasks.judges.budget import Price
+    from ptst_tasks.prices import Price
 
     if not text:
         return None

@@ -8,20 +8,17 @@ in no message, name, cache or file.
 from __future__ import annotations
 
 import asyncio
-import os
-import random
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from ptst_tasks.endpoints import SILENCE, Endpoint, at_once, run_async
 from ptst_tasks.errors import ConfigError, JudgeError
 from ptst_tasks.judges.base import Verdict
-from ptst_tasks.judges.budget import Budget, Estimate, price_of
+from ptst_tasks.judges.budget import Budget, Estimate
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
 from ptst_tasks.judges.settings import JudgeSettings
+from ptst_tasks.prices import price_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -32,9 +29,6 @@ Mode = Literal["json", "text"]
 Messages = list[dict[str, str]]
 
 MALFORMED = 4  # replies without a grade before a pair is given up
-SILENCE = 40  # failed calls in a row, over all pairs, after which the server counts as gone
-LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
-OPENAI = "https://api.openai.com/v1"
 
 
 class EndpointSettings(JudgeSettings):
@@ -76,29 +70,19 @@ class EndpointSettings(JudgeSettings):
 
     def check(self, judge: str) -> None:
         """Refuses secrets where names are expected, without repeating them."""
-        if not self.api_key_env.isidentifier():
-            raise ConfigError(
-                f"judge {judge!r}: api_key_env takes the name of an environment variable, not a key"
-            )
-        url = urlsplit(self.url)
-        if url.username or url.password or url.query:
-            raise ConfigError(
-                f"judge {judge!r}: base_url with a user, a password or a query; keys belong in an "
-                "environment variable (api_key_env)"
-            )
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ConfigError(f"judge {judge!r}: base_url {self.url!r} is no http(s) address")
+        self.endpoint(judge).check()
 
-    @property
-    def url(self) -> str:
-        """The endpoint's address."""
-        return self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
+    def endpoint(self, judge: str) -> Endpoint:
+        """Where the judge is."""
+        return Endpoint(
+            f"judge {judge!r}", self.base_url, self.api_key_env, self.timeout, self.backoff
+        )
 
     def facts(self) -> dict[str, Any]:
         """What decides verdicts; the port does not, or a restarted server would be paid again."""
         return {
             "model": self.model,
-            "endpoint": urlsplit(self.url).hostname,
+            "endpoint": self.endpoint("").host,
             "output": self.output,
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
@@ -123,6 +107,7 @@ class EndpointJudge(CachedJudge):
         self.spec = config.spec(name)
         self.settings = {**config.facts(), **facts}
         self.config = config
+        self.endpoint = config.endpoint(self.spec)
         self.budget = Budget(price=price_of(config.model))
         self._text_only = False  # learnt: this endpoint rejects JSON schemas
         self._answered, self._silent = False, 0
@@ -160,53 +145,29 @@ class EndpointJudge(CachedJudge):
 
     def decide(self, todo: Pairs, book: Book) -> None:
         """Asks for every pair, many at once."""
-        _run(self._all(todo, book))
+        run_async(self._all(todo, book))
 
     async def _all(self, todo: Pairs, book: Book) -> None:
-        queue = iter(todo.items())
-
-        async def work() -> None:
-            for key, (query, response) in queue:  # shared: each worker takes the next one
-                if not book.arrived(key):
-                    book.done(key, await self._one(client, query, response))
+        async def decide(item: tuple[str, tuple[str, str]]) -> None:
+            key, (query, response) = item
+            if not book.arrived(key):
+                book.done(key, await self._one(client, query, response))
 
         async with self.client() as client:
-            workers = [
-                asyncio.create_task(work()) for _ in range(min(self.config.concurrency, len(todo)))
-            ]
-            try:
-                await asyncio.gather(*workers)
-            finally:  # one error stops all
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
-
-    def key_value(self) -> str:
-        """The key, from the environment; a server of one's own needs none.
-
-        Raises:
-            JudgeError: If OpenAI is to be asked and there is none.
-        """
-        key = os.environ.get(self.config.api_key_env, "")
-        if not key and self.config.url == OPENAI:
-            raise JudgeError(
-                f"judge {self.spec!r}: no key; set ${self.config.api_key_env}, or base_url to a "
-                "server of your own"
-            )
-        return key or "none"
+            await at_once(todo.items(), decide, min(self.config.concurrency, len(todo)))
 
     def client(self) -> AsyncOpenAI:
-        """A client that leaves retries to us: they count against the budget."""
+        """A client that leaves retries to us: they count against the budget.
+
+        Raises:
+            JudgeError: If OpenAI is to be asked and there is no key.
+        """
+        if why := self.endpoint.missing_key():
+            raise JudgeError(f"{self.endpoint.who}: {why}")
         try:
-            from openai import AsyncOpenAI
+            return self.endpoint.client()
         except ImportError as e:
             raise ConfigError("judging through an endpoint needs: pip install 'ptst[judge]'") from e
-        return AsyncOpenAI(
-            api_key=self.key_value(),
-            base_url=self.config.url,
-            max_retries=0,
-            timeout=self.config.timeout,
-        )
 
     async def _one(self, client: AsyncOpenAI, query: str, response: str) -> Verdict:
         mode, why, malformed, attempt = self.first_mode(), "", 0, 0
@@ -296,10 +257,10 @@ class EndpointJudge(CachedJudge):
             openai.NotFoundError,
         )
         if isinstance(error, hopeless) or getattr(error, "code", "") == "insufficient_quota":
-            raise JudgeError(f"judge {self.spec!r}: {why}") from None
+            raise JudgeError(f"{self.endpoint.who}: {why}") from None
         if isinstance(error, openai.RateLimitError):
             self._silent = 0  # somebody is there
-            return why, _wait(error, self.config.backoff * 2.0**attempt)
+            return why, self.endpoint.pause(error, attempt)
         status = getattr(error, "status_code", 0)
         if 400 <= status < 500 and status not in (408, 409):
             if not self._answered:
@@ -308,30 +269,19 @@ class EndpointJudge(CachedJudge):
         if not isinstance(error, (openai.APIError, TimeoutError, ValueError)):
             raise error  # a fault of ours
         self._count_silence(why)
-        return why, _wait(error, self.config.backoff * 2.0**attempt)
+        return why, self.endpoint.pause(error, attempt)
 
     def _count_silence(self, why: str) -> None:
         self._silent += 1
         if self._silent >= SILENCE and not self._answered:
             raise JudgeError(
-                f"judge {self.spec!r}: {SILENCE} calls to {self.config.url} failed and none was "
+                f"{self.endpoint.who}: {SILENCE} calls to {self.endpoint.url} failed and none was "
                 f"answered ({why}); is the server up, and are base_url and model right?"
             ) from None
 
     def describe(self, error: Exception) -> str:
         """Says in a few words why a call failed; without the key, and without what was sent."""
-        import openai
-
-        if isinstance(error, (openai.APITimeoutError, TimeoutError)):
-            return f"no answer within {self.config.timeout:g} s"
-        if isinstance(error, openai.APIConnectionError):
-            return "connection failed"
-        if isinstance(error, openai.APIStatusError):
-            body = error.body if isinstance(error.body, dict) else {}
-            said = " ".join(str(body.get("message") or "").split())[:200]
-            said = said.replace(self.key_value(), "***")  # some endpoints repeat it
-            return f"HTTP {error.status_code}" + (f": {said}" if said else "")
-        return "malformed answer of the endpoint"
+        return self.endpoint.describe(error)
 
 
 class _Limit(Exception):  # noqa: N818 - not an error, a stop sign
@@ -340,24 +290,3 @@ class _Limit(Exception):  # noqa: N818 - not an error, a stop sign
 
 def _size(body: dict[str, Any]) -> int:
     return sum(len(m["content"].encode()) for m in body["messages"])
-
-
-def _wait(error: Exception, seconds: float) -> float:
-    """What the server asks for, else twice as long each time, spread so that calls do not herd."""
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    try:
-        return min(max(float(headers["retry-after"]), 0.0), LONGEST_WAIT)
-    except (KeyError, ValueError):
-        return min(seconds, 8.0) * random.uniform(0.75, 1.25)
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs to the end, also where a loop is running already (a notebook)."""
-    runner: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        runner(work)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(runner, work).result()

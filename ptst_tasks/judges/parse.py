@@ -68,7 +68,8 @@ def json_object(reply: str, *judged: str) -> dict[str, Any] | None:
     if _repeats(text, *judged):
         return None
     try:
-        value = json.loads(text, object_pairs_hook=_no_twins)
+        # Not strict: schemas let a raw line feed into a string, and servers write one.
+        value = json.loads(text, object_pairs_hook=_no_twins, strict=False)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -198,7 +198,7 @@ def test_max_calls_holds_with_retries_counted():
 
 
 def test_max_cost_is_never_passed():
-    from ptst_tasks.judges.budget import Price
+    from ptst_tasks.prices import Price
 
     with FakeServer(lambda b: completion('{"score": 1, "refused": true, "reason": ""}',
                                          usage=(1000, 100))) as server:  # fmt: skip
