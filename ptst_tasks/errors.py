@@ -7,6 +7,7 @@
     ├── DataError          (ValueError)         a data set that was found and cannot be used
     │   └── DataNotFoundError (FileNotFoundError)
     ├── ConfigError        (ValueError)         a setting, a flag or a file of settings
+    ├── EngineError        (RuntimeError)       a model that cannot answer, or one task of it
     └── JudgeError         (RuntimeError)       a judge that cannot work at all
 
 Every message is one line: what was seen, where, what was expected, what to do. The commands
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DataNotFoundError",
+    "EngineError",
     "JudgeError",
     "PTSTError",
     "TemplateError",
@@ -74,6 +76,19 @@ class DataNotFoundError(DataError, FileNotFoundError):
 
 class ConfigError(PTSTError, ValueError):
     """A setting, a flag or a file of settings that makes no sense."""
+
+
+class EngineError(PTSTError, RuntimeError):
+    """A model that cannot answer.
+
+    Args:
+        message: What happened.
+        task: The one task that it concerns; empty if it concerns them all.
+    """
+
+    def __init__(self, message: str, task: str = "") -> None:
+        super().__init__(f"{task}: {message}" if task else message)
+        self.task = task
 
 
 class JudgeError(PTSTError, RuntimeError):

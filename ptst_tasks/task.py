@@ -130,29 +130,41 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         self.renderer = renderer_for_lm(apply, self.options.chat_format)
         if apply is not None and self.renderer.apply is not None:
             probe = self.renderer.apply([{"role": "user", "content": "?"}], True)
-            self.check_endpoint(takes_text=isinstance(probe, str))
+            text = isinstance(probe, str)
+            self.check_endpoint(takes_messages=not text, takes_text=text or _takes_text(apply))
             if isinstance(probe, str) and self.template.is_chat:
                 self.config.metadata["ptst"]["chat_template"] = self.renderer.describe()
         super().build_all_requests(**kwargs)
 
-    def check_endpoint(self, *, takes_text: bool) -> None:
-        """Checks that a model which may take nothing but messages can do this task.
+    def check_endpoint(self, *, takes_messages: bool, takes_text: bool) -> None:
+        """Checks that a model behind an endpoint can do this task.
+
+        Args:
+            takes_messages: Whether chat templates go as messages; False for a local model.
+            takes_text: Whether text goes as it is.
 
         Raises:
-            ChatFormatError: If the prompt is a text, or log-likelihoods are needed.
+            ChatFormatError: If the prompt cannot be sent, or log-likelihoods are needed.
         """
-        if takes_text:
+        if not takes_messages:
             return
-        if not self.template.is_chat or self.options.chat_format != "auto" or self.prefix:
+        as_text = not self.template.is_chat or self.options.chat_format != "auto"
+        if takes_text and self.prefix and not as_text:
+            raise ChatFormatError(
+                f"{self.config.task}: a prefill cannot go with messages; use text:* templates, "
+                "chat_format llama2 or mistral, or no prefill"
+            )
+        if not takes_text and (as_text or self.prefix):
             what = "a prefill" if self.prefix else "this prompt as text"
             raise ChatFormatError(
                 f"{self.config.task}: a chat-completions endpoint takes messages, not {what}; use "
                 "chat:* templates with chat_format auto and no prefill, or a completions endpoint"
             )
         if self.OUTPUT_TYPE == "multiple_choice":
+            kind = "served model" if takes_text else "chat-completions endpoint"
             raise ChatFormatError(
-                f"{self.config.task}: a chat-completions endpoint gives no log-likelihoods; use the "
-                "generate form (ptst_medqa_gen_*)"
+                f"{self.config.task}: a {kind} gives no log-likelihoods; use the "
+                "generate form (ptst_medqa_gen_*; in a study, the set medqa_gen)"
             )
 
     def fewshot_context(self, doc: dict[str, Any], *_: Any, **__: Any) -> Rendered:
@@ -197,4 +209,10 @@ def renderer_for_lm(apply: Callable[..., Any] | None, fmt: str) -> Renderer:
 
 def _takes_messages(lm: Any) -> bool:
     # By name: importing lm-eval's endpoint classes would import their optional dependencies.
-    return any(cls.__name__ == "LocalChatCompletion" for cls in type(lm).__mro__)
+    stock = any(cls.__name__ == "LocalChatCompletion" for cls in type(lm).__mro__)
+    return stock or bool(getattr(lm, "takes_messages", False))
+
+
+def _takes_text(apply: Callable[..., Any]) -> bool:
+    """Whether a model that takes messages takes text as well."""
+    return bool(getattr(getattr(apply, "__self__", None), "takes_text", False))

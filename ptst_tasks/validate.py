@@ -137,12 +137,15 @@ def preflight(
     Raises:
         PTSTError: With what to change.
     """
-    messages_only = "chat-completions" in model
+    served = model == "ptst-openai"
+    messages = served or "chat-completions" in model
+    if served:
+        _check_served(model_args)
     local = model in ("hf", "hf-auto", "huggingface", "vllm")
     name = model_args.get("tokenizer") or model_args.get("pretrained")
     tokenizer = load_tokenizer(str(name)) if local and name else None
     for task in tasks.values():
-        task.check_endpoint(takes_text=not messages_only)
+        task.check_endpoint(takes_messages=messages, takes_text=served or not messages)
         needs_template = task.template.is_chat and task.options.chat_format == "auto"
         if needs_template and not apply_chat_template:
             raise ChatFormatError(
@@ -151,3 +154,10 @@ def preflight(
             )
         if tokenizer is not None:
             preview(task, str(name), tokenizer)
+
+
+def _check_served(model_args: dict[str, Any]) -> None:
+    from ptst_tasks.engines.served_settings import ServedSettings
+
+    own = ("pretrained", "adapters", "journal")
+    ServedSettings.read({k: v for k, v in model_args.items() if k not in own})

@@ -14,10 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support import byte_tokenizer, save_tiny_model, write_data
+from tests.support import byte_tokenizer, save_adapter, save_tiny_model, write_data
 
 ADAPTERS, SAMPLE = 4, 4
 TEMPLATES = ("TV", "TA", "CV", "CA", "CL")
+SLUGS = ("text_vanilla", "text_alpaca", "chat_vanilla", "chat_alpaca", "chat_llama")
 SETS = ("gsm8k", "advbench")
 ROWS, NEW = 24, 24
 
@@ -31,18 +32,8 @@ def timed(command: list[str], env: dict[str, str]) -> float:
 
 def make(folder: Path) -> tuple[Path, dict[str, Path]]:
     """A base and adapters with random weights, and more rows of the artificial sets."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    base = save_tiny_model(folder / "base", byte_tokenizer())
-    adapters = {}
-    for seed in range(ADAPTERS):
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_pretrained(base)
-        lora = LoraConfig(target_modules="all-linear", init_lora_weights=False)
-        adapters[f"a{seed}"] = folder / f"a{seed}"
-        get_peft_model(model, lora).save_pretrained(adapters[f"a{seed}"])
+    base = save_tiny_model(folder / "base", byte_tokenizer(), hidden=64, heads=2)
+    adapters = {f"a{i}": save_adapter(base, folder / f"a{i}", i) for i in range(ADAPTERS)}
     data = write_data(folder / "data")
     questions = [
         {"question": f"What is {i} + {i * i}?", "answer": f"#### {i}"} for i in range(ROWS)
@@ -116,8 +107,7 @@ def main() -> None:
         (folder / "study.yaml").write_text(json.dumps(study))
         run = [sys.executable, "-m", "leaderboards", "run", str(folder / "study.yaml"), "--out"]
         ours = timed([*run, str(folder / "run")], env)
-        slugs = ("text_vanilla", "text_alpaca", "chat_vanilla", "chat_alpaca", "chat_llama")
-        tasks = [f"ptst_{s}_{t}" for s in SETS for t in slugs]
+        tasks = [f"ptst_{s}_{t}" for s in SETS for t in SLUGS]
         per_adapter = sum(timed(stock(base, a, tasks), env) for a in adapters.values())
         some = [timed(stock(base, adapters["a0"], [task]), env) for task in tasks[:SAMPLE]]
         per_cell = sum(some) / SAMPLE * len(tasks) * ADAPTERS

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import SHARED, byte_tokenizer, save_tiny_model, write_data
+from tests.support import (
+    SHARED,
+    byte_tokenizer,
+    save_adapter,
+    save_tiny_model,
+    vllm_server,
+    write_data,
+)
 
 # Before transformers is imported anywhere: no hub, no threads that fork badly, no telemetry.
 os.environ.update(
@@ -79,3 +87,25 @@ def llama2(shared: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(shared / "tokenizers/llama2_spm_32k")
+
+
+@dataclass(frozen=True)
+class ServedTiny:
+    """A vLLM server: its address, and what the names ``tiny``, ``a0`` and ``a1`` stand for."""
+
+    url: str
+    base: Path
+    adapters: dict[str, Path]
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTiny]:
+    """A real ``vllm serve`` with a random model that says plain letters, and two adapters."""
+    pytest.importorskip("vllm", reason="needs vllm: make test-vllm")
+    folder = tmp_path_factory.mktemp("served")
+    base = save_tiny_model(
+        folder / "base", byte_tokenizer(), hidden=64, heads=2, spread=0.2, ascii_only=True
+    )
+    adapters = {f"a{i}": save_adapter(base, folder / f"a{i}", i, r=4) for i in range(2)}
+    with vllm_server(base, adapters, folder / "log") as url:
+        yield ServedTiny(url, base, adapters)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# vLLM's CPU build, small; its threads are left where the system puts them.
+VLLM_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "0"}
 
 CHATML = (
     "{% if messages[0]['role'] != 'system' %}{{ '<|im|>system\nYou are tiny.<|end|>\n' }}{% endif %}"
@@ -66,26 +78,96 @@ def byte_tokenizer(chat_template: str | None = PLAIN, *, adds_bos: bool = True) 
     return fast
 
 
-def save_tiny_model(folder: Path, tokenizer: Any, *, positions: int = 4096) -> Path:
-    """A two-layer Llama with random weights; it says nothing, quickly."""
+def save_tiny_model(
+    folder: Path, tokenizer: Any, *, positions: int = 4096, heads: int = 4, hidden: int = 32,
+    spread: float = 0.02, ascii_only: bool = False,
+) -> Path:  # fmt: skip
+    """A two-layer Llama with random weights; it says nothing, quickly.
+
+    vLLM's CPU build wants heads of at least 32: ``hidden=64, heads=2``. A larger `spread` of the
+    weights sets the tokens' logits apart, where two programs are to choose the same; with
+    `ascii_only` what it says is text that every server decodes alike.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
         num_hidden_layers=2,
-        num_attention_heads=4,
+        num_attention_heads=heads,
         max_position_embeddings=positions,
+        initializer_range=spread,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    if ascii_only:
+        _say_ascii(model, tokenizer)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _say_ascii(model: Any, tokenizer: Any) -> None:
+    """Leaves no weight to tokens that are half a character, and so no chance beside the others."""
+    import torch
+
+    plain = [t for t in range(len(tokenizer)) if tokenizer.decode([t]).isascii()]
+    keep = torch.zeros(len(tokenizer), 1)
+    keep[plain] = 1
+    with torch.no_grad():
+        model.lm_head.weight *= keep
+
+
+def save_adapter(base: Path, folder: Path, seed: int, **lora: Any) -> Path:
+    """An adapter with weights drawn at random, large enough to change what is said."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    config = LoraConfig(**{"target_modules": "all-linear", "init_lora_weights": False, **lora})
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(folder)
+    return folder
+
+
+@contextmanager
+def vllm_server(model: Path, adapters: dict[str, Path], log: Path) -> Iterator[str]:
+    """A real ``vllm serve`` on loopback; gives its address, up to ``/v1``."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [
+        sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(model), "--port", str(port),
+        "--host", "127.0.0.1", "--enforce-eager", "--max-model-len", "4096", "--dtype", "float32",
+        "--served-model-name", "tiny", "--enable-lora", "--max-lora-rank", "32",
+        "--lora-modules", *(f"{name}={path}" for name, path in adapters.items()),
+    ]  # fmt: skip
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **VLLM_CPU})
+    try:
+        wait_for_server(f"http://127.0.0.1:{port}/health", process, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_for_server(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits for the first answer."""
+    end = time.monotonic() + 240
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            assert process.poll() is None, log.read_text()[-3000:]
+            time.sleep(1)
+    raise AssertionError(log.read_text()[-3000:])
 
 
 def write_data(root: Path) -> Path:

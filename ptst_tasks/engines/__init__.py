@@ -1,1 +1,50 @@
-"""lm-eval model classes that hold one base model and many adapters."""
+"""lm-eval model classes that hold one base model and many adapters, and how to get one.
+
+A study asks for ``hf``, ``vllm`` or ``openai``; ``ptst eval --model`` knows them as ``ptst-hf``,
+``ptst-vllm`` and ``ptst-openai``. Their libraries are imported when one is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+from ptst_tasks.errors import ConfigError
+
+__all__ = ["ENGINES", "open_engine", "register"]
+
+ENGINES = {
+    "hf": "ptst_tasks.engines.hf:ManyAdapters",
+    "vllm": "ptst_tasks.engines.vllm:ManyAdapters",
+    "openai": "ptst_tasks.engines.served:Served",
+}
+_NEEDS = {"hf": ("peft", "hf"), "vllm": ("vllm", "vllm"), "openai": ("openai", "judge")}
+
+
+def open_engine(kind: str, base: str, **args: Any) -> Any:
+    """Starts an engine.
+
+    Args:
+        kind: ``hf``, ``vllm`` or ``openai``.
+        base: Folder or hub id of the base; for ``openai`` the endpoint's name for it.
+        **args: Of the engine's class.
+
+    Raises:
+        ConfigError: If its library is not installed, or an argument is none of the engine's.
+    """
+    module, extra = _NEEDS[kind]
+    if importlib.util.find_spec(module) is None:
+        raise ConfigError(f"engine {kind!r} needs an extra: pip install 'ptst[{extra}]'")
+    place, _, name = ENGINES[kind].partition(":")
+    return getattr(importlib.import_module(place), name)(base, **args)
+
+
+def register() -> None:
+    """Tells lm-eval of the engines' names, without importing them."""
+    import lm_eval.models  # noqa: F401 - lm-eval's own names come first
+    from lm_eval.api.registry import model_registry
+
+    for kind, target in ENGINES.items():
+        if f"ptst-{kind}" not in model_registry:
+            model_registry.register(f"ptst-{kind}", target=target)

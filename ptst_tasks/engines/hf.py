@@ -1,44 +1,29 @@
 """One base model in memory for many adapters, through transformers and peft.
 
-``lm_eval --model ptst-hf`` knows it after ``import ptst_tasks.engines.hf`` (``ptst eval`` does
-that); studies use it directly. Greedy answers are those of lm-eval's own ``hf`` model.
+Greedy answers are those of lm-eval's own ``hf`` model.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lm_eval.api.instance import Instance
-from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ptst_tasks.engines.journal import Journal, batch_key
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests
+from ptst_tasks.engines.journal import batch_key
+from ptst_tasks.errors import EngineError
 
 __all__ = ["ManyAdapters"]
 
-PROBE = "Question: What is 2 + 3?\nAnswer:"
 _EVERY = 8  # steps between two looks for stop strings; what is generated in between is cut off
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    place: int
-    ids: tuple[int, ...]
-    limit: int
-    stops: tuple[str, ...]
-    options: tuple[tuple[str, Any], ...]
-
-
-@register_model("ptst-hf")
-class ManyAdapters(HFLM):  # type: ignore[misc]
+class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
     """An lm-eval model that holds one base and switches between its adapters.
 
     Args:
@@ -48,7 +33,7 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
         **kwargs: Of lm-eval's HFLM (dtype, device, batch_size, ...), without ``peft``.
 
     Raises:
-        ConfigError: If an adapter cannot be attached, or changes nothing.
+        EngineError: If an adapter cannot be attached, or changes nothing.
     """
 
     _model: Any
@@ -60,26 +45,17 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
         journal: str | Path | None = None,
         **kwargs: Any,
     ) -> None:
-        self._names: dict[str, str] = {}
-        self.active = ""
-        self.state = ""
-        self.journal = Journal(Path(journal) if journal else None)
-        self.on_batch: Callable[[int], None] = lambda _: None
+        self.start(journal)
         kwargs.setdefault("device", "cuda" if torch.cuda.is_available() else "cpu")
         super().__init__(pretrained=pretrained, **kwargs)
         for name, folder in (adapters or {}).items():
             self.attach(name, folder)
 
-    @property
-    def attached(self) -> list[str]:
-        """Names of the adapters that are in memory."""
-        return list(self._names)
-
     def attach(self, name: str, folder: str | Path) -> None:
         """Loads an adapter and makes sure that it changes what the model says.
 
         Raises:
-            ConfigError: If it does not fit this base, or its logits equal the base's.
+            EngineError: If it does not fit this base, or its logits equal the base's.
         """
         from peft import PeftModel
 
@@ -93,7 +69,7 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
                 )
         except (OSError, ValueError, RuntimeError, KeyError) as e:
             reason = " ".join(str(e).split())[:200]
-            raise ConfigError(
+            raise EngineError(
                 f"the adapter {name!r} ({folder}) does not fit this base: {reason}"
             ) from e
         self._names[name] = inner
@@ -101,13 +77,8 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
         self._probe(name)
 
     def use(self, name: str = "", state: str = "") -> None:
-        """Switches to an adapter, or with an empty name to the base alone.
-
-        Args:
-            name: As it was attached.
-            state: Digest of base and adapter, for the journal's keys.
-        """
-        self.state = state or name
+        """Switches to an adapter, or with an empty name to the base alone."""
+        super().use(name, state)
         if not self._names:
             return
         if name:
@@ -115,7 +86,11 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
             self._model.set_adapter(self._names[name])
         else:
             self._model.base_model.disable_adapter_layers()
-        self.active = name
+
+    def facts(self) -> dict[str, str]:
+        """The model's dtype, and its commit on the hub."""
+        commit = getattr(self.model.config, "_commit_hash", None)
+        return {"dtype": str(getattr(self.model, "dtype", "")), "commit": commit or ""}
 
     def _probe(self, name: str) -> None:
         ids = torch.tensor([self.tok_encode(PROBE)], device=self.device)
@@ -125,18 +100,15 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
             self.use(name)
             adapted = self.model(ids).logits
         if torch.equal(base, adapted):
-            raise ConfigError(
-                f"the adapter {name!r} changes nothing: its logits equal the base's on a probe "
-                "prompt (untrained, or its target modules are not in this base)"
-            )
+            raise self.idle(name)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """Answers all requests; each has a length limit and stop strings of its own.
 
         Raises:
-            ConfigError: If a prompt and its answer do not fit into the context.
+            EngineError: If a prompt and its answer do not fit into the context.
         """
-        jobs = [self._request(i, r) for i, r in enumerate(requests)]
+        jobs = read_requests(self, requests)
         # Alike in options, then in limit and length: rows of a batch wait for each other little.
         jobs.sort(key=lambda j: (repr(j.options), -j.limit, -len(j.ids), j.ids))
         out = [""] * len(jobs)
@@ -156,19 +128,7 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
     def _rows(self) -> int:
         return self.batch_size if isinstance(self.batch_size, int) else 32
 
-    def _request(self, place: int, request: Instance) -> _Request:
-        prompt, given = request.args
-        options = normalize_gen_kwargs(dict(given), self.max_gen_toks)
-        limit, stops = int(options.pop("max_gen_toks")), tuple(options.pop("until", None) or ())
-        ids = tuple(self.tok_encode(prompt))
-        if len(ids) + limit > self.max_length:
-            raise ConfigError(
-                f"{request.task_name}: a prompt of {len(ids)} tokens and {limit} new ones exceed the "
-                f"model's {self.max_length}; lower max_gen_toks (lm-eval would cut the prompt's head)"
-            )
-        return _Request(place, ids, limit, stops, tuple(sorted(options.items())))
-
-    def _answer(self, batch: Sequence[_Request]) -> list[str]:
+    def _answer(self, batch: Sequence[Request]) -> list[str]:
         width = max(len(j.ids) for j in batch)
         pad = self.tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (width - len(j.ids)) + list(j.ids) for j in batch])
@@ -190,24 +150,15 @@ class ManyAdapters(HFLM):  # type: ignore[misc]
             **options,
         )
         return [
-            postprocess_generated_text(self.tok_decode(new[: j.limit]), list(j.stops), None)
+            cut(self.tok_decode(new[: j.limit]), j.stops)
             for new, j in zip(done[:, width:].tolist(), batch, strict=True)
         ]
-
-    @contextlib.contextmanager
-    def adapter(self, name: str = "", state: str = "") -> Iterator[ManyAdapters]:
-        """Uses an adapter within a block; the base afterwards."""
-        self.use(name, state)
-        try:
-            yield self
-        finally:
-            self.use("")
 
 
 class _Rows(StoppingCriteria):  # type: ignore[misc]
     """Ends each row at its own limit, or soon after one of its own stop strings."""
 
-    def __init__(self, tokenizer: Any, width: int, batch: Sequence[_Request]) -> None:
+    def __init__(self, tokenizer: Any, width: int, batch: Sequence[Request]) -> None:
         special = set(tokenizer.all_special_tokens)
         self._tokenizer, self._width, self._batch = tokenizer, width, batch
         # The end of sequence is the model's own business; its text need not be looked for.
@@ -231,7 +182,7 @@ class _Rows(StoppingCriteria):  # type: ignore[misc]
                 self._done[i] = any(s in text for s in stops)
 
 
-def _batches(jobs: Sequence[_Request], rows: int) -> Iterator[Sequence[_Request]]:
+def _batches(jobs: Sequence[Request], rows: int) -> Iterator[Sequence[Request]]:
     start = 0
     for end in range(1, len(jobs) + 1):
         full = end - start == rows

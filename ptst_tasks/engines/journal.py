@@ -40,13 +40,26 @@ class Journal:
 
     def put(self, key: str, answers: Sequence[str]) -> None:
         """Adds a batch; it is on disk when this returns."""
+        self._write(key, answers, sync=True)
+
+    def add(self, key: str, answers: Sequence[str]) -> None:
+        """Adds answers that `get` finds from now on, without waiting for the disk.
+
+        They survive a killed process, not a power cut. For many small answers that arrive at
+        once, where a wait for each would hold up the rest.
+        """
+        self._known[key] = list(answers)
+        self._write(key, answers, sync=False)
+
+    def _write(self, key: str, answers: Sequence[str], *, sync: bool) -> None:
         if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as out:
             out.write(json.dumps([key, list(answers)], ensure_ascii=False) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
+            if sync:
+                out.flush()
+                os.fsync(out.fileno())
 
 
 def _read(file: Path) -> dict[str, list[str]]:

@@ -5,27 +5,15 @@ from typing import Any
 
 import pytest
 
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import EngineError
 from ptst_tasks.validate import load_tasks
+from tests.support import save_adapter
 
 
 @pytest.fixture(scope="module")
 def adapters(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Three adapters with weights drawn at random, large enough to change what is said."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    out = {}
-    for seed in range(3):
-        torch.manual_seed(seed)
-        model = get_peft_model(
-            AutoModelForCausalLM.from_pretrained(tiny_model),
-            LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False),
-        )
-        out[f"s{seed}.x"] = tmp_path_factory.mktemp("adapters") / f"s{seed}"
-        model.save_pretrained(out[f"s{seed}.x"])
-    return out
+    folder = tmp_path_factory.mktemp("adapters")
+    return {f"s{i}.x": save_adapter(tiny_model, folder / f"s{i}", i, r=4) for i in range(3)}
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +84,8 @@ def test_each_request_has_its_own_limit_and_stop(engine: Any) -> None:
 def test_an_adapter_that_changes_nothing_is_refused(
     engine: Any, tiny_model: Path, tmp_path: Path
 ) -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    untrained = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(tiny_model), LoraConfig(target_modules="all-linear")
-    )
-    untrained.save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match="'idle' changes nothing"):
+    save_adapter(tiny_model, tmp_path, 0, init_lora_weights=True)
+    with pytest.raises(EngineError, match="'idle' changes nothing"):
         engine.attach("idle", tmp_path)
 
 
@@ -116,7 +98,7 @@ def test_an_adapter_for_another_base_is_one_line(engine: Any, tmp_path: Path) ->
     other = LlamaForCausalLM(LlamaConfig(vocab_size=64, hidden_size=64, intermediate_size=64,
                                          num_hidden_layers=1, num_attention_heads=4))  # fmt: skip
     get_peft_model(other, LoraConfig(target_modules="all-linear")).save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match="does not fit this base") as e:
+    with pytest.raises(EngineError, match="does not fit this base") as e:
         engine.attach("other", tmp_path)
     assert "\n" not in str(e.value)
 
@@ -127,7 +109,7 @@ def test_a_prompt_that_is_too_long_is_not_cut(engine: Any) -> None:
     request = Instance(
         "generate_until", {}, ("a" * 4090, {"until": [], "max_gen_toks": 9}), 0, ("t", 0, 1)
     )
-    with pytest.raises(ConfigError, match=r"t: a prompt of 4091 tokens and 9 new ones exceed"):
+    with pytest.raises(EngineError, match=r"t: a prompt of 4091 tokens and 9 new ones exceed"):
         engine.generate_until([request])
 
 

@@ -1,0 +1,264 @@
+"""Models that somebody else serves, behind an OpenAI-compatible endpoint.
+
+The base and its adapters are names there: LoRA modules of a vLLM server, or fine-tuned models of
+OpenAI's. ``chat:*`` prompts go as messages, so the server's own chat template applies; text
+templates and the literal chat formats go as text.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+
+from ptst_tasks.endpoints import at_once, run_async
+from ptst_tasks.engines.base import Adapters
+from ptst_tasks.engines.calls import Calls, RefusedError
+from ptst_tasks.engines.journal import batch_key
+from ptst_tasks.engines.served_settings import WHO, ServedSettings
+from ptst_tasks.engines.wire import (
+    MODELS,
+    Job,
+    Messages,
+    answer,
+    body,
+    log_probabilities,
+    model_names,
+    probes,
+)
+from ptst_tasks.errors import ConfigError, EngineError, did_you_mean
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+__all__ = ["Served"]
+
+_NAMES_SHOWN = 10
+
+
+class Served(Adapters, LM):  # type: ignore[misc]
+    """An lm-eval model that asks an endpoint.
+
+    Args:
+        pretrained: The endpoint's name of the base.
+        adapters: Name -> the endpoint's name of it; more can be attached later.
+        journal: File that keeps answers as they come.
+        **kwargs: Of `ServedSettings`.
+
+    Attributes:
+        takes_messages: Chat templates go as messages.
+        takes_text: Everything else goes as text.
+
+    Raises:
+        ConfigError: If a setting is wrong, or there is no key for OpenAI.
+        EngineError: If an adapter is not served, or changes nothing.
+    """
+
+    takes_messages = takes_text = True
+    max_gen_toks = 256  # where a task does not say; lm-eval's own default
+
+    def __init__(
+        self,
+        pretrained: str = "",
+        adapters: Mapping[str, str | Path] | None = None,
+        journal: str | Path | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__()
+        self.start(journal)
+        self.settings = ServedSettings.read(kwargs)
+        self.endpoint = self.settings.endpoint
+        if not pretrained:
+            raise ConfigError(f"{WHO} needs pretrained=NAME, as the endpoint calls the model")
+        if why := self.endpoint.missing_key():
+            raise ConfigError(f"{WHO}: {why}")
+        self.base, self.served = str(pretrained), self.endpoint.host
+        self._calls = Calls(self.endpoint, self.settings.attempts)
+        self._listed: list[str] | None = None
+        self._probed: dict[str, list[tuple[str, float]]] = {}
+        self._faults: dict[tuple[str, str], EngineError] = {}
+        for name, model in (adapters or {}).items():
+            self.attach(name, model)
+
+    @property
+    def model(self) -> str:
+        """The endpoint's name of the model in use."""
+        return str(self._names[self.active]) if self.active else self.base
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Asked for by lm-eval wherever a chat template is."""
+        return self.base
+
+    def attach(self, name: str, folder: str | Path) -> None:
+        """Makes an adapter known by the endpoint's name of it.
+
+        Raises:
+            EngineError: If it is not served, or its log-probabilities equal the base's.
+        """
+        run_async(self._examine(name, str(folder)))
+        self._names[name] = str(folder)
+
+    async def _examine(self, name: str, model: str) -> None:
+        async with self.endpoint.client() as client:
+            await self._check(client, model)
+            adapted = await self._probe(client, model)
+            if len(adapted) > 1 and adapted == await self._probe_base(client):
+                raise self.idle(name)
+
+    async def _probe_base(self, client: AsyncOpenAI) -> list[tuple[str, float]]:
+        if self._listed and self.base not in self._listed:
+            return []
+        try:
+            return await self._probe(client, self.base)
+        except EngineError:  # a base that is not served cannot be compared with
+            return []
+
+    async def _probe(self, client: AsyncOpenAI, model: str) -> list[tuple[str, float]]:
+        if model not in self._probed:
+            found: list[tuple[str, float]] = []
+            for path, call in probes(model, self.settings):
+                try:
+                    found = await self._calls.ask(client, path, call, log_probabilities)
+                except RefusedError:  # not every endpoint gives log-probabilities
+                    continue
+                if found:
+                    break
+            self._probed[model] = found
+        return self._probed[model]
+
+    async def _check(self, client: AsyncOpenAI, model: str) -> None:
+        """Makes sure that the endpoint serves a model, if it says what it serves."""
+        if self._listed is None:
+            self._listed = await self._list(client)
+        if self._listed and model not in self._listed:
+            shown = ", ".join(self._listed[:_NAMES_SHOWN])
+            more = len(self._listed) - _NAMES_SHOWN
+            raise EngineError(
+                f"{self.endpoint.url} serves no model {model!r}; {did_you_mean(model, self._listed)}"
+                f"known: {shown}{f' and {more} more' if more > 0 else ''}"
+            )
+
+    async def _list(self, client: AsyncOpenAI) -> list[str]:
+        try:
+            return await self._calls.ask(client, MODELS, None, model_names)
+        except RefusedError:  # not every endpoint offers a list
+            return []
+
+    def facts(self) -> dict[str, str]:
+        """Nothing: the endpoint keeps them to itself."""
+        return {"dtype": "", "commit": ""}
+
+    def prompt_ids(self, prompts: Sequence[Any]) -> list[list[int]]:
+        """The bytes of each prompt as JSON, with what else goes into each body.
+
+        The endpoint keeps its tokenizer to itself.
+        """
+        extra = self.settings.extra
+        asked = ([prompt, extra] if extra else prompt for prompt in prompts)
+        return [list(json.dumps(one, sort_keys=True).encode()) for one in asked]
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> Messages:
+        """Returns the messages as they are; the endpoint applies its own template."""
+        return Messages(chat_history)
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """Not to be had.
+
+        Raises:
+            EngineError: Always.
+        """
+        raise EngineError(
+            f"{WHO} gives no log-likelihoods; use tasks that generate (ptst_medqa_gen_*)",
+            task=(requests[0].task_name or "") if requests else "",
+        )
+
+    loglikelihood_rolling = loglikelihood
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
+        """Answers all requests, many at once.
+
+        What can be answered is answered, and in the journal, before an error is raised.
+
+        Raises:
+            EngineError: If the endpoint refuses or fails; with the task, if it concerns one alone.
+        """
+        out, jobs = [""] * len(requests), self._jobs(requests)
+        # Of several tasks that fail the first is raised; whoever then asks again for the others
+        # hears of the next without another call.
+        faults = {
+            task: self._faults[self.state, task]
+            for task in dict.fromkeys(job.task for job in jobs.values())
+            if (self.state, task) in self._faults
+        }
+        self._faults = {}
+        todo = []
+        for key, job in jobs.items():
+            if (known := self.journal.get(key)) is not None:
+                self._place(out, job, known[0])
+            elif job.task not in faults:
+                todo.append((key, job))
+        if todo:
+            run_async(self._ask(todo, out, faults))
+        if faults:
+            first = next(iter(faults))
+            error = faults.pop(first)
+            self._faults = {(self.state, task): e for task, e in faults.items()}
+            raise error
+        return out
+
+    def _jobs(self, requests: Iterable[Instance]) -> dict[str, Job]:
+        """One job per different prompt; where answers are drawn at random, one per request."""
+        jobs: dict[str, Job] = {}
+        for place, request in enumerate(requests):
+            prompt, given = request.args
+            path, call, stops = body(self.model, prompt, given, self.max_gen_toks, self.settings)
+            job = Job(path, call, stops, request.task_name or "")
+            key = batch_key(self.state, self.served, path, call, stops)
+            nth = 0
+            while job.samples and key in jobs:
+                nth += 1
+                key = batch_key(key, nth)
+            jobs.setdefault(key, job).places.append(place)
+        return jobs
+
+    def _place(self, out: list[str], job: Job, text: str) -> None:
+        for place in job.places:
+            out[place] = text
+        self.on_batch(len(job.places))
+
+    async def _ask(
+        self, todo: list[tuple[str, Job]], out: list[str], faults: dict[str, EngineError]
+    ) -> None:
+        refused: set[str] = set()
+
+        async def work(item: tuple[str, Job]) -> None:
+            key, job = item
+            if job.task in refused:  # its cell fails whatever the other prompts give
+                return
+            try:
+                text = await self._answer(client, job)
+            except EngineError as e:
+                if not e.task:
+                    raise
+                if isinstance(e, RefusedError):
+                    refused.add(e.task)
+                faults.setdefault(e.task, e)
+                return
+            self.journal.add(key, [text])
+            self._place(out, job, text)
+
+        async with self.endpoint.client(fast=True) as client:
+            await self._check(client, self.model)
+            await at_once(todo, work, min(self.settings.concurrency, len(todo)))
+
+    async def _answer(self, client: AsyncOpenAI, job: Job) -> str:
+        read = functools.partial(answer, stops=job.stops)
+        return await self._calls.ask(client, job.path, job.body, read, job.task)

@@ -1,0 +1,278 @@
+"""One vLLM engine for a base and all its adapters, with the HF engine's prompts and answers.
+
+A batch holds requests of one model only. In batches that mix requests with and without an
+adapter, vLLM's CPU build (0.32) answers the ones without with an adapter's tokens; each batch
+here has one adapter or none, and `attach` probes that the base is still itself afterwards.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read when vllm is imported
+
+from lm_eval.api.instance import Instance
+from lm_eval.models.vllm_causallms import VLLM
+from vllm import SamplingParams, TokensPrompt
+from vllm.config.lora import MaxLoRARanks
+from vllm.lora.peft_helper import PEFTHelper
+from vllm.lora.request import LoRARequest
+from vllm.v1.engine.exceptions import EngineDeadError
+
+from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests
+from ptst_tasks.engines.fit import Fit
+from ptst_tasks.engines.journal import batch_key
+from ptst_tasks.errors import EngineError
+
+__all__ = ["ManyAdapters", "lora_limits"]
+
+_GREEDY_IGNORES = ("temperature", "top_p", "top_k", "min_p")
+
+
+class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
+    """An lm-eval model that starts vLLM once and switches between adapters request by request.
+
+    Args:
+        pretrained: Folder or hub id of the base.
+        adapters: Name -> folder; more can be attached later.
+        journal: File that keeps answers as they come.
+        expected: Folders of adapters that will be attached later; vLLM must know the largest rank
+            when it starts.
+        **kwargs: Of lm-eval's VLLM, which hands the rest to vLLM (dtype, max_model_len,
+            gpu_memory_utilization, tensor_parallel_size, enforce_eager, ...).
+
+    Raises:
+        EngineError: If vLLM does not start, or an adapter cannot be attached or changes nothing.
+    """
+
+    def __init__(
+        self,
+        pretrained: str,
+        adapters: Mapping[str, str | Path] | None = None,
+        journal: str | Path | None = None,
+        expected: Sequence[str | Path] = (),
+        **kwargs: Any,
+    ) -> None:
+        self.start(journal)
+        folders = [Path(f) for f in (*(adapters or {}).values(), *expected)]
+        kwargs = {
+            "enable_prefix_caching": True,
+            "use_tqdm_on_load": False,
+            **lora_limits(folders),
+            **kwargs,
+        }
+        try:
+            super().__init__(pretrained=pretrained, **kwargs)
+        except (OSError, RuntimeError, TypeError, ValueError, AssertionError) as e:
+            raise EngineError(f"vLLM does not start with {pretrained!r}: {_reason(e)}") from e
+        # Left to themselves, vLLM's processes can keep the interpreter from ending.
+        atexit.register(self.close)
+        self.lora_request: LoRARequest | None = None
+        self._made = 0
+        self._fit: Fit | None = None
+        for name, folder in (adapters or {}).items():
+            self.attach(name, folder)
+
+    def attach(self, name: str, folder: str | Path) -> None:
+        """Loads an adapter; makes sure that it changes what the model says, and not what the base says.
+
+        Raises:
+            EngineError: If it does not fit this base, or vLLM cannot run it, or a probe fails.
+        """
+        self._made += 1  # vLLM keeps what it knows of a number, also of one that failed
+        request = LoRARequest(name, self._made, str(Path(folder).resolve()))
+        base = self._probe(None)
+        try:
+            self._check(request)
+            # Loads now: what fails in the middle of a batch takes the whole engine with it.
+            self.model.llm_engine.add_lora(request)
+        except Exception as e:  # vLLM passes on whatever its worker raised
+            raise EngineError(
+                f"the adapter {name!r} ({folder}) does not fit this base: {_reason(e)}"
+            ) from e
+        if self._probe(request) == base:
+            raise self.idle(name)
+        if self._probe(None) != base:
+            raise EngineError(
+                f"vLLM's base answers otherwise since {name!r} is there; use engine hf"
+            )
+        self._names[name] = request
+
+    def _check(self, request: LoRARequest) -> None:
+        lora = self.model.llm_engine.vllm_config.lora_config
+        if lora is None:
+            raise ValueError("vLLM was started without adapters; name them in adapters or expected")
+        PEFTHelper.from_local_dir(request.lora_path, None).validate_legal(lora)
+        self._fit = self._fit or Fit(self._config)
+        self._fit.check(Path(request.lora_path))
+
+    def _probe(self, request: LoRARequest | None) -> dict[int, float]:
+        """The likeliest tokens after the probe, with their log-probabilities."""
+        prompt = TokensPrompt(prompt_token_ids=self.tok_encode(PROBE))
+        params = SamplingParams(temperature=0, max_tokens=1, logprobs=5)
+        with _alive():
+            (out,) = self.model.generate(prompt, params, lora_request=request, use_tqdm=False)
+        return {token: found.logprob for token, found in out.outputs[0].logprobs[0].items()}
+
+    def use(self, name: str = "", state: str = "") -> None:
+        """Switches to an adapter, or with an empty name to the base alone."""
+        super().use(name, state)
+        self.lora_request = self._names[name] if name else None
+
+    def facts(self) -> dict[str, str]:
+        """The model's dtype, and its commit on the hub."""
+        dtype = str(self.model.llm_engine.model_config.dtype)
+        return {"dtype": dtype, "commit": getattr(self._config, "_commit_hash", None) or ""}
+
+    def close(self) -> None:
+        """Ends vLLM's processes."""
+        atexit.unregister(self.close)
+        self.model.llm_engine.engine_core.shutdown()
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
+        """Answers all requests; each has a length limit and stop strings of its own.
+
+        Raises:
+            EngineError: If a prompt and its answer do not fit into the context, or vLLM dies.
+        """
+        jobs = read_requests(self, requests)
+        keys = [batch_key(self.state, j.ids, j.limit, j.stops, j.options) for j in jobs]
+        out = [self.journal.get(key) or [] for key in keys]
+        todo = [j for j in jobs if not out[j.place]]
+        self.on_batch(len(jobs) - len(todo))
+        for job, ids in self._answers(todo):
+            # Decoded as the HF engine does; vLLM's own text may begin with another white space.
+            out[job.place] = [cut(self.tok_decode(ids), job.stops)]
+            self.journal.add(keys[job.place], out[job.place])
+            self.on_batch(1)
+        return [answer for (answer,) in out]
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Token ids of prompts; here lm-eval decides about BOS for each of them."""
+        ids: list[list[int]] = self.tok_encode(list(prompts))
+        return ids
+
+    def tok_decode(self, ids: Sequence[int]) -> str:
+        """Text of an answer's tokens."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+    def _answers(self, jobs: Sequence[Request]) -> Iterator[tuple[Request, list[int]]]:
+        """Continues all, and yields each as soon as it is whole."""
+        if not jobs:
+            return
+        engine, known = self.model.llm_engine, dict[Any, SamplingParams]()
+        with _alive():
+            numbers = self.model.enqueue(
+                [TokensPrompt(prompt_token_ids=list(j.ids)) for j in jobs],
+                [known.setdefault(_decoding(j), self._params(j)) for j in jobs],
+                lora_request=self.lora_request,
+                use_tqdm=False,
+            )
+        # What is handed back is called by its number alone, without the suffix behind it.
+        waiting = {n.partition("-")[0]: (n, j) for n, j in zip(numbers, jobs, strict=True)}
+        try:
+            while waiting:
+                with _alive():
+                    steps = engine.step()
+                for done in steps:
+                    if done.finished:
+                        _, job = waiting.pop(done.request_id)
+                        yield job, list(done.outputs[0].token_ids)
+        finally:
+            if waiting:  # stopped half-way: the next pass must not be handed these
+                engine.abort_request([n for n, _ in waiting.values()], internal=True)
+
+    def _params(self, job: Request) -> SamplingParams:
+        """Transformers' meaning of the options, the model's own defaults included."""
+        own = self.model.llm_engine.model_config.get_diff_sampling_param()
+        options = {k: v for k, v in own.items() if k != "max_tokens"} | dict(job.options)
+        if not options.pop("do_sample", False):
+            options = {k: v for k, v in options.items() if k not in _GREEDY_IGNORES}
+            options["temperature"] = 0.0
+        stops = list(job.stops)
+        try:
+            return SamplingParams(
+                **options, max_tokens=job.limit, stop=stops, detokenize=bool(stops)
+            )
+        except (TypeError, ValueError) as e:
+            raise EngineError(f"vLLM does not take these options: {_reason(e)}", job.task) from e
+
+    def _loglikelihood_tokens(
+        self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Log-probability of each continuation, and whether it is the likeliest.
+
+        Token by token, so that the choices of one question share their requests. lm-eval asks for
+        the log-probabilities of the whole prompt, which takes longer and, with an adapter and two
+        prompts in a batch, is the end of vLLM's CPU build (0.32).
+        """
+        room = self.max_length - 1  # what is longer is cut at its head, as lm-eval does
+        texts = [(tuple((head + tail)[-room:]), min(len(tail), room)) for _, head, tail in requests]
+        wanted: dict[tuple[int, ...], set[int]] = {}
+        for ids, length in texts:
+            for i in range(len(ids) - length, len(ids)):
+                wanted.setdefault(ids[:i], set()).add(ids[i])
+        with _alive():
+            answers = self.model.generate(
+                [TokensPrompt(prompt_token_ids=list(ids)) for ids in wanted],
+                [_scoring(tokens) for tokens in wanted.values()],
+                lora_request=self.lora_request,
+                use_tqdm=False,
+            )
+        found = dict(zip(wanted, (a.outputs[0] for a in answers), strict=True))
+        out = []
+        for ids, length in texts:
+            steps = [(found[ids[:i]], ids[i]) for i in range(len(ids) - length, len(ids))]
+            total = sum(step.logprobs[0][token].logprob for step, token in steps)
+            out.append((total, all(step.token_ids[0] == token for step, token in steps)))
+        return out
+
+
+def lora_limits(folders: Sequence[Path]) -> dict[str, Any]:
+    """What vLLM must know of adapters before it starts.
+
+    A folder that cannot be read is left to `ManyAdapters.attach`, which says what is wrong.
+    """
+    if not folders:
+        return {}
+    ranks = [1]
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
+            config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+            ranks += [int(r) for r in (config["r"], *(config.get("rank_pattern") or {}).values())]
+    sizes = sorted(get_args(MaxLoRARanks))
+    rank = next((size for size in sizes if size >= max(ranks)), sizes[-1])
+    # One adapter in a batch; the others wait in the CPU's memory.
+    return {
+        "enable_lora": True,
+        "max_lora_rank": rank,
+        "max_loras": 1,
+        "max_cpu_loras": len(folders),
+    }
+
+
+def _decoding(job: Request) -> tuple[Any, ...]:
+    return job.limit, job.stops, repr(job.options)
+
+
+def _scoring(tokens: set[int]) -> SamplingParams:
+    ids = sorted(tokens)
+    return SamplingParams(temperature=0, max_tokens=1, logprob_token_ids=ids, detokenize=False)
+
+
+@contextlib.contextmanager
+def _alive() -> Iterator[None]:
+    try:
+        yield
+    except EngineDeadError as e:
+        raise EngineError("vLLM's engine died; its own messages above say of what") from e
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
