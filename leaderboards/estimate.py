@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters_train.digests import read_json
-from leaderboards.study import Study
+from leaderboards.study import AdapterPlan, Study
 from ptst_tasks import datasets
+from ptst_tasks.engines.served_settings import ServedSettings
 from ptst_tasks.errors import DataError
 from ptst_tasks.generate import FAMILIES
+from ptst_tasks.prices import price_of
 
 __all__ = ["Line", "Plan", "estimate"]
 
@@ -36,6 +38,8 @@ class Plan:
         new_tokens: To be written, at most.
         seconds: From the cells that are done already; None without any.
         missing: Sets that cannot be loaded here, with why.
+        cost: USD of a served model's answers, at most about; None where nothing is paid for.
+        unpriced: Served models whose price is unknown; they are not in `cost`.
     """
 
     lines: list[Line]
@@ -43,6 +47,8 @@ class Plan:
     new_tokens: int
     seconds: float | None
     missing: list[str]
+    cost: float | None = None
+    unpriced: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """A few lines for the reader."""
@@ -52,7 +58,16 @@ class Plan:
             if self.seconds is None
             else f"time: about {self.seconds / 60:.0f} minutes, from the cells that are done",
         ]
+        if self.cost is not None:
+            out.append(self._cost())
         return "\n".join(out + [f"missing: {m}" for m in self.missing])
+
+    def _cost(self) -> str:
+        told = f"at most about {self.cost:.2f} USD" if self.cost or not self.unpriced else ""
+        unknown = ", ".join(self.unpriced)
+        known = f"{told}, without {unknown}: " if told else ""
+        hint = "price unknown: set engine_args.price_in and price_out"
+        return f"cost: {known}{hint}" if unknown else f"cost: {told}"
 
 
 def estimate(study: Study, run: Path) -> Plan:
@@ -64,19 +79,34 @@ def estimate(study: Study, run: Path) -> Plan:
     sizes, characters, missing = _sizes(study)
     records = [read_json(p) or {} for p in run.glob("cells/*/cell.json")]
     done = {(r["adapter"], r["harness_task"]) for r in records if "error" not in r}
-    lines, read, write = [], 0.0, 0
+    lines, read, write = list[Line](), 0.0, 0
+    cost, unpriced = 0.0, list[str]()
     for plan in study.adapters():
         left = [f for f, task in study.tasks() if (plan.name, task) not in done]
         cells = len(list(study.tasks()))
         prompts = sum(sizes.get(f, 0) for f in left)
         lines.append(Line(plan.name or "before fine-tuning", cells, cells - len(left), prompts))
-        read += sum(characters.get(f, 0.0) for f in left) / _CHARACTERS
+        tokens_in = sum(characters.get(f, 0.0) for f in left) / _CHARACTERS
         limit = int(study.test.gen_kwargs.get("max_gen_toks", 512))
-        write += sum(sizes.get(f, 0) * (0 if f == "medqa" else limit) for f in left)
+        tokens_out = sum(sizes.get(f, 0) * (0 if f == "medqa" else limit) for f in left)
+        read, write = read + tokens_in, write + tokens_out
+        if study.engine == "openai" and left:
+            price = ServedSettings.read(study.engine_args).price or price_of(_served(study, plan))
+            if price is None:
+                unpriced.append(_served(study, plan))
+            else:
+                cost += price.cost(tokens_in, tokens_out)
     spent = sum(float(r.get("seconds", 0)) for r in records)
     per_cell = spent / len(done) if done else None
     to_do = sum(line.cells - line.done for line in lines)
-    return Plan(lines, int(read), write, None if per_cell is None else per_cell * to_do, missing)
+    seconds = None if per_cell is None else per_cell * to_do
+    paid = cost if study.engine == "openai" else None
+    return Plan(lines, int(read), write, seconds, missing, paid, tuple(unpriced))
+
+
+def _served(study: Study, plan: AdapterPlan) -> str:
+    """The endpoint's name of one model."""
+    return plan.existing.path if plan.existing else study.base
 
 
 def _sizes(study: Study) -> tuple[dict[str, int], dict[str, float], list[str]]:

@@ -12,7 +12,7 @@ __all__ = ["no_bars", "quiet", "write_results"]
 
 
 def write_results(
-    folder: Path, model_args: dict[str, str], task: str, results: dict[str, Any]
+    folder: Path, model: str, model_args: dict[str, str], task: str, results: dict[str, Any]
 ) -> None:
     """Writes one task's results and samples with lm-eval's own writer."""
     from importlib.metadata import version
@@ -20,13 +20,13 @@ def write_results(
     from lm_eval.loggers import EvaluationTracker
 
     tracker = EvaluationTracker(output_path=str(folder))
-    tracker.general_config_tracker.log_experiment_args("ptst-hf", model_args, None, None, False)
+    tracker.general_config_tracker.log_experiment_args(model, model_args, None, None, False)
     tracker.general_config_tracker.model_name_sanitized = "cell"
     kinds = ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
     one: dict[str, Any] = {kind: {task: results[kind][task]} for kind in kinds}
     samples = results["samples"][task]
     one |= {
-        "config": {"model": "ptst-hf", "model_args": model_args},
+        "config": {"model": model, "model_args": model_args},
         "date": float(os.environ.get("SOURCE_DATE_EPOCH") or time.time()),
         "lm_eval_version": version("lm_eval"),
         "transformers_version": version("transformers"),

@@ -10,46 +10,31 @@ import copy
 import gc
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters_train.digests import ids_digest, read_json, weights_digest, write_json
+from adapters_train.digests import ids_digest, write_json
+from leaderboards.identity import (
+    Place,
+    adapter_digest,
+    base_digest,
+    base_folder,
+    decoding,
+    manifest,
+    trained_on,
+)
 from leaderboards.lm_files import no_bars, quiet, write_results
+from leaderboards.progress import Outcome, Progress
 from leaderboards.store import Cell, Store
 from leaderboards.study import AdapterPlan, Study
-from ptst_tasks.errors import ConfigError, PTSTError
+from ptst_tasks.errors import ConfigError, EngineError, PTSTError
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
 
-__all__ = ["Outcome", "Progress", "Runner", "run"]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a run came to: cells done before, done now, and failed with why."""
-
-    kept: int = 0
-    done: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-
-
-class Progress:
-    """What a runner reports; this one says nothing."""
-
-    def start(self, what: str, total: int) -> None:
-        """Something of `total` steps begins."""
-
-    def label(self, what: str) -> None:
-        """What is being done now, without a new total."""
-
-    def advance(self, steps: int) -> None:
-        """So many steps more are done."""
-
-    def done(self) -> None:
-        """It is over."""
+__all__ = ["Runner", "run"]
 
 
 def run(study: Study, out: str | os.PathLike[str], progress: Progress | None = None) -> Outcome:
@@ -78,28 +63,48 @@ class Runner:
     def __init__(self, study: Study, out: Path, progress: Progress) -> None:
         self.study, self.out, self.progress = study, out, progress
         self.store = Store(out)
-        self.base = base_folder(study.base)
+        # What an endpoint serves has the name that it has there, whatever that looks like here.
+        self.base = study.base if study.engine == "openai" else base_folder(study.base)
         # Hashing a 7B's files takes minutes, tokenising a set's prompts seconds: once each.
-        self._weights: dict[Path | None, str] = {}
+        self._weights: dict[Place | None, str] = {}
         self._prompt_ids: dict[str, str] = {}
 
     def run(self) -> Outcome:
         """Trains, evaluates, and leaves out what the study no longer asks for."""
-        no_bars()
         self._claim()
         tasks = self.tasks()  # before any training: a set that is missing is found at once
-        folders = self.train()
-        lm = self.engine()
-        outcome, asked = Outcome(), set()
-        plans = [*self.study.adapters(), *self._kept(folders)]
-        self.progress.start("measuring", len(plans) * sum(map(self._prompts, tasks.values())))
-        for plan in plans:
-            self.progress.label(plan.name or "before fine-tuning")
-            cells = self._measure(lm, plan, folders.get(plan.name), tasks, outcome)
-            asked |= {cell.digest for cell in cells}
-        self.progress.done()
+        if self.study.executor == "local":
+            outcome, cells = self.measure(self.study.adapters(), tasks)
+            asked = {cell.digest for cell in cells}
+        else:
+            from leaderboards.executors import spread
+
+            outcome, asked = spread(self, tasks)
         self.store.keep_only(asked)
         return outcome
+
+    def measure(
+        self, plans: Sequence[AdapterPlan], tasks: dict[str, Any]
+    ) -> tuple[Outcome, list[Cell]]:
+        """Trains and measures these models in this process; returns all their cells too."""
+        no_bars()
+        folders = self.train(plans)
+        plans = [*plans, *self._kept(plans, folders)]
+        outcome, cells = Outcome(), list[Cell]()
+        lm = self.engine(folders)
+        self.progress.start("measuring", len(plans) * self.prompts(tasks))
+        try:
+            for plan in plans:
+                self.progress.label(plan.name or "before fine-tuning")
+                cells += self._measure(lm, plan, folders.get(plan.name), tasks, outcome)
+        finally:
+            lm.close()
+            self.progress.done()
+        return outcome, cells
+
+    def prompts(self, tasks: Mapping[str, Any]) -> int:
+        """How many prompts one model is asked."""
+        return sum(map(self._prompts, tasks.values()))
 
     def _prompts(self, task: Any) -> int:
         n = len(task.eval_docs)
@@ -114,44 +119,52 @@ class Runner:
         self.out.mkdir(parents=True, exist_ok=True)
         write_json(record, self.study.model_dump(mode="json"))
 
-    def train(self) -> dict[str, Path]:
-        """Trains the adapters that are not there yet; returns where each is."""
-        wanted = {
+    def wanted(self, plans: Sequence[AdapterPlan]) -> dict[str, tuple[TrainConfig, Path]]:
+        """What is to be trained for these models, and where it belongs."""
+        return {
             plan.name: (self._config(plan), self.out / "adapters" / plan.name)
-            for plan in self.study.adapters()
+            for plan in plans
             if plan.name and not plan.existing
         }
+
+    def train(self, plans: Sequence[AdapterPlan]) -> dict[str, Place]:
+        """Trains the adapters that are not there yet; returns where each is."""
+        wanted = self.wanted(plans)
         if wanted:
             self._train(wanted)
-        there = {name: folder for name, (_, folder) in wanted.items()}
-        for a in self.study.train.adapters:
-            there[a.name] = Path(a.path)
-        return there
+        there: dict[str, Place] = {name: folder for name, (_, folder) in wanted.items()}
+        # A name at an endpoint is no path: "org//x" must not become "org/x".
+        place = str if self.study.engine == "openai" else Path
+        return there | {p.name: place(p.existing.path) for p in plans if p.existing}
 
-    def _kept(self, folders: dict[str, Path]) -> list[AdapterPlan]:
+    def _kept(self, plans: Sequence[AdapterPlan], folders: dict[str, Place]) -> list[AdapterPlan]:
         """The copies kept along training, if the study follows them; adds their folders."""
         if not self.study.train.trajectory:
             return []
         out = []
-        for plan in [p for p in self.study.adapters() if p.name and not p.existing]:
+        trained = [p for p in plans if p.name and not p.existing]
+        for plan in trained:
             every = self._config(plan).save_every
-            copies = sorted((folders[plan.name] / "steps").glob("*"))
+            copies = sorted((Path(folders[plan.name]) / "steps").glob("*"))
             for number, kept in enumerate(copies, start=1):
                 out.append(replace(plan, name=f"{plan.name}@{number * every}", step=number * every))
                 folders[out[-1].name] = kept
-        if not out:
+        if not out and (trained or not self.study.train.templates):
             raise ConfigError(
                 "train.trajectory needs copies to follow: set train.settings.save_every"
             )
         return out
 
     def _train(self, wanted: dict[str, tuple[TrainConfig, Path]]) -> None:
+        import torch
+
         from adapters_train.many import train_many
 
         self.progress.start("training adapters", len(wanted))
         train_many(list(wanted.values()), on_done=lambda _: self.progress.advance(1))
         self.progress.done()
         gc.collect()  # the training copy of the base goes before the engine loads its own
+        torch.cuda.empty_cache()
 
     def _config(self, plan: AdapterPlan) -> TrainConfig:
         from adapters_train.config import TrainConfig
@@ -181,28 +194,28 @@ class Runner:
             names = [name for f, name in self.study.tasks() if f == family]
             loaded = load_tasks(names, self.study.options(family))
             for task in loaded.values():
-                _decoding(task).update(self.study.test.gen_kwargs)
+                decoding(task).update(self.study.test.gen_kwargs)
             out |= loaded
         return out
 
-    def engine(self) -> Any:
-        """Loads the engine, with no adapter yet."""
-        if self.study.engine != "hf":
-            raise ConfigError(
-                f"engine {self.study.engine!r} is not available in this version; use hf"
-            )
-        from ptst_tasks.engines.hf import ManyAdapters
+    def engine(self, folders: dict[str, Place]) -> Any:
+        """Starts the engine, with no adapter yet; vLLM must know the largest rank to come."""
+        from ptst_tasks.engines import open_engine
 
-        args = {"batch_size": 32, **self.study.engine_args}
+        kind, args = self.study.engine, dict(self.study.engine_args)
         if self.study.revision:
             args["revision"] = self.study.revision
-        return ManyAdapters(str(self.base), **args)
+        if kind == "hf":
+            args.setdefault("batch_size", 32)
+        if kind == "vllm":
+            args["expected"] = list(folders.values())
+        return open_engine(kind, str(self.base), **args)
 
     def _measure(
         self,
         lm: Any,
         plan: AdapterPlan,
-        folder: Path | None,
+        folder: Place | None,
         tasks: dict[str, Any],
         outcome: Outcome,
     ) -> list[Cell]:
@@ -214,7 +227,9 @@ class Runner:
             try:
                 cell = self._with_prompts(lm, cell, task)
             except PTSTError as e:
-                self._fail(cell, e, outcome)
+                # Without prompts two templates on one set would be one cell.
+                cell = replace(cell, digests={**cell.digests, "prompts": f"none of {name}"})
+                self.fail(cell, e, outcome)
                 self.progress.advance(self._prompts(task))
                 cells.append(cell)
                 continue
@@ -228,46 +243,75 @@ class Runner:
             return cells
         journal = self.out / "journal" / f"{plan.name or 'base'}.jsonl"
         lm.journal = Journal(journal)
-        try:
-            self._evaluate(lm, plan, folder, {n: tasks[n] for n in ready}, ready)
-            outcome.done += len(ready)
-        except (PTSTError, RuntimeError) as e:  # out of memory is a RuntimeError
-            for cell in ready.values():
-                self._fail(cell, e, outcome)
-        journal.unlink(missing_ok=True)
+        lm.on_batch = self._at_most(sum(self._prompts(tasks[n]) for n in ready))
+        asked = len(ready)
+        while ready:
+            try:
+                self._evaluate(lm, plan, folder, {n: tasks[n] for n in ready}, ready)
+                outcome.done += len(ready)
+                break
+            except (PTSTError, RuntimeError) as e:  # out of memory is a RuntimeError
+                alone = e.task if isinstance(e, EngineError) and e.task in ready else ""
+                for name in [alone] if alone else list(ready):
+                    self.fail(ready.pop(name), e, outcome)
+        if len(ready) == asked:  # the next try of a cell that failed reuses the answers it had
+            journal.unlink(missing_ok=True)
         return cells
 
-    def _fail(self, cell: Cell, error: Exception, outcome: Outcome) -> None:
-        why = " ".join(str(error).split()) or type(error).__name__
+    def _at_most(self, left: int) -> Callable[[int], None]:
+        """Advances the bar by no more than this: what follows a failed cell is replayed."""
+
+        def advance(steps: int) -> None:
+            nonlocal left
+            steps = min(steps, left)
+            left -= steps
+            self.progress.advance(steps)
+
+        return advance
+
+    def fail(self, cell: Cell, error: Exception, outcome: Outcome) -> None:
+        """Records why a cell could not be had."""
+        why = " ".join(str(error).split()).removeprefix(f"{cell.harness_task}: ")
+        why = why or type(error).__name__
         self.store.fail(cell, why)
         outcome.failed.append((f"{cell.adapter or cell.base} {cell.harness_task}", why))
 
-    def _cell(self, lm: Any, plan: AdapterPlan, folder: Path | None, name: str, task: Any) -> Cell:
-        config = _manifest(folder).get("config", {})
-        old = plan.existing
+    def _cell(self, lm: Any, plan: AdapterPlan, folder: Place | None, name: str, task: Any) -> Cell:
+        config = manifest(folder).get("config", {})
         digests = {
-            "base": self._digest(None, lambda: _base_digest(self.base, lm)),
-            "adapter": self._digest(folder, lambda: weights_digest(folder)) if folder else "",
+            "base": self._digest(None, lambda: base_digest(self.base, lm)),
+            "adapter": self._digest(folder, lambda: adapter_digest(folder, lm)) if folder else "",
             "data": task.loaded.fingerprint,
             "limit": self.study.test.limit,
-            "dtype": str(getattr(lm.model, "dtype", "")),
+            "dtype": lm.facts()["dtype"],
         }
+        return self.labelled(plan, config, name, task, digests)
+
+    def labelled(
+        self,
+        plan: AdapterPlan,
+        config: Mapping[str, Any],
+        name: str,
+        task: Any,
+        digests: Mapping[str, Any],
+    ) -> Cell:
+        """A cell; `config` is what its adapter was trained with, as far as that is known."""
         return Cell(
             base=self.study.base,
             adapter=plan.name,
-            train_data=(old.train_data if old else "") or _trained_on(config),
+            train_data=(plan.existing.train_data if plan.existing else "") or trained_on(config),
             train_template=plan.train_template or str(config.get("template", "")),
             seed=plan.seed if plan.seed is not None else config.get("seed"),
             test_template=task.template.name,
             task=task.set_name,
             harness_task=name,
-            decoding=copy.deepcopy(_decoding(task)),
+            decoding=copy.deepcopy(decoding(task)),
             engine=self.study.engine,
             digests=digests,
             step=plan.step,
         )
 
-    def _digest(self, folder: Path | None, compute: Callable[[], str]) -> str:
+    def _digest(self, folder: Place | None, compute: Callable[[], str]) -> str:
         """The digest of an adapter's weights, or of the base's for None, computed once."""
         if folder not in self._weights:
             self._weights[folder] = compute()
@@ -289,12 +333,13 @@ class Runner:
                 chat_template=lm.apply_chat_template,
             )
         asked = [
-            r.args[0] + (r.args[1] if isinstance(r.args[1], str) else "") for r in task.instances
+            r.args[0] + r.args[1] if isinstance(r.args[1], str) else r.args[0]
+            for r in task.instances
         ]
-        return ids_digest(lm.tokenizer(asked, add_special_tokens=True)["input_ids"])
+        return ids_digest(lm.prompt_ids(asked))
 
     def _evaluate(
-        self, lm: Any, plan: AdapterPlan, folder: Path | None, tasks: dict[str, Any],
+        self, lm: Any, plan: AdapterPlan, folder: Place | None, tasks: dict[str, Any],
         cells: dict[str, Cell],
     ) -> None:  # fmt: skip
         from lm_eval.evaluator import evaluate
@@ -302,7 +347,6 @@ class Runner:
         if folder and plan.name not in lm.attached:
             lm.attach(plan.name, folder)
         total = sum(len(task.instances) for task in tasks.values())
-        lm.on_batch = self.progress.advance
         start = time.perf_counter()
         state = "".join(str(next(iter(cells.values())).digests[k]) for k in ("base", "adapter"))
         with lm.adapter(plan.name, state), quiet():
@@ -315,60 +359,17 @@ class Runner:
             )
         seconds = time.perf_counter() - start
         scored = [t for t in tasks.values() if t.OUTPUT_TYPE == "multiple_choice"]
-        self.progress.advance(
-            sum(map(self._prompts, scored))
-        )  # these pass the engine's own count by
+        lm.on_batch(sum(map(self._prompts, scored)))  # these pass the engine's own count by
+        # The endpoint's host; its port says nothing about the model.
+        args = self._model_args(folder) | ({"base_url": lm.served} if lm.served else {})
         for name, cell in cells.items():
             aside = self.store.begin(cell)
-            write_results(aside, self._model_args(folder), name, results)
+            model = f"ptst-{self.study.engine}"
+            write_results(aside, model, args, name, results)
             self.store.finish(
                 cell, aside, seconds=round(seconds * len(tasks[name].instances) / total, 3)
             )
 
-    def _model_args(self, folder: Path | None) -> dict[str, str]:
+    def _model_args(self, folder: Place | None) -> dict[str, str]:
         args = {"pretrained": self.study.base}
         return {**args, "peft": str(folder)} if folder else args
-
-
-def _manifest(folder: Path | None) -> dict[str, Any]:
-    """What was recorded of an adapter; a copy kept along training lies two folders below it."""
-    places = (folder, folder.parent.parent) if folder else ()
-    return next((m for p in places if (m := read_json(p / "manifest.json"))), {})
-
-
-def _trained_on(config: Mapping[str, Any]) -> str:
-    """``gsm8k``, or with examples mixed in ``gsm8k+safety_tuned_llamas``."""
-    mixed = (str(spec).partition(":")[0] for spec in config.get("mix") or ())
-    return "+".join([str(config.get("data", "")), *mixed])
-
-
-def _decoding(task: Any) -> dict[str, Any]:
-    """A task's decoding options; empty for log-likelihoods (lm-eval fills them in all the same)."""
-    if task.OUTPUT_TYPE == "multiple_choice":
-        return {}
-    options: dict[str, Any] = task.config.generation_kwargs
-    return options
-
-
-def base_folder(base: str) -> Path | str:
-    """Where a study's base is; the built-in model is made if it is not there.
-
-    Raises:
-        ConfigError: If ``organism:`` is not followed by a seed.
-    """
-    name, colon, seed = base.partition(":")
-    if name not in ("organism", "organism-control") or not colon:
-        return base
-    if not seed.isdigit():
-        raise ConfigError(f"base {base!r}: expected a seed, as in 'organism:0'")
-    from adapters_train import organism
-
-    with organism.show_progress() as progress:
-        return organism.cached(int(seed), name.endswith("control"), progress=progress)
-
-
-def _base_digest(base: Path | str, lm: Any) -> str:
-    if Path(base).is_dir():
-        return weights_digest(Path(base))
-    commit = getattr(lm.model.config, "_commit_hash", None)
-    return f"hub:{commit}" if commit else f"name:{base}"

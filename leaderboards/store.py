@@ -115,6 +115,24 @@ class Store:
         write_json(aside / "cell.json", cell.record(**more))
         self._place(aside, self.folder(cell))
 
+    def receive(self, cell: Cell, aside: Path) -> None:
+        """Takes a cell that was written elsewhere, ``cell.json`` included."""
+        self._place(aside, self.folder(cell))
+
+    def known(self) -> frozenset[str]:
+        """Digests of the cells that are done, here and in the runs beside."""
+        there = self.run.parent.glob("*/cells/*")
+        return frozenset(p.name for p in there if not p.name.startswith(".") and _whole(p))
+
+    def done(self, adapter: str) -> dict[str, str]:
+        """Digests of the cells of an adapter, and of its copies, by adapter and task."""
+        records = (read_json(p / "cell.json") or {} for p in self.cells.glob("*") if _whole(p))
+        return {
+            f"{r['adapter']} {r['harness_task']}": r["digest"]
+            for r in records
+            if r["adapter"] == adapter or (adapter and r["adapter"].startswith(f"{adapter}@"))
+        }
+
     def fail(self, cell: Cell, error: str) -> None:
         """Records why a cell could not be had; the next run tries it again."""
         aside = self.begin(cell)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from leaderboards.executor_args import read_args
 from ptst_tasks.chat import CHAT_FORMATS
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
 from ptst_tasks.generate import FAMILIES, task_name
@@ -35,7 +36,10 @@ class _Strict(BaseModel):
 
 
 class Existing(_Strict):
-    """An adapter that is there already; what is not said is read from its manifest."""
+    """An adapter that is there already; what is not said is read from its manifest.
+
+    With engine ``openai`` the path is the endpoint's name of it, and there is no manifest to read.
+    """
 
     name: str = Field(min_length=1)
     path: str
@@ -76,7 +80,7 @@ class Test(_Strict):
         sets: Names of sets, as in task names.
         templates: Test templates.
         style: Family of strings for the harmful and over-refusal queries; empty for that of the
-            training set, as in the paper.
+            training set, as in the paper, or for OpenAI's own models for ``openai``.
         limit: Ask only the first so many rows of each set.
         gen_kwargs: Decoding options in place of the tasks' own (``max_gen_toks`` ...).
         options: More of the tasks' options (``prefill`` ...).
@@ -95,7 +99,8 @@ class Study(_Strict):
 
     Attributes:
         name: For the log and the pictures.
-        base: Folder or hub id; ``organism:SEED`` or ``organism-control:SEED`` for the built-in one.
+        base: Folder or hub id; ``organism:SEED`` or ``organism-control:SEED`` for the built-in one;
+            with engine ``openai`` the endpoint's name.
         revision: Revision on the hub.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
         untuned: Also measure the base before fine-tuning.
@@ -103,7 +108,8 @@ class Study(_Strict):
         templates: YAML file of the user's own templates.
         engine: ``hf``, ``vllm`` or ``openai``.
         engine_args: Of the engine's model class (dtype, batch_size, device, ...).
-        executor: ``local`` or ``ray``.
+        executor: ``local``, ``ray`` or ``slurm`` (an adapter per task, on many machines).
+        executor_args: See `leaderboards.executor_args`.
     """
 
     name: str = "study"
@@ -117,7 +123,8 @@ class Study(_Strict):
     templates: str = ""
     engine: Literal["hf", "vllm", "openai"] = "hf"
     engine_args: dict[str, Any] = {}
-    executor: Literal["local", "ray"] = "local"
+    executor: Literal["local", "ray", "slurm"] = "local"
+    executor_args: dict[str, Any] = {}
 
     def model_post_init(self, _: Any) -> None:
         """Checks every name against its table, so that nothing is trained before a typo is found."""
@@ -127,9 +134,29 @@ class Study(_Strict):
         for name in self.test.sets:
             if name not in FAMILIES:
                 raise UnknownNameError("set", name, FAMILIES, where="test.sets")
+        read_args(self.executor, self.executor_args)
+        if self.engine == "openai":
+            self._check_served()
         names = [plan.name for plan in self.adapters() if plan.name]
         if len(set(names)) < len(names):
             raise ConfigError(f"study {self.name!r} names an adapter twice: {', '.join(names)}")
+
+    def _check_served(self) -> None:
+        """Before the study is written to its run: engine_args could hold a key by mistake."""
+        from ptst_tasks.engines.served_settings import WHO, ServedSettings
+
+        ServedSettings.read(self.engine_args | ({"revision": True} if self.revision else {}))
+        if self.train.templates:
+            raise ConfigError(
+                f"study {self.name!r}: {WHO} trains nothing, and train.templates is not empty; train "
+                "with `ptst train` (--backend openai, or here, and serve it), then name each model "
+                "under train.adapters with its train_template"
+            )
+        if self.executor != "local":
+            raise ConfigError(
+                f"study {self.name!r}: {WHO} has nothing to spread, since the endpoint does the work; "
+                "leave executor out"
+            )
 
     @property
     def table(self) -> Templates:
@@ -142,7 +169,10 @@ class Study(_Strict):
         for template, seed in itertools.product(self.train.templates, self.train.seeds):
             full = self.table.resolve(template)
             out.append(AdapterPlan(f"{slug(full)}-s{seed}", full, seed))
-        return out + [AdapterPlan(a.name, a.train_template, a.seed, a) for a in self.train.adapters]
+        for a in self.train.adapters:
+            full = self.table.resolve(a.train_template) if a.train_template else ""
+            out.append(AdapterPlan(a.name, full, a.seed, a))
+        return out
 
     def tasks(self) -> Iterator[tuple[str, str]]:
         """(set, task name) of every set x test template."""
@@ -165,8 +195,8 @@ class Study(_Strict):
     def _train_style(self) -> str:
         from adapters_train.data import find as training_set
 
-        if self.engine == "openai":
-            return "openai"
+        if self.engine == "openai" and not self.engine_args.get("base_url"):
+            return "openai"  # the paper's for OpenAI's own models (Table 10)
         return str(self.train.settings.get("style") or training_set(self.train.data).style)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from leaderboards.runner import Progress
+from leaderboards.progress import Progress
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["Bar", "draw", "register", "show_failures"]

@@ -10,7 +10,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
+from leaderboards import study
 from ptst_tasks.datasets import REGISTRY
 from ptst_tasks.generate import FAMILIES
 from ptst_tasks.templates import builtin
@@ -43,6 +45,13 @@ def test_measure(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert "|ptst_gsm8k_chat_llama" in done.stdout
     assert "|asr" in done.stdout
+
+
+def test_every_study_is_one() -> None:
+    studies = [s for s in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "base:" in s]
+    assert len(studies) == 5
+    for text in studies:
+        assert list(study.Study(**yaml.safe_load(text)).tasks())
 
 
 def test_tasks(data_dir: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio, runner, study
+from leaderboards import csvio, progress, runner, study
 from leaderboards.collect import collect
 from ptst_tasks.errors import ConfigError
 
@@ -64,7 +64,7 @@ def board(run: Path) -> str:
     return csvio.dumps(collect([run])[0])
 
 
-def again(file: Path, out: Path, **overrides: Any) -> runner.Outcome:
+def again(file: Path, out: Path, **overrides: Any) -> progress.Outcome:
     return runner.run(study.load(str(file), **overrides), out)
 
 

@@ -54,6 +54,13 @@ def write(tmp_path: Path, text: str) -> str:
         ("base: m\nchat_format: lama2\n", "did you mean 'llama2'?"),
         ("base: m\ntest: {limit: 0}\n", "greater than 0"),
         ("base: m\ntrain: {templates: [CV, chat:vanilla]}\n", "names an adapter twice"),
+        (
+            "base: m\nengine: openai\ntrain: {templates: [CV]}\n",
+            "engine 'openai' trains nothing, and train.templates is not empty",
+        ),
+        ("base: m\nengine: openai\nrevision: main\n", "takes no revision"),
+        ("base: m\nengine: openai\nexecutor: ray\n", "has nothing to spread"),
+        ("base: m\nengine: openai\nengine_args: {api_key: x}\n", "did you mean 'api_key_env'?"),
         ("{}\n", "base: Field required"),
         ("- 1\n", "expected 'field: value' lines"),
         ("base: [\n", "is not YAML"),
@@ -86,16 +93,20 @@ def test_the_plan_counts_what_is_left(tmp_path: Path, data_dir: Path) -> None:
     assert plan.seconds is None
 
 
-def test_an_engine_that_is_not_there_is_one_line(tmp_path: Path, data_dir: Path) -> None:
+def test_a_served_model_without_a_key_is_one_line(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from leaderboards import runner
 
-    asked = study.load("gpt-3.5-gsm8k", base="m", test={"sets": ["gsm8k"]})
-    with pytest.raises(ConfigError, match="engine 'openai' is not available"):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    asked = study.load("gpt-3.5-gsm8k", test={"sets": ["gsm8k"]})
+    with pytest.raises(ConfigError, match=r"engine 'openai': no key; set \$OPENAI_API_KEY"):
         runner.run(asked, tmp_path / "run")
 
 
 def test_base_names() -> None:
-    from leaderboards.runner import base_folder
+    from leaderboards.identity import base_folder
 
     assert base_folder("meta-llama/x") == "meta-llama/x"
     with pytest.raises(ConfigError, match="expected a seed"):

@@ -1,0 +1,197 @@
+"""What happens on another machine: some of a study's models, from their training to their cells.
+
+An `Order` says what to do and a `Result` brings everything back, so no file system need be
+shared for results. A worker that died leaves its scratch folder; the next one goes on from it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from leaderboards.packing import pack, unpack
+from leaderboards.progress import Progress
+from leaderboards.runner import Runner
+from leaderboards.store import Cell, Store
+from leaderboards.study import AdapterPlan, Study
+from ptst_tasks.errors import ConfigError, PTSTError
+
+__all__ = ["Order", "Result", "measure", "ptst_version"]
+
+_WAIT = 10  # seconds; a worker whose node was lost may live on for as long
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one task of an executor is to do.
+
+    Attributes:
+        study: The whole study.
+        plans: The models to train and measure, a part of the study's.
+        home: The run's folder where it was asked for; named in results and messages.
+        known: Digests of the cells that need not be measured.
+        adapters: Those trained already, packed, by name.
+        paths: Files and folders that must be there.
+        cwd: Folder that relative paths start from.
+        env: Environment variables to set.
+        version: Of ptst, where the study was asked for.
+        scratch: Folder for work in progress; empty for the node's temporary folder.
+        name: Of the task's own folder in it, the same for every try.
+    """
+
+    study: Study
+    plans: tuple[AdapterPlan, ...]
+    home: Path
+    known: frozenset[str]
+    adapters: Mapping[str, bytes]
+    paths: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    version: str
+    scratch: str
+    name: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What a task brings home.
+
+    Attributes:
+        cells: All that its models have, the known ones too.
+        made: The folders of those measured or failed here, packed, by digest.
+        failed: Which cells failed, and why.
+        adapters: Those trained here, packed, by name.
+        error: Why nothing could be measured; empty otherwise.
+    """
+
+    cells: list[Cell] = field(default_factory=list)
+    made: dict[str, bytes] = field(default_factory=dict)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    adapters: dict[str, bytes] = field(default_factory=dict)
+    error: str = ""
+
+
+def ptst_version() -> str:
+    """The version of this package."""
+    return importlib.metadata.version("ptst")
+
+
+def measure(order: Order) -> Result:
+    """Trains and measures the models of an order, in this process."""
+    # Here, and not in the scheduler's own settings, where it would be logged; libraries that read
+    # it when they are imported are imported below.
+    os.environ.update(order.env)
+    try:
+        with _scratch(order) as scratch:
+            return _measure(order, scratch)
+    except OSError as e:
+        return Result(error=f"node {socket.gethostname()!r}: {e}")
+    finally:
+        gc.collect()  # the process may be used again
+
+
+@contextmanager
+def _scratch(order: Order) -> Iterator[Path]:
+    """The task's folder, the same for every try; what a dead worker left is still in it."""
+    folder = Path(order.scratch or tempfile.gettempdir()).absolute() / order.name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=_WAIT)
+    except filelock.Timeout:  # given up by the scheduler, and at work all the same
+        folder = Path(f"{folder}-{os.getpid()}")
+    folder.mkdir(exist_ok=True)
+    (folder / "worker").write_text(_worker())  # for whoever looks in: who is at it
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock.is_locked:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+        with suppress(OSError):  # another task's is beside it
+            folder.parent.rmdir()
+
+
+def _measure(order: Order, scratch: Path) -> Result:
+    result = Result()
+    try:
+        _check(order)
+        _work(order, scratch, result)
+    except (PTSTError, RuntimeError, OSError) as e:
+        why = " ".join(str(e).split()) or type(e).__name__
+        result.error = why.replace(str(scratch), str(order.home))
+    trained = {p.name for p in order.plans if p.name and not p.existing} - order.adapters.keys()
+    result.adapters = _packed(scratch / "adapters", trained)
+    result.made = _packed(scratch / "cells", {cell.digest for cell in result.cells})
+    return result
+
+
+def _check(order: Order) -> None:
+    if order.version != (here := ptst_version()):
+        raise ConfigError(
+            f"node {socket.gethostname()!r} has ptst {here}, the study was started with "
+            f"{order.version}; install the same version on every node"
+        )
+    if Path(order.cwd).is_dir():
+        os.chdir(order.cwd)
+    if missing := [path for path in order.paths if not Path(path).exists()]:
+        raise ConfigError(
+            f"node {socket.gethostname()!r} has no {missing[0]!r}; put it in the same place on "
+            "every node, or name a model of the hub"
+        )
+
+
+def _work(order: Order, scratch: Path, result: Result) -> None:
+    for name, packed in order.adapters.items():
+        if not (folder := scratch / "adapters" / name).exists():
+            unpack(packed, folder)
+    runner = _Away(order, scratch)
+    outcome, result.cells = runner.measure(order.plans, runner.tasks())
+    result.failed = outcome.failed
+
+
+class _Away(Runner):
+    """A runner whose folder is not the run's."""
+
+    def __init__(self, order: Order, scratch: Path) -> None:
+        super().__init__(order.study, scratch, Progress())
+        self.store = _AwayStore(scratch, order.known)
+        self._home = order.home
+
+    def _model_args(self, folder: Path | str | None) -> dict[str, str]:
+        args = super()._model_args(folder)
+        return {k: v.replace(str(self.out), str(self._home)) for k, v in args.items()}
+
+
+class _AwayStore(Store):
+    """A store in which cells that are known at home count as done."""
+
+    def __init__(self, run: Path, known: frozenset[str]) -> None:
+        super().__init__(run)
+        self._known = known
+
+    def has(self, cell: Cell) -> bool:
+        return cell.digest in self._known or super().has(cell)
+
+    def finish(self, cell: Cell, aside: Path, **more: Any) -> None:
+        super().finish(cell, aside, worker=_worker(), **more)
+
+
+def _worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _packed(parent: Path, names: set[str]) -> dict[str, bytes]:
+    return {name: pack(parent / name) for name in sorted(names) if (parent / name).is_dir()}
