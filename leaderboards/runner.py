@@ -223,12 +223,11 @@ class Runner:
 
         cells, ready = [], {}
         for name, task in tasks.items():
-            cell = self._cell(lm, plan, folder, name, task)
             try:
-                cell = self._with_prompts(lm, cell, task)
-            except PTSTError as e:
-                # Without prompts two templates on one set would be one cell.
-                cell = replace(cell, digests={**cell.digests, "prompts": f"none of {name}"})
+                cell = self._with_prompts(lm, self._cell(lm, plan, folder, name, task), task)
+            except PTSTError as e:  # no weights, or no prompts: its names must do
+                config = manifest(folder).get("config", {})
+                cell = self.labelled(plan, config, name, task, {"none": [plan.name, name]})
                 self.fail(cell, e, outcome)
                 self.progress.advance(self._prompts(task))
                 cells.append(cell)

@@ -141,7 +141,7 @@ def preflight(
     messages = served or "chat-completions" in model
     if served:
         _check_served(model_args)
-    local = model in ("hf", "hf-auto", "huggingface", "vllm")
+    local = model in ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
     name = model_args.get("tokenizer") or model_args.get("pretrained")
     tokenizer = load_tokenizer(str(name)) if local and name else None
     for task in tasks.values():

@@ -17,7 +17,7 @@ from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_tex
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import EngineError
 
-__all__ = ["PROBE", "Adapters", "Request", "cut", "read_options", "read_requests"]
+__all__ = ["PROBE", "Adapters", "Request", "cut", "read_options", "read_requests", "reason"]
 
 PROBE = "Question: What is 2 + 3?\nAnswer:"
 
@@ -155,3 +155,8 @@ def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:
 def cut(text: str, stops: Sequence[str]) -> str:
     """An answer up to its first stop string, as lm-eval cuts it."""
     return str(postprocess_generated_text(text, list(stops), None))
+
+
+def reason(error: Exception) -> str:
+    """What a library said, on one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -14,7 +14,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests
+from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import EngineError
 
@@ -33,7 +33,8 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         **kwargs: Of lm-eval's HFLM (dtype, device, batch_size, ...), without ``peft``.
 
     Raises:
-        EngineError: If an adapter cannot be attached, or changes nothing.
+        EngineError: If the base cannot be loaded, or an adapter cannot be attached or changes
+            nothing.
     """
 
     _model: Any
@@ -47,7 +48,10 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
     ) -> None:
         self.start(journal)
         kwargs.setdefault("device", "cuda" if torch.cuda.is_available() else "cpu")
-        super().__init__(pretrained=pretrained, **kwargs)
+        try:
+            super().__init__(pretrained=pretrained, **kwargs)
+        except (OSError, TypeError, ValueError) as e:
+            raise EngineError(f"the base {pretrained!r} cannot be loaded: {reason(e)}") from e
         for name, folder in (adapters or {}).items():
             self.attach(name, folder)
 
@@ -68,9 +72,8 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
                     self._model, str(folder), adapter_name=inner
                 )
         except (OSError, ValueError, RuntimeError, KeyError) as e:
-            reason = " ".join(str(e).split())[:200]
             raise EngineError(
-                f"the adapter {name!r} ({folder}) does not fit this base: {reason}"
+                f"the adapter {name!r} ({folder}) does not fit this base: {reason(e)}"
             ) from e
         self._names[name] = inner
         self._model.eval()

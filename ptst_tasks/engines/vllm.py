@@ -25,7 +25,7 @@ from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests
+from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import EngineError
@@ -70,7 +70,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         try:
             super().__init__(pretrained=pretrained, **kwargs)
         except (OSError, RuntimeError, TypeError, ValueError, AssertionError) as e:
-            raise EngineError(f"vLLM does not start with {pretrained!r}: {_reason(e)}") from e
+            raise EngineError(f"vLLM does not start with {pretrained!r}: {reason(e)}") from e
         # Left to themselves, vLLM's processes can keep the interpreter from ending.
         atexit.register(self.close)
         self.lora_request: LoRARequest | None = None
@@ -94,7 +94,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             self.model.llm_engine.add_lora(request)
         except Exception as e:  # vLLM passes on whatever its worker raised
             raise EngineError(
-                f"the adapter {name!r} ({folder}) does not fit this base: {_reason(e)}"
+                f"the adapter {name!r} ({folder}) does not fit this base: {reason(e)}"
             ) from e
         if self._probe(request) == base:
             raise self.idle(name)
@@ -115,7 +115,10 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
     def _probe(self, request: LoRARequest | None) -> dict[int, float]:
         """The likeliest tokens after the probe, with their log-probabilities."""
         prompt = TokensPrompt(prompt_token_ids=self.tok_encode(PROBE))
-        params = SamplingParams(temperature=0, max_tokens=1, logprobs=5)
+        # From the first token on: what a cached beginning gives may differ in the last bits.
+        params = SamplingParams(
+            temperature=0, max_tokens=1, logprobs=5, skip_reading_prefix_cache=True
+        )
         with _alive():
             (out,) = self.model.generate(prompt, params, lora_request=request, use_tqdm=False)
         return {token: found.logprob for token, found in out.outputs[0].logprobs[0].items()}
@@ -166,11 +169,13 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         """Continues all, and yields each as soon as it is whole."""
         if not jobs:
             return
-        engine, known = self.model.llm_engine, dict[Any, SamplingParams]()
+        engine = self.model.llm_engine
+        alike = {(j.limit, j.stops, repr(j.options)): j for j in jobs}
+        params = {key: self._params(job) for key, job in alike.items()}
         with _alive():
             numbers = self.model.enqueue(
                 [TokensPrompt(prompt_token_ids=list(j.ids)) for j in jobs],
-                [known.setdefault(_decoding(j), self._params(j)) for j in jobs],
+                [params[j.limit, j.stops, repr(j.options)] for j in jobs],
                 lora_request=self.lora_request,
                 use_tqdm=False,
             )
@@ -201,7 +206,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
                 **options, max_tokens=job.limit, stop=stops, detokenize=bool(stops)
             )
         except (TypeError, ValueError) as e:
-            raise EngineError(f"vLLM does not take these options: {_reason(e)}", job.task) from e
+            raise EngineError(f"vLLM does not take these options: {reason(e)}", job.task) from e
 
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False
@@ -257,10 +262,6 @@ def lora_limits(folders: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def _decoding(job: Request) -> tuple[Any, ...]:
-    return job.limit, job.stops, repr(job.options)
-
-
 def _scoring(tokens: set[int]) -> SamplingParams:
     ids = sorted(tokens)
     return SamplingParams(temperature=0, max_tokens=1, logprob_token_ids=ids, detokenize=False)
@@ -272,7 +273,3 @@ def _alive() -> Iterator[None]:
         yield
     except EngineDeadError as e:
         raise EngineError("vLLM's engine died; its own messages above say of what") from e
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

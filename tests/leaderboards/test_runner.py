@@ -178,19 +178,23 @@ def test_a_failed_cell_is_a_row_and_the_rest_goes_on(
     broken.mkdir()
     (broken / "adapter_config.json").write_text("{}")
     (broken / "adapter_model.safetensors").write_bytes(b"")
-    train = {"templates": [], "adapters": [{"name": "bad", "path": str(broken)}]}
+    there = [{"name": "bad", "path": str(broken)}, {"name": "gone", "path": str(tmp_path / "gone")}]
+    train = {"templates": [], "adapters": there}
     out = tmp_path / "run"
     outcome = again(study_file, out, train=train, test=test)
     assert outcome.done == 2
     assert [name for name, _ in outcome.failed] == [
         "bad ptst_gsm8k_chat_vanilla",
         "bad ptst_advbench_chat_vanilla",
+        "gone ptst_gsm8k_chat_vanilla",
+        "gone ptst_advbench_chat_vanilla",
     ]
     assert "does not fit this base" in outcome.failed[0][1]
-    errors = {r.task: r.error for r in collect([out])[0] if r.error}
-    assert set(errors) == {"gsm8k", "advbench"}
+    assert "holds no weights" in outcome.failed[2][1]
+    errors = {(r.adapter, r.task): r.error for r in collect([out])[0] if r.error}
+    assert set(errors) == {(a, t) for a in ("bad", "gone") for t in ("gsm8k", "advbench")}
     outcome = again(study_file, out, train=train, test=test)  # tried again, and only they
-    assert (outcome.kept, len(outcome.failed)) == (2, 2)
+    assert (outcome.kept, len(outcome.failed)) == (2, 4)
 
 
 def test_a_folder_of_something_else_is_left_alone(

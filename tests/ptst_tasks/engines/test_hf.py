@@ -132,3 +132,12 @@ def test_the_journal_gives_back_what_was_answered(
     assert lm.generate_until(asked) == want
     assert seen == [2, 2]
     assert file.read_text().splitlines(keepends=True) == lines
+
+
+def test_a_base_that_cannot_be_loaded_is_one_line(tmp_path: Path, tiny_model: Path) -> None:
+    from ptst_tasks.engines import open_engine
+
+    for base, args in (("nobody/nothing", {}), (tmp_path, {}), (tiny_model, {"dtyp": "float32"})):
+        with pytest.raises(EngineError, match="cannot be loaded") as e:
+            open_engine("hf", str(base), device="cpu", **args)
+        assert "\n" not in str(e.value)
