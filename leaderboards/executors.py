@@ -7,6 +7,7 @@ die is its own business. Everything comes home through the run's own store.
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 from leaderboards.executor_args import Args, RayArgs, SlurmArgs, read_args
 from leaderboards.packing import extract, pack, unpack
-from leaderboards.progress import Outcome
 from leaderboards.runner import Runner
 from leaderboards.study import AdapterPlan, Study
 from leaderboards.worker import Order, Result, ptst_version
@@ -24,17 +24,15 @@ __all__ = ["make_orders", "spread"]
 _PASSED = ("HF_HOME", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "OMP_NUM_THREADS",
            "SOURCE_DATE_EPOCH", "TOKENIZERS_PARALLELISM")  # fmt: skip
 _PREFIXES = ("PTST_", "VLLM_")
+_OWN = re.compile("KEY|TOKEN|SECRET|PASS|HOST_IP|BIND")
 
 
-def spread(runner: Runner, tasks: dict[str, Any]) -> tuple[Outcome, set[str]]:
+def spread(runner: Runner, tasks: dict[str, Any]) -> None:
     """Measures a study's models with its executor.
 
     Args:
         runner: Of the whole study.
         tasks: Its tasks; they were loaded here to find at once what is missing.
-
-    Returns:
-        What it came to, and the digests of the cells that the study asks for.
 
     Raises:
         PTSTError: If the executor cannot be had, or can never give what is asked for.
@@ -44,18 +42,16 @@ def spread(runner: Runner, tasks: dict[str, Any]) -> tuple[Outcome, set[str]]:
     assert args is not None
     runner.wanted(study.adapters())  # a wrong setting is found here, not on every node
     orders = make_orders(runner, args)
-    outcome, asked = Outcome(), set[str]()
     per_model = runner.prompts(tasks)
     results = _results(orders, args, runner.out)
     runner.progress.start(f"{len(orders)} tasks", len(study.adapters()) * per_model)
     try:
         for order, result in results:
-            asked |= _bring_home(runner, order, result, tasks, outcome)
+            _bring_home(runner, order, result, tasks)
             runner.progress.advance(len(order.plans) * per_model)
     finally:
         results.close()  # what still runs is cancelled
         runner.progress.done()
-    return outcome, asked
 
 
 def _results(
@@ -116,52 +112,40 @@ def _paths(study: Study, plans: Sequence[AdapterPlan]) -> Iterator[str]:
 
 
 def _environment(runner: Runner) -> dict[str, str]:
-    """Settings that must be the same everywhere; no keys."""
-    out = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith(_PREFIXES)}
+    """Settings that must be the same everywhere; no keys, and not this machine's address."""
+    named = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith(_PREFIXES)}
+    out = {k: v for k, v in named.items() if not _OWN.search(k)}
     if str(runner.base) != runner.study.base:
         # The built-in model lies in the user's cache; its place is part of its adapters' record.
         out["XDG_CACHE_HOME"] = str(Path(runner.base).parents[1])
     return out
 
 
-def _bring_home(
-    runner: Runner, order: Order, result: Result, tasks: dict[str, Any], outcome: Outcome
-) -> set[str]:
+def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, Any]) -> None:
     for name, packed in result.adapters.items():
         if not (folder := runner.out / "adapters" / name).exists():
             unpack(packed, folder)
-    if result.error:
-        return _lost(runner, order, result.error, tasks, outcome)
     for cell in result.cells:
+        runner.add(cell)
         if cell.digest in result.made:
             aside = runner.store.begin(cell)
             extract(result.made[cell.digest], aside)
             runner.store.receive(cell, aside)
         elif runner.store.has(cell):
-            outcome.kept += 1
+            runner.outcome.kept += 1
         else:
-            runner.fail(cell, OSError("its folder went away meanwhile; run again"), outcome)
-    outcome.done += len(result.made) - len(result.failed)
-    outcome.failed += result.failed
-    return {cell.digest for cell in result.cells}
+            runner.fail(cell, OSError("its folder went away meanwhile; run again"))
+    runner.outcome.done += len(result.made) - len(result.failed)
+    runner.outcome.failed += result.failed
+    if result.error:
+        _lost(runner, order, result, tasks)
 
 
-def _lost(
-    runner: Runner, order: Order, why: str, tasks: dict[str, Any], outcome: Outcome
-) -> set[str]:
-    """Records a task that came to nothing; what an earlier run measured of its models stays."""
-    asked = set()
+def _lost(runner: Runner, order: Order, result: Result, tasks: dict[str, Any]) -> None:
+    """Records what a task did not bring."""
+    brought = {(cell.adapter, cell.harness_task) for cell in result.cells}
     configs = runner.wanted(order.plans)
     for plan in order.plans:
-        done = runner.store.done(plan.name)
-        asked |= set(done.values())
+        rest = {name: t for name, t in tasks.items() if (plan.name, name) not in brought}
         config = configs[plan.name][0].model_dump() if plan.name in configs else {}
-        for name, task in tasks.items():
-            digests = {"adapter": plan.name, "data": task.loaded.fingerprint}
-            cell = runner.labelled(plan, config, name, task, digests)
-            if f"{plan.name} {name}" in done:
-                outcome.failed.append((f"{plan.name or cell.base} {name}", why))
-            else:
-                runner.fail(cell, RuntimeError(why), outcome)
-                asked.add(cell.digest)
-    return asked
+        runner.lost(plan, config, rest, RuntimeError(result.error))

@@ -9,8 +9,16 @@ from typing import Any
 from adapters_train.digests import read_json, weights_digest
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["Place", "adapter_digest", "base_digest", "base_folder", "decoding", "manifest",
+__all__ = ["Place", "adapter_digest", "base_digest", "base_folder", "deciding_args", "decoding", "manifest",
            "trained_on"]  # fmt: skip
+
+# Where and how fast; dtype is a digest of its own.
+_HARMLESS = frozenset({
+    "batch_size", "device", "device_map", "dtype", "enable_prefix_caching", "enforce_eager",
+    "gpu_memory_utilization", "max_batch_size", "max_cpu_loras", "max_length", "max_lora_rank",
+    "max_loras", "max_model_len", "max_num_batched_tokens", "max_num_seqs", "parallelize",
+    "pipeline_parallel_size", "tensor_parallel_size", "use_tqdm_on_load",
+})  # fmt: skip
 
 Place = Path | str
 """Where an adapter is: its folder, or its name at an endpoint."""
@@ -61,6 +69,14 @@ def base_digest(base: Path | str, lm: Any) -> str:
         return weights_digest(Path(base))
     commit = lm.facts()["commit"]
     return f"hub:{commit}" if commit else f"name:{base}"
+
+
+def deciding_args(engine: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine's arguments that may change an answer beyond its last bits (quantization ...).
+
+    Those of an endpoint say how it is asked; what goes into a body is among the prompts' digests.
+    """
+    return {} if engine == "openai" else {k: v for k, v in args.items() if k not in _HARMLESS}
 
 
 def adapter_digest(folder: Place, lm: Any) -> str:

@@ -27,8 +27,11 @@ def results(orders: list[Order], args: RayArgs) -> Generator[tuple[Order, Result
         ConfigError: If Ray is not installed, cannot be reached, or can never run these tasks.
     """
     with _connected(args) as ray:
-        task = ray.remote(measure).options(
-            name="ptst", max_retries=args.retries, **_resources(ray, args)
+        resources = _resources(ray, args)
+        # One task per process where there are GPUs: CUDA keeps to the first device it was given.
+        alone = 1 if resources["num_gpus"] else 0
+        task = ray.remote(max_calls=alone)(measure).options(
+            name="ptst", max_retries=args.retries, **resources
         )
         running = {task.remote(order): order for order in orders}
         try:

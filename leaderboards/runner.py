@@ -15,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters_train.digests import ids_digest, write_json
+from adapters_train.digests import digest_json, ids_digest, write_json
 from leaderboards.identity import (
     Place,
     adapter_digest,
     base_digest,
     base_folder,
+    deciding_args,
     decoding,
     manifest,
     trained_on,
@@ -68,39 +69,37 @@ class Runner:
         # Hashing a 7B's files takes minutes, tokenising a set's prompts seconds: once each.
         self._weights: dict[Place | None, str] = {}
         self._prompt_ids: dict[str, str] = {}
+        self.outcome = Outcome()
+        self.cells: list[Cell] = []
+        self.asked: set[str] = set()
 
     def run(self) -> Outcome:
         """Trains, evaluates, and leaves out what the study no longer asks for."""
         self._claim()
         tasks = self.tasks()  # before any training: a set that is missing is found at once
         if self.study.executor == "local":
-            outcome, cells = self.measure(self.study.adapters(), tasks)
-            asked = {cell.digest for cell in cells}
+            self.measure(self.study.adapters(), tasks)
         else:
             from leaderboards.executors import spread
 
-            outcome, asked = spread(self, tasks)
-        self.store.keep_only(asked)
-        return outcome
+            spread(self, tasks)
+        self.store.keep_only(self.asked)
+        return self.outcome
 
-    def measure(
-        self, plans: Sequence[AdapterPlan], tasks: dict[str, Any]
-    ) -> tuple[Outcome, list[Cell]]:
-        """Trains and measures these models in this process; returns all their cells too."""
+    def measure(self, plans: Sequence[AdapterPlan], tasks: dict[str, Any]) -> None:
+        """Trains and measures these models in this process."""
         no_bars()
         folders = self.train(plans)
         plans = [*plans, *self._kept(plans, folders)]
-        outcome, cells = Outcome(), list[Cell]()
         lm = self.engine(folders)
         self.progress.start("measuring", len(plans) * self.prompts(tasks))
         try:
             for plan in plans:
                 self.progress.label(plan.name or "before fine-tuning")
-                cells += self._measure(lm, plan, folders.get(plan.name), tasks, outcome)
+                self._measure(lm, plan, folders.get(plan.name), tasks)
         finally:
             lm.close()
             self.progress.done()
-        return outcome, cells
 
     def prompts(self, tasks: Mapping[str, Any]) -> int:
         """How many prompts one model is asked."""
@@ -212,34 +211,26 @@ class Runner:
         return open_engine(kind, str(self.base), **args)
 
     def _measure(
-        self,
-        lm: Any,
-        plan: AdapterPlan,
-        folder: Place | None,
-        tasks: dict[str, Any],
-        outcome: Outcome,
-    ) -> list[Cell]:
+        self, lm: Any, plan: AdapterPlan, folder: Place | None, tasks: dict[str, Any]
+    ) -> None:
         from ptst_tasks.engines.journal import Journal
 
-        cells, ready = [], {}
+        ready = dict[str, Cell]()
         for name, task in tasks.items():
             try:
                 cell = self._with_prompts(lm, self._cell(lm, plan, folder, name, task), task)
-            except PTSTError as e:  # no weights, or no prompts: its names must do
-                config = manifest(folder).get("config", {})
-                cell = self.labelled(plan, config, name, task, {"none": [plan.name, name]})
-                self.fail(cell, e, outcome)
+            except PTSTError as e:  # no weights, or no prompts
+                self.lost(plan, manifest(folder).get("config", {}), {name: task}, e)
                 self.progress.advance(self._prompts(task))
-                cells.append(cell)
                 continue
-            cells.append(cell)
+            self.add(cell)
             if self.store.has(cell):
-                outcome.kept += 1
+                self.outcome.kept += 1
                 self.progress.advance(self._prompts(task))
             else:
                 ready[name] = cell
         if not ready:
-            return cells
+            return
         journal = self.out / "journal" / f"{plan.name or 'base'}.jsonl"
         lm.journal = Journal(journal)
         lm.on_batch = self._at_most(sum(self._prompts(tasks[n]) for n in ready))
@@ -247,15 +238,19 @@ class Runner:
         while ready:
             try:
                 self._evaluate(lm, plan, folder, {n: tasks[n] for n in ready}, ready)
-                outcome.done += len(ready)
+                self.outcome.done += len(ready)
                 break
             except (PTSTError, RuntimeError) as e:  # out of memory is a RuntimeError
                 alone = e.task if isinstance(e, EngineError) and e.task in ready else ""
                 for name in [alone] if alone else list(ready):
-                    self.fail(ready.pop(name), e, outcome)
+                    self.fail(ready.pop(name), e)
         if len(ready) == asked:  # the next try of a cell that failed reuses the answers it had
             journal.unlink(missing_ok=True)
-        return cells
+
+    def add(self, cell: Cell) -> None:
+        """Makes a cell one of those that the study asks for."""
+        self.cells.append(cell)
+        self.asked.add(cell.digest)
 
     def _at_most(self, left: int) -> Callable[[int], None]:
         """Advances the bar by no more than this: what follows a failed cell is replayed."""
@@ -268,12 +263,43 @@ class Runner:
 
         return advance
 
-    def fail(self, cell: Cell, error: Exception, outcome: Outcome) -> None:
-        """Records why a cell could not be had."""
+    def fail(self, cell: Cell, error: Exception, *, record: bool = True) -> None:
+        """Tells why a cell could not be had, and records it unless there is an earlier one."""
         why = " ".join(str(error).split()).removeprefix(f"{cell.harness_task}: ")
         why = why or type(error).__name__
-        self.store.fail(cell, why)
-        outcome.failed.append((f"{cell.adapter or cell.base} {cell.harness_task}", why))
+        if record:
+            self.store.fail(cell, why)
+        self.outcome.failed.append((f"{cell.adapter or cell.base} {cell.harness_task}", why))
+
+    def lost(
+        self, plan: AdapterPlan, config: Mapping[str, Any], tasks: Mapping[str, Any], why: Exception
+    ) -> None:
+        """Records that a model cannot be had; what an earlier run measured of it stays.
+
+        Args:
+            plan: The model.
+            config: What its adapter was trained with, as far as that is known.
+            tasks: What it would have been asked.
+            why: What happened.
+        """
+        done = [r for r in self.store.done(plan.name) if self._current(r, tasks)]
+        self.asked |= {r["digest"] for r in done}
+        there = {r["harness_task"] for r in done if r["adapter"] == plan.name}
+        for name, task in tasks.items():
+            # Without weights and prompts its names must do.
+            cell = self.labelled(plan, config, name, task, {"none": [plan.name, name]})
+            self.fail(cell, why, record=name not in there)
+            if name not in there:
+                self.add(cell)
+
+    def _current(self, record: Mapping[str, Any], tasks: Mapping[str, Any]) -> bool:
+        """Whether a cell on disk is one that these tasks would ask for, as far as they know."""
+        if (task := tasks.get(record["harness_task"])) is None:
+            return False
+        digests = record["digests"]
+        have = (record["decoding"], digests.get("limit"), digests.get("data"))
+        want = (decoding(task), self.study.test.limit, task.loaded.fingerprint)
+        return digest_json(have) == digest_json(want)
 
     def _cell(self, lm: Any, plan: AdapterPlan, folder: Place | None, name: str, task: Any) -> Cell:
         config = manifest(folder).get("config", {})
@@ -284,6 +310,8 @@ class Runner:
             "limit": self.study.test.limit,
             "dtype": lm.facts()["dtype"],
         }
+        if more := deciding_args(self.study.engine, self.study.engine_args):
+            digests["engine_args"] = more
         return self.labelled(plan, config, name, task, digests)
 
     def labelled(
@@ -347,7 +375,9 @@ class Runner:
             lm.attach(plan.name, folder)
         total = sum(len(task.instances) for task in tasks.values())
         start = time.perf_counter()
-        state = "".join(str(next(iter(cells.values())).digests[k]) for k in ("base", "adapter"))
+        digests = next(iter(cells.values())).digests
+        model = ("base", "adapter", "dtype", "engine_args")
+        state = digest_json([digests.get(part) for part in model])
         with lm.adapter(plan.name, state), quiet():
             results = evaluate(
                 lm,
@@ -363,8 +393,7 @@ class Runner:
         args = self._model_args(folder) | ({"base_url": lm.served} if lm.served else {})
         for name, cell in cells.items():
             aside = self.store.begin(cell)
-            model = f"ptst-{self.study.engine}"
-            write_results(aside, model, args, name, results)
+            write_results(aside, f"ptst-{self.study.engine}", args, name, results)
             self.store.finish(
                 cell, aside, seconds=round(seconds * len(tasks[name].instances) / total, 3)
             )

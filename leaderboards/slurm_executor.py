@@ -29,9 +29,10 @@ def results(
     Raises:
         ConfigError: If submitit is not installed, or this is no machine of a SLURM cluster.
     """
-    executor = _executor(args, folder)
-    running = [(executor.submit(measure, order), order, args.retries) for order in orders]
+    executor, running = _executor(args, folder), list[tuple[Any, Order, int]]()
     try:
+        for order in orders:
+            running.append((_submit(executor, order), order, args.retries))
         while running:
             if not (ended := [one for one in running if one[0].done()]):
                 time.sleep(_LOOK)
@@ -40,12 +41,26 @@ def results(
                 _remove_pickles(job)
                 running.remove((job, order, left))
                 if result is None and left:
-                    running.append((executor.submit(measure, order), order, left - 1))
+                    try:
+                        running.append((_submit(executor, order), order, left - 1))
+                    except ConfigError as e:
+                        yield order, Result(error=str(e))
                 else:
                     yield order, result or _died(job, args)
     finally:
         for job, _, _ in running:
             job.cancel(check=False)
+
+
+def _submit(executor: Any, order: Order) -> Any:
+    from submitit.core.utils import FailedJobError
+
+    try:
+        return executor.submit(measure, order)
+    except FailedJobError as e:
+        raise ConfigError(
+            f"SLURM does not take a job: {' '.join(str(e).split())[:300]}; see executor_args"
+        ) from None
 
 
 def _executor(args: SlurmArgs, folder: Path) -> Any:

@@ -124,14 +124,11 @@ class Store:
         there = self.run.parent.glob("*/cells/*")
         return frozenset(p.name for p in there if not p.name.startswith(".") and _whole(p))
 
-    def done(self, adapter: str) -> dict[str, str]:
-        """Digests of the cells of an adapter, and of its copies, by adapter and task."""
-        records = (read_json(p / "cell.json") or {} for p in self.cells.glob("*") if _whole(p))
-        return {
-            f"{r['adapter']} {r['harness_task']}": r["digest"]
-            for r in records
-            if r["adapter"] == adapter or (adapter and r["adapter"].startswith(f"{adapter}@"))
-        }
+    def done(self, adapter: str) -> list[dict[str, Any]]:
+        """Records of the cells of an adapter, and of its copies."""
+        there = (p for p in self.cells.glob("*") if not p.name.startswith(".") and _whole(p))
+        records = (read_json(p / "cell.json") or {} for p in there)
+        return [r for r in records if r["adapter"].partition("@")[0] == adapter]
 
     def fail(self, cell: Cell, error: str) -> None:
         """Records why a cell could not be had; the next run tries it again."""

@@ -195,8 +195,12 @@ class Study(_Strict):
     def _train_style(self) -> str:
         from adapters_train.data import find as training_set
 
-        if self.engine == "openai" and not self.engine_args.get("base_url"):
-            return "openai"  # the paper's for OpenAI's own models (Table 10)
+        if self.engine == "openai":
+            from ptst_tasks.endpoints import OPENAI
+            from ptst_tasks.engines.served_settings import ServedSettings
+
+            if ServedSettings.read(self.engine_args).endpoint.url == OPENAI:
+                return "openai"  # the paper's for OpenAI's own models (Table 10)
         return str(self.train.settings.get("style") or training_set(self.train.data).style)
 
 

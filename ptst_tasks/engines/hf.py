@@ -16,7 +16,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason
 from ptst_tasks.engines.journal import batch_key
-from ptst_tasks.errors import EngineError
+from ptst_tasks.errors import ConfigError, EngineError
 
 __all__ = ["ManyAdapters"]
 
@@ -33,6 +33,7 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         **kwargs: Of lm-eval's HFLM (dtype, device, batch_size, ...), without ``peft``.
 
     Raises:
+        ConfigError: If an adapter comes as ``peft``.
         EngineError: If the base cannot be loaded, or an adapter cannot be attached or changes
             nothing.
     """
@@ -46,6 +47,10 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         journal: str | Path | None = None,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("peft"):
+            raise ConfigError(
+                "engine 'hf' takes no peft; adapters are attached by name (in a study: train.adapters)"
+            )
         self.start(journal)
         kwargs.setdefault("device", "cuda" if torch.cuda.is_available() else "cpu")
         try:

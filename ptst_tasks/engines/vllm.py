@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read when vllm is imported
 
+import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.vllm_causallms import VLLM
 from vllm import SamplingParams, TokensPrompt
@@ -28,10 +29,14 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
-from ptst_tasks.errors import EngineError
+from ptst_tasks.errors import ConfigError, EngineError
 
 __all__ = ["ManyAdapters", "lora_limits"]
 
+_REFUSED = {
+    "lora_local_path": "adapters are attached by name (in a study: train.adapters)",
+    "data_parallel_size": "use tensor_parallel_size, or a study with executor ray",
+}
 _GREEDY_IGNORES = ("temperature", "top_p", "top_k", "min_p")
 
 
@@ -48,6 +53,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             gpu_memory_utilization, tensor_parallel_size, enforce_eager, ...).
 
     Raises:
+        ConfigError: If an argument cannot be had here.
         EngineError: If vLLM does not start, or an adapter cannot be attached or changes nothing.
     """
 
@@ -59,8 +65,9 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         expected: Sequence[str | Path] = (),
         **kwargs: Any,
     ) -> None:
-        self.start(journal)
         folders = [Path(f) for f in (*(adapters or {}).values(), *expected)]
+        _refuse(kwargs, bool(folders))
+        self.start(journal)
         kwargs = {
             "enable_prefix_caching": True,
             "use_tqdm_on_load": False,
@@ -265,6 +272,18 @@ def lora_limits(folders: Sequence[Path]) -> dict[str, Any]:
 def _scoring(tokens: set[int]) -> SamplingParams:
     ids = sorted(tokens)
     return SamplingParams(temperature=0, max_tokens=1, logprob_token_ids=ids, detokenize=False)
+
+
+def _refuse(kwargs: Mapping[str, Any], adapters: bool) -> None:
+    """What lm-eval's class or vLLM would take, and then do something else or die of."""
+    for name, instead in _REFUSED.items():
+        if kwargs.get(name) not in (None, "", 1):
+            raise ConfigError(f"engine 'vllm' takes no {name}; {instead}")
+    float32 = str(kwargs.get("dtype")) in ("float", "float32")
+    if adapters and float32 and torch.cuda.is_available():
+        raise ConfigError(
+            "vLLM runs adapters on GPUs in bfloat16 or float16 only; set dtype, or use engine hf"
+        )
 
 
 @contextlib.contextmanager

@@ -201,8 +201,10 @@ def test_a_worker_lost_for_good_is_failed_cells_and_the_next_run_mends_them(
     assert outcome.done == 8
     assert len(outcome.failed) == 4
     assert all("its worker died" in why and "\n" not in why for _, why in outcome.failed)
-    lost = {(r.adapter, r.train_template, r.train_data) for r in collect([out])[0] if r.error}
+    rows = [r for r in collect([out])[0] if r.error]
+    lost = {(r.adapter, r.train_template, r.train_data) for r in rows}
     assert lost == {("chat_vanilla-s0", "chat:vanilla", "gsm8k")}
+    assert len({(r.task, r.test_template) for r in rows}) == 4
 
     arrived: list[str] = []
     unpack = executors.unpack

@@ -197,6 +197,41 @@ def test_a_failed_cell_is_a_row_and_the_rest_goes_on(
     assert (outcome.kept, len(outcome.failed)) == (2, 4)
 
 
+def test_an_adapter_that_went_away_keeps_what_was_measured_of_it(
+    whole: Path, study_file: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    adapter, out = tmp_path / "adapter", tmp_path / "run"
+    shutil.copytree(whole / "adapters/chat_vanilla-s0", adapter)
+    train = {"adapters": [{"name": "mine", "path": str(adapter)}]}
+    assert again(study_file, out, train=train).done == 8
+    before = board(out)
+    shutil.rmtree(adapter)
+    outcome = again(study_file, out, train=train)
+    assert (outcome.kept, len(outcome.failed)) == (4, 4)
+    assert board(out) == before
+    test = {
+        "sets": ["gsm8k"],
+        "templates": ["CV", "CL"],
+        "limit": 2,
+        "gen_kwargs": {"max_gen_toks": 6},
+    }
+    again(study_file, out, train=train, test=test)  # other prompts: the old numbers are not current
+    rows = [r for r in collect([out])[0] if r.adapter == "mine"]
+    assert [(r.test_template, bool(r.error)) for r in rows] == [
+        ("chat:llama", True),
+        ("chat:vanilla", True),
+    ]
+
+
+def test_an_engine_argument_that_may_change_answers_makes_new_cells(
+    whole: Path, study_file: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    out, args = tmp_path / "run", {"dtype": "float32", "device": "cpu"}
+    shutil.copytree(whole, out)
+    assert again(study_file, out, engine_args={**args, "batch_size": 2}).kept == 12
+    assert again(study_file, out, engine_args={**args, "attn_implementation": "eager"}).done == 12
+
+
 def test_a_folder_of_something_else_is_left_alone(
     study_file: Path, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ptst_tasks.errors import EngineError
+from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.validate import load_tasks
 from tests.support import save_adapter
 
@@ -141,3 +141,5 @@ def test_a_base_that_cannot_be_loaded_is_one_line(tmp_path: Path, tiny_model: Pa
         with pytest.raises(EngineError, match="cannot be loaded") as e:
             open_engine("hf", str(base), device="cpu", **args)
         assert "\n" not in str(e.value)
+    with pytest.raises(ConfigError, match="takes no peft"):
+        open_engine("hf", str(tiny_model), peft=str(tmp_path))

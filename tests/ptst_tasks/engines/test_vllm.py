@@ -13,7 +13,7 @@ import pytest
 from leaderboards import csvio, runner, study
 from leaderboards.collect import collect
 from ptst_tasks.engines import open_engine
-from ptst_tasks.errors import EngineError
+from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.templates import slug
 from ptst_tasks.user_templates import active
 from ptst_tasks.validate import load_tasks
@@ -270,3 +270,9 @@ def test_a_study_starts_one_engine_and_agrees_with_hf(
         (csvio.sort_key(r)[:6], r.value, r.n) for r in rows["hf"]
     ]
     assert {r.engine for r in rows["vllm"]} == {"vllm"}
+
+
+def test_what_would_measure_something_else_is_refused(base: Path) -> None:
+    for args in ({"lora_local_path": "x"}, {"data_parallel_size": 2}):
+        with pytest.raises(ConfigError, match="engine 'vllm' takes no"):
+            open_engine("vllm", str(base), **args)
