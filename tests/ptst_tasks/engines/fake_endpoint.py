@@ -6,25 +6,14 @@ What a model says depends on its name and the prompt alone. A test can script fa
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
+
+from tests.loopback import Loopback, Reply
 
 Body = dict[str, Any]
-
-
-@dataclass
-class Reply:
-    """What is sent: JSON, or text as it is."""
-
-    body: Any = ""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
 
 
 def error(status: int, message: str, code: str | None = None, **headers: str) -> Reply:
@@ -48,8 +37,8 @@ def prompt_of(body: Body) -> Any:
     return body["messages"] if "messages" in body else body["prompt"]
 
 
-class FakeEndpoint:
-    """Serves on loopback in a thread; a context manager.
+class FakeEndpoint(Loopback):
+    """Serves several models; a context manager.
 
     Args:
         models: What it serves; a model "like:NAME" has the weights of NAME.
@@ -70,82 +59,17 @@ class FakeEndpoint:
         logprobs: bool = True,
         delay: float = 0.0,
     ) -> None:
+        super().__init__()
         self.models, self.fault, self.key = models, fault, key
         self.lists, self.logprobs, self.delay = lists, logprobs, delay
         self.calls: list[tuple[str, Body]] = []
-        self.in_flight = self.most_in_flight = self.connections = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._ready = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
 
     def asked(self, path: str = "") -> list[Body]:
         """Bodies of the calls that asked for answers; probes are left out."""
         return [b for p, b in self.calls if p.endswith(path or p) and b and "logprobs" not in b]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._main())
-        self._loop.close()
-
-    async def _main(self) -> None:
-        self._stop = asyncio.Event()
-        self._open: set[asyncio.Task[Any]] = set()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, backlog=512)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._open.add(task)
-        self.connections += 1
-        try:
-            while True:
-                await self._one(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            self._open.discard(task)
-            writer.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        head = dict(line.lower().split(": ", 1) for line in rest if ": " in line)
-        data = await reader.readexactly(int(head.get("content-length", 0)))
-        path, body = first.split()[1], json.loads(data) if data else {}
+    def answer(self, path: str, head: dict[str, str], body: Body) -> Reply:
         self.calls.append((path, body))
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            reply = self._reply(path, body, head)
-            await asyncio.sleep(reply.delay)
-        finally:
-            self.in_flight -= 1
-        raw = (reply.body if isinstance(reply.body, str) else json.dumps(reply.body)).encode()
-        lines = [f"HTTP/1.1 {reply.status} X", "content-type: application/json"]
-        lines += [f"content-length: {len(raw)}", *(f"{k}: {v}" for k, v in reply.headers.items())]
-        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + raw)
-        await writer.drain()
-
-    def _reply(self, path: str, body: Body, head: dict[str, str]) -> Reply:
         if self.key and head.get("authorization") != f"bearer {self.key}".lower():
             given = head.get("authorization", "").removeprefix("bearer ")
             return error(401, f"Incorrect API key provided: {given}.", "invalid_api_key")

@@ -6,31 +6,15 @@ its port, and logs the digest of every prompt that it has answered to the file i
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
 import sys
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-JSON = "application/json"
-
-
-@dataclass
-class Reply:
-    """One answer; `body` is sent as it is, a dict as JSON."""
-
-    body: Any = ""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    drop: bool = False
-    kind: str = JSON
-
+from tests.loopback import Loopback, Reply
 
 Behave = Callable[[dict[str, Any]], Reply]
 
@@ -74,83 +58,21 @@ def grade(body: dict[str, Any], score: int, *, refused: bool = False) -> Reply:
     return completion(f"Because.\nREFUSED-{tag}: {said}\nSCORE-{tag}: {score}")
 
 
-class FakeServer:
-    """Serves on loopback in a thread; a context manager."""
+class FakeServer(Loopback):
+    """Answers as `behave` says; a context manager."""
 
     def __init__(self, behave: Behave) -> None:
+        super().__init__()
         self.behave = behave
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.keys: list[str] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._ready = threading.Event()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._main())
-        self._loop.close()
-
-    async def _main(self) -> None:
-        self._stop = asyncio.Event()
-        self._open: set[asyncio.Task[Any]] = set()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, backlog=512)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._open.add(task)
-        try:
-            while await self._one(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            self._open.discard(task)
-            writer.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        names = dict(
-            line.lower().split(": ", 1) if ": " in line else (line, "")
-            for line in head.split("\r\n")[1:]
-        )
-        data = await reader.readexactly(int(names.get("content-length", 0)))
-        self.paths.append(head.split()[1])
-        self.keys.append(names.get("authorization", ""))
-        body = json.loads(data) if names.get("content-type", "") == JSON and data else {"raw": data}
-        self.bodies.append(body)
-        reply = self.behave(body)
-        await asyncio.sleep(reply.delay)
-        if reply.drop:
-            return False
-        out = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
-        raw = out.encode("utf-8", "surrogatepass")
-        lines = [f"HTTP/1.1 {reply.status} X", f"content-type: {reply.kind}"]
-        lines += [f"content-length: {len(raw)}", *(f"{k}: {v}" for k, v in reply.headers.items())]
-        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + raw)
-        await writer.drain()
-        return True
+    def answer(self, path: str, head: dict[str, str], body: Any) -> Reply:
+        self.paths.append(path)
+        self.keys.append(head.get("authorization", ""))
+        self.bodies.append(body or {"raw": b""})
+        return self.behave(self.bodies[-1])
 
 
 def error(status: int, message: str, **headers: str) -> Reply:
