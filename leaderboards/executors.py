@@ -125,27 +125,32 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
     for name, packed in result.adapters.items():
         if not (folder := runner.out / "adapters" / name).exists():
             unpack(packed, folder)
+    brought = set()
     for cell in result.cells:
-        runner.add(cell)
         if cell.digest in result.made:
             aside = runner.store.begin(cell)
             extract(result.made[cell.digest], aside)
             runner.store.receive(cell, aside)
         elif runner.store.has(cell):
             runner.outcome.kept += 1
+        elif result.error:  # the task ended in the middle of it
+            continue
         else:
             runner.fail(cell, OSError("its folder went away meanwhile; run again"))
+        runner.add(cell)
+        brought.add((cell.adapter, cell.harness_task))
     runner.outcome.done += len(result.made) - len(result.failed)
     runner.outcome.failed += result.failed
     if result.error:
-        _lost(runner, order, result, tasks)
+        _lost(runner, order, result.error, brought, tasks)
 
 
-def _lost(runner: Runner, order: Order, result: Result, tasks: dict[str, Any]) -> None:
+def _lost(
+    runner: Runner, order: Order, why: str, brought: set[tuple[str, str]], tasks: dict[str, Any]
+) -> None:
     """Records what a task did not bring."""
-    brought = {(cell.adapter, cell.harness_task) for cell in result.cells}
     configs = runner.wanted(order.plans)
     for plan in order.plans:
         rest = {name: t for name, t in tasks.items() if (plan.name, name) not in brought}
         config = configs[plan.name][0].model_dump() if plan.name in configs else {}
-        runner.lost(plan, config, rest, RuntimeError(result.error))
+        runner.lost(plan, config, rest, RuntimeError(why))

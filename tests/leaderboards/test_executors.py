@@ -22,7 +22,7 @@ import pytest
 
 from leaderboards import csvio, executors, progress, runner, study, worker
 from leaderboards.collect import collect
-from leaderboards.executor_args import RayArgs
+from leaderboards.executor_args import RayArgs, SlurmArgs
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.test_runner import STUDY
 
@@ -319,3 +319,32 @@ def test_a_killed_job_is_submitted_again(whole: Path, study_file: Path, tmp_path
     assert collect([out])[0] == [r for r in collect([whole])[0] if r.adapter == "chat_vanilla-s0"]
     killer.check(out)
     assert not list((out / "slurm").glob("*.pkl"))
+
+
+def test_what_a_task_finished_comes_home_when_the_rest_errs(
+    study_file: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library's own error in the second adapter: the first one's cells are there."""
+    out = tmp_path / "run"
+    asked = study.load(str(study_file), executor="slurm", executor_args={"adapters_per_task": 2})
+    driver = runner.Runner(asked, out, progress.Progress())
+    tasks = driver.tasks()
+    out.mkdir()
+    _, order = executors.make_orders(driver, SlurmArgs(adapters_per_task=2, scratch=str(tmp_path)))
+    evaluate = runner.Runner._evaluate
+
+    def err(self: Any, lm: Any, plan: Any, *rest: Any) -> None:
+        if plan.name == "text_vanilla-s0":
+            raise KeyError("odd")
+        evaluate(self, lm, plan, *rest)
+
+    monkeypatch.setattr(runner.Runner, "_evaluate", err)
+    executors._bring_home(driver, order, worker.measure(order), tasks)
+    assert driver.outcome.done == 4
+    assert {why for _, why in driver.outcome.failed} == {"KeyError: 'odd'"}
+    rows = {(r.adapter, bool(r.error)) for r in collect([out])[0]}
+    assert rows == {("chat_vanilla-s0", False), ("text_vanilla-s0", True)}
+    assert sorted(p.name for p in (out / "adapters").iterdir()) == [
+        "chat_vanilla-s0",
+        "text_vanilla-s0",
+    ]
