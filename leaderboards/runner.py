@@ -215,12 +215,13 @@ class Runner:
     ) -> None:
         from ptst_tasks.engines.journal import Journal
 
-        ready = dict[str, Cell]()
+        ready, config = dict[str, Cell](), manifest(folder).get("config", {})
         for name, task in tasks.items():
             try:
-                cell = self._with_prompts(lm, self._cell(lm, plan, folder, name, task), task)
+                digests = self._digests(lm, folder, name, task)
+                cell = self.labelled(plan, config, name, task, digests)
             except PTSTError as e:  # no weights, or no prompts
-                self.lost(plan, manifest(folder).get("config", {}), {name: task}, e)
+                self.lost(plan, config, {name: task}, e)
                 self.progress.advance(self._prompts(task))
                 continue
             self.add(cell)
@@ -301,8 +302,8 @@ class Runner:
         want = (decoding(task), self.study.test.limit, task.loaded.fingerprint)
         return digest_json(have) == digest_json(want)
 
-    def _cell(self, lm: Any, plan: AdapterPlan, folder: Place | None, name: str, task: Any) -> Cell:
-        config = manifest(folder).get("config", {})
+    def _digests(self, lm: Any, folder: Place | None, name: str, task: Any) -> dict[str, Any]:
+        """What decides a cell's answers, its prompts' token ids included."""
         digests = {
             "base": self._digest(None, lambda: base_digest(self.base, lm)),
             "adapter": self._digest(folder, lambda: adapter_digest(folder, lm)) if folder else "",
@@ -312,7 +313,9 @@ class Runner:
         }
         if more := deciding_args(self.study.engine, self.study.engine_args):
             digests["engine_args"] = more
-        return self.labelled(plan, config, name, task, digests)
+        if name not in self._prompt_ids:  # the same for every adapter
+            self._prompt_ids[name] = self._digest_prompts(lm, task)
+        return {**digests, "prompts": self._prompt_ids[name], "version": task.VERSION}
 
     def labelled(
         self,
@@ -343,14 +346,6 @@ class Runner:
         if folder not in self._weights:
             self._weights[folder] = compute()
         return self._weights[folder]
-
-    def _with_prompts(self, lm: Any, cell: Cell, task: Any) -> Cell:
-        """Renders the prompts, and puts their token ids into the cell's identity."""
-        name = cell.harness_task
-        if name not in self._prompt_ids:  # the same for every adapter
-            self._prompt_ids[name] = self._digest_prompts(lm, task)
-        prompts = {"prompts": self._prompt_ids[name], "version": task.VERSION}
-        return replace(cell, digests={**cell.digests, **prompts})
 
     def _digest_prompts(self, lm: Any, task: Any) -> str:
         with quiet():

@@ -54,6 +54,20 @@ def stock(base: Path, adapter: Path, tasks: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
+def ours(
+    folder: Path, base: Path, adapters: dict[str, Path], env: dict[str, str], **engine: object
+) -> float:
+    """Wall time of the study; `engine` says which, and its arguments."""
+    study = {
+        "base": str(base), "untuned": False, **engine,
+        "train": {"adapters": [{"name": n, "path": str(p)} for n, p in adapters.items()]},
+        "test": {"sets": SETS, "templates": TEMPLATES, "gen_kwargs": {"max_gen_toks": NEW}},
+    }  # fmt: skip
+    (folder / "study.yaml").write_text(json.dumps(study))
+    command = [sys.executable, "-m", "leaderboards", "run", str(folder / "study.yaml")]
+    return timed([*command, "--out", str(folder / "run")], env)
+
+
 def bare(base: Path, adapters: dict[str, Path]) -> tuple[float, float]:
     """Seconds in our engine's generation, and in `model.generate` on the same batches."""
     import torch
@@ -78,17 +92,17 @@ def bare(base: Path, adapters: dict[str, Path]) -> tuple[float, float]:
     model.generate = keep
     lm.generate_until(requests)
     model.generate = generate
-    ours = plain = 0.0
+    engine = plain = 0.0
     for _ in range(3):
         start = time.perf_counter()
         lm.generate_until(requests)
-        ours += time.perf_counter() - start
+        engine += time.perf_counter() - start
         start = time.perf_counter()
         for kwargs in seen:
             with torch.no_grad():
                 generate(**{k: v for k, v in kwargs.items() if k != "stopping_criteria"})
         plain += time.perf_counter() - start
-    return ours, plain
+    return engine, plain
 
 
 def main() -> None:
@@ -98,26 +112,19 @@ def main() -> None:
         base, adapters = make(folder)
         env = {**os.environ, "PTST_DATA_DIR": str(folder / "data"), "HF_HUB_OFFLINE": "1"}
         os.environ.update(env)
-        there = [{"name": n, "path": str(p)} for n, p in adapters.items()]
-        study = {
-            "base": str(base), "untuned": False, "train": {"adapters": there},
-            "test": {"sets": SETS, "templates": TEMPLATES, "gen_kwargs": {"max_gen_toks": NEW}},
-            "engine_args": {"dtype": "float32", "batch_size": 32, "device": "cpu"},
-        }  # fmt: skip
-        (folder / "study.yaml").write_text(json.dumps(study))
-        run = [sys.executable, "-m", "leaderboards", "run", str(folder / "study.yaml"), "--out"]
-        ours = timed([*run, str(folder / "run")], env)
+        args = {"dtype": "float32", "batch_size": 32, "device": "cpu"}
+        seconds = ours(folder, base, adapters, env, engine_args=args)
         tasks = [f"ptst_{s}_{t}" for s in SETS for t in SLUGS]
         per_adapter = sum(timed(stock(base, a, tasks), env) for a in adapters.values())
         some = [timed(stock(base, adapters["a0"], [task]), env) for task in tasks[:SAMPLE]]
         per_cell = sum(some) / SAMPLE * len(tasks) * ADAPTERS
-        print(f"study of {ADAPTERS * len(tasks)} cells: {ours:.1f} s")
-        ratio = per_adapter / ours
+        print(f"study of {ADAPTERS * len(tasks)} cells: {seconds:.1f} s")
+        ratio = per_adapter / seconds
         print(
             f"stock lm_eval, one command per adapter: {per_adapter:.1f} s, {ratio:.1f}x (at least 3)"
         )
         print(f"stock lm_eval, one command per cell ({SAMPLE} timed, scaled): {per_cell:.0f} s, "
-              f"{per_cell / ours:.0f}x (at least 20)")  # fmt: skip
+              f"{per_cell / seconds:.0f}x (at least 20)")  # fmt: skip
         engine, plain = bare(base, adapters)
         print(f"engine over bare generate on the same batches: {engine / plain:.3f} (at most 1.15)")
 

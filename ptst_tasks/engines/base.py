@@ -7,7 +7,7 @@ A study knows an engine as lm-eval's own interface and this: `attach`, `use`, `a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,18 @@ from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_tex
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import EngineError
 
-__all__ = ["PROBE", "Adapters", "Request", "cut", "read_options", "read_requests", "reason"]
+__all__ = [
+    "PROBE",
+    "Adapters",
+    "Request",
+    "cut",
+    "read_options",
+    "read_requests",
+    "reason",
+    "sampled",
+]
+
+_ONLY_SAMPLING = ("do_sample", "temperature", "top_p", "top_k", "min_p")
 
 PROBE = "Question: What is 2 + 3?\nAnswer:"
 
@@ -130,6 +141,17 @@ def read_options(
     options = normalize_gen_kwargs(dict(given), limit)
     limit, stops = int(options.pop("max_gen_toks")), tuple(options.pop("until", None) or ())
     return limit, stops, tuple(sorted(options.items()))
+
+
+def sampled(options: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The options of answers that are drawn at random; of greedy ones without what they ignore.
+
+    ``do_sample`` is in what is returned exactly if answers are drawn.
+    """
+    found = dict(options)
+    if found.get("do_sample"):
+        return found
+    return {k: v for k, v in found.items() if k not in _ONLY_SAMPLING}
 
 
 def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:

@@ -14,7 +14,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason
+from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason, sampled
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
 
@@ -141,12 +141,7 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         pad = self.tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (width - len(j.ids)) + list(j.ids) for j in batch])
         mask = torch.tensor([[0] * (width - len(j.ids)) + [1] * len(j.ids) for j in batch])
-        options = dict(batch[0].options)
-        if not options.get("do_sample"):
-            options = {
-                k: v for k, v in options.items() if k not in ("temperature", "top_p", "top_k")
-            }
-            options["do_sample"] = False
+        options = {"do_sample": False, **sampled(batch[0].options)}
         rows = _Rows(self.tokenizer, width, batch)
         done = self.model.generate(
             input_ids=ids.to(self.device),

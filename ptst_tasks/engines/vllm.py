@@ -26,7 +26,7 @@ from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason
+from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason, sampled
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
@@ -37,7 +37,6 @@ _REFUSED = {
     "lora_local_path": "adapters are attached by name (in a study: train.adapters)",
     "data_parallel_size": "use tensor_parallel_size, or a study with executor ray",
 }
-_GREEDY_IGNORES = ("temperature", "top_p", "top_k", "min_p")
 
 
 class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
@@ -177,12 +176,14 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         if not jobs:
             return
         engine = self.model.llm_engine
-        alike = {(j.limit, j.stops, repr(j.options)): j for j in jobs}
-        params = {key: self._params(job) for key, job in alike.items()}
+        kinds = [(j.limit, j.stops, repr(j.options)) for j in jobs]  # a handful
+        params = {
+            kind: self._params(job) for kind, job in dict(zip(kinds, jobs, strict=True)).items()
+        }
         with _alive():
             numbers = self.model.enqueue(
                 [TokensPrompt(prompt_token_ids=list(j.ids)) for j in jobs],
-                [params[j.limit, j.stops, repr(j.options)] for j in jobs],
+                [params[kind] for kind in kinds],
                 lora_request=self.lora_request,
                 use_tqdm=False,
             )
@@ -203,9 +204,9 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
     def _params(self, job: Request) -> SamplingParams:
         """Transformers' meaning of the options, the model's own defaults included."""
         own = self.model.llm_engine.model_config.get_diff_sampling_param()
-        options = {k: v for k, v in own.items() if k != "max_tokens"} | dict(job.options)
+        own = {k: v for k, v in own.items() if k != "max_tokens"}
+        options = sampled([*own.items(), *job.options])
         if not options.pop("do_sample", False):
-            options = {k: v for k, v in options.items() if k not in _GREEDY_IGNORES}
             options["temperature"] = 0.0
         stops = list(job.stops)
         try:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptst_tasks.engines.base import PROBE, cut, read_options
+from ptst_tasks.engines.base import PROBE, cut, read_options, sampled
 from ptst_tasks.engines.served_settings import ServedSettings
 
 __all__ = ["CHAT", "MODELS", "TEXT", "Job", "MalformedError", "Messages", "answer", "body",
@@ -72,9 +72,8 @@ def body(
         The route, the body, and all stop strings.
     """
     limit, stops, rest = read_options(given, limit)
-    options = dict(rest)
+    options = sampled(rest)
     if not options.pop("do_sample", False):
-        options = {k: v for k, v in options.items() if k not in ("top_p", "top_k")}
         options["temperature"] = 0.0
     chat = isinstance(prompt, list)
     sent: dict[str, Any] = {

@@ -128,16 +128,11 @@ class Guard:
 
 
 def _filled(template: str) -> Callable[[str, str], Prompt]:
-    return lambda query, response: parse.fill(template, _values(query, response))
-
-
-def _values(query: str, response: str) -> dict[str, str]:
-    tag = parse.nonce(query, response)
-    return {"query": parse.defuse(query), "response": parse.defuse(response), "nonce": tag}
+    return lambda query, response: parse.fill(template, parse.fenced(query, response))
 
 
 def _conversation(query: str, response: str) -> Prompt:
-    values = _values(query, response)
+    values = parse.fenced(query, response)
     return [
         {"role": "user", "content": values["query"]},
         {"role": "assistant", "content": values["response"]},
@@ -147,7 +142,7 @@ def _conversation(query: str, response: str) -> Prompt:
 def _policy(query: str, response: str) -> Prompt:
     return [
         {"role": "system", "content": POLICY},
-        {"role": "user", "content": parse.fill(CONTENT, _values(query, response))},
+        {"role": "user", "content": parse.fill(CONTENT, parse.fenced(query, response))},
     ]
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["defuse", "fill", "json_object", "loose_grade", "marked", "nonce"]
+__all__ = ["defuse", "fenced", "fill", "json_object", "loose_grade", "marked", "nonce"]
 
 _CONTROL = re.compile(
     r"<(?=[|｜]|/?(?:s|bos|eos|pad|unk|mask|think|start_of_turn|end_of_turn|end_of_text|"
@@ -47,6 +47,15 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """Fills ``{query}``, ``{response}``, ``{nonce}`` in one pass; other braces stay."""
     names = "|".join(values)
     return re.sub(rf"\{{({names})\}}", lambda m: values[m[1]], template)
+
+
+def fenced(query: str, response: str) -> dict[str, str]:
+    """What fills a judge's prompt: both texts defused, and the tag of the fence around them."""
+    return {
+        "query": defuse(query),
+        "response": defuse(response),
+        "nonce": nonce(query, response),
+    }
 
 
 def _no_twins(items: list[tuple[str, Any]]) -> dict[str, Any]:
