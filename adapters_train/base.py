@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train.config import TrainConfig
-from adapters_train.digests import weights_digest
+from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["Base"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters_train.digests import read_json, write_json
+from ptst_tasks.digests import read_json, write_json
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["MANIFEST", "RunFolder", "is_main"]

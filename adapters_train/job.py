@@ -17,9 +17,9 @@ from adapters_train import plan
 from adapters_train.base import Base
 from adapters_train.config import TrainConfig
 from adapters_train.data import TrainingSet, load_set, parse_mix
-from adapters_train.digests import ids_digest
 from adapters_train.encode import Encoded, encode
 from ptst_tasks.chat import Renderer
+from ptst_tasks.digests import ids_digest
 from ptst_tasks.templates import PromptTemplate
 from ptst_tasks.user_templates import active
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from adapters_train.base import Base
 from adapters_train.config import TrainConfig
-from adapters_train.digests import weights_digest
 from adapters_train.folder import RunFolder, is_main
 from adapters_train.job import Job, prepare
 from adapters_train.manifest import adapter_manifest
 from adapters_train.progress import Watch, save_adapter
 from adapters_train.trainer import check_targets, make_trainer
+from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["TrainResult", "train_job", "train_lora"]

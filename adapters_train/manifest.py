@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters_train.data import TrainingSet
-from adapters_train.digests import peak_memory, versions
 from adapters_train.job import Job
 from adapters_train.recipes import RECIPES
+from ptst_tasks.digests import peak_memory, versions
 from ptst_tasks.templates import PromptTemplate
 
 __all__ = ["adapter_manifest", "data_record", "now", "recipe_record", "template_record"]

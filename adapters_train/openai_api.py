@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from adapters_train.chat_jsonl import Estimate, build_rows, check_rows
 from adapters_train.config import TrainConfig
-from adapters_train.digests import digest_json, read_json, versions, write_json
 from adapters_train.folder import RunFolder
 from adapters_train.job import load_sets, pick_template
 from adapters_train.manifest import data_record, now, recipe_record, template_record
+from ptst_tasks.digests import digest_json, read_json, versions, write_json
 from ptst_tasks.errors import ConfigError, DataError, PTSTError
 
 if TYPE_CHECKING:

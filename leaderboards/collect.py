@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from adapters_train.digests import read_json
 from leaderboards import csvio
 from leaderboards.csvio import Row
+from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError
 
 __all__ = ["collect"]

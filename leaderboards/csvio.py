@@ -43,12 +43,25 @@ class Row(BaseModel):
         n: Prompts with a verdict.
         unscored: Prompts without one.
         base_digest: Digest of the base model's weights, with its kind: ``sha256:...``, ``hub:...``.
-        adapter_digest: Likewise for the adapter.
-        data_fingerprint: Digest of the rows that were asked.
+        base_files: Digest of the base's configuration, generation defaults, tokenizer and chat template.
+        adapter_digest: Digest of the adapter's weights.
+        adapter_config: Digest of its configuration (rank, alpha, targets).
+        data_fingerprint: Digest of all rows of the set.
+        limit: Only the first so many were asked; None for all, or where nobody noted it.
+        asked: Digest of the ids of the rows that were asked.
+        prompts: Digest of the prompts' token ids.
+        task_version: Of the task's definition.
+        scoring: Digest of the task's metrics and answer filters.
         judge_settings: Rubric and settings of the judge, where its name does not say all.
-        decoding: Decoding options, compact JSON.
+        judge_weights: Digest of a local judge's weights.
+        judge_model: The judge's model, as its own replies name it.
+        decoding: Decoding options as the engine used them, compact JSON.
+        decoding_seed: Seed of the sampling; None where answers are greedy.
         prompting: What else shaped the prompts (style, chat format, few-shot, ...), compact JSON.
-        engine: The harness's model class.
+        engine: The engine, or the harness's model class.
+        engine_args: Its arguments that may change an answer, compact JSON.
+        dtype: Of the weights in memory.
+        versions: Of the packages that can change an answer, compact JSON.
         step: For a copy of an adapter kept along training, after how many steps.
         cell: Digest of the cell in its run folder.
         ptst_version: Version of this package at the time of the run.
@@ -75,12 +88,25 @@ class Row(BaseModel):
     n: int = Field(default=0, ge=0)
     unscored: int = Field(default=0, ge=0)
     base_digest: str = ""
+    base_files: str = ""
     adapter_digest: str = ""
+    adapter_config: str = ""
     data_fingerprint: str = ""
+    limit: int | None = None
+    asked: str = ""
+    prompts: str = ""
+    task_version: str = ""
+    scoring: str = ""
     judge_settings: str = ""
+    judge_weights: str = ""
+    judge_model: str = ""
     decoding: str = ""
+    decoding_seed: int | None = None
     prompting: str = ""
     engine: str = ""
+    engine_args: str = ""
+    dtype: str = ""
+    versions: str = ""
     step: int | None = None
     cell: str = ""
     ptst_version: str = ""
@@ -89,7 +115,9 @@ class Row(BaseModel):
     date: str = ""
     error: str = ""
 
-    @field_validator("seed", "step", "value", "ci_low", "ci_high", mode="before")
+    @field_validator(
+        "seed", "step", "limit", "decoding_seed", "value", "ci_low", "ci_high", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -112,7 +140,7 @@ class Row(BaseModel):
 
 COLUMNS: tuple[str, ...] = tuple(Row.model_fields)
 REQUIRED = COLUMNS[: COLUMNS.index("unscored") + 1]
-IDENTITY = COLUMNS[: COLUMNS.index("metric") + 1]
+IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
 _RATES = frozenset({"value", "ci_low", "ci_high"})
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters_train.digests import read_json
 from leaderboards.study import AdapterPlan, Study
 from ptst_tasks import datasets
+from ptst_tasks.digests import read_json
 from ptst_tasks.engines.served_settings import ServedSettings
 from ptst_tasks.errors import DataError
 from ptst_tasks.generate import FAMILIES

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapters_train.digests import read_json, weights_digest
+from ptst_tasks.digests import read_json, weights_digest
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["Place", "adapter_digest", "base_digest", "base_folder", "deciding_args", "decoding", "manifest",

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters_train.digests import digest_json, ids_digest, write_json
 from leaderboards.identity import (
     Place,
     adapter_digest,
@@ -30,6 +29,7 @@ from leaderboards.lm_files import no_bars, quiet, write_results
 from leaderboards.progress import Outcome, Progress
 from leaderboards.store import Cell, Store
 from leaderboards.study import AdapterPlan, Study
+from ptst_tasks.digests import digest_json, ids_digest, write_json
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from adapters_train.digests import read_json
 from ptst_tasks import metrics
+from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, DataNotFoundError
 from ptst_tasks.filters import judged
 from ptst_tasks.judges import Judge

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapters_train.digests import digest_json, read_json, write_json
+from ptst_tasks.digests import digest_json, read_json, write_json
 
 __all__ = ["Cell", "Store"]
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from adapters_train import TrainConfig, train_lora
-from adapters_train.digests import digest_json, ids_digest, read_json, weights_digest, write_json
 from adapters_train.folder import RunFolder
+from ptst_tasks.digests import digest_json, ids_digest, read_json, weights_digest, write_json
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.templates import builtin
 

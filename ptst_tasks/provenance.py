@@ -1,0 +1,271 @@
+"""The record of everything that decides a number, and every view of it, declared in one place.
+
+One `Generation` is made per cell: what was asked, of which weights, how it was decoded, by what.
+A `Judging` says on top of it who turned answers into verdicts. Generating, judging and reporting
+are keyed apart: a new judge never asks a model again, and a cell that is there never hides that
+a judge is missing.
+
+`FACTS` is the one table. Per field it says whether a change makes another cell (`cell`; where it
+does not, `why` gives the reason), in which column of the leaderboard the field stands, and under
+which name the gate compares it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ptst_tasks.digests import digest_json
+
+__all__ = [
+    "FACTS",
+    "Adapter",
+    "Base",
+    "Data",
+    "Decoding",
+    "Engine",
+    "Fact",
+    "Generation",
+    "Judging",
+    "cell_digest",
+    "columns",
+    "gate_facts",
+    "identity",
+    "verdict_key",
+]
+
+SCHEMA = 2
+"""Of the record. 0.1.0 wrote none (1): its identity lacked configurations and decoding defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The base model. Digests are SHA-256 in hex, empty where there is no such file.
+
+    Attributes:
+        weights: Digest of the weights' files; ``hub:COMMIT`` for a hub id, which covers every
+            file; ``served:HOST/NAME`` for a model at an endpoint; ``name:NAME`` if nothing more
+            is known.
+        config: ``config.json`` (activation, norm, rope ... change answers with the same weights).
+        generation_config: ``generation_config.json``, whose values join every answer.
+        tokenizer: The tokenizer's files with the chat template.
+    """
+
+    weights: str = ""
+    config: str = ""
+    generation_config: str = ""
+    tokenizer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """The adapter; all empty for the base alone.
+
+    Attributes:
+        weights: Digest of its weights' files, or ``served:HOST/NAME``.
+        config: ``adapter_config.json`` (alpha scales what the weights do) without the base's path.
+        step: For a copy kept along training, after how many steps.
+    """
+
+    weights: str = ""
+    config: str = ""
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What was asked.
+
+    Attributes:
+        fingerprint: Digest of all rows of the set.
+        limit: Only the first so many were asked; None for all.
+        asked: Digest of the ids of the rows that were asked, in their order.
+        prompts: Digest of the prompts' token ids (for an endpoint, of what is sent).
+        task_version: Of the task's definition.
+        scoring: Digest of the task's metrics and answer filters.
+    """
+
+    fingerprint: str = ""
+    limit: int | None = None
+    asked: str = ""
+    prompts: str = ""
+    task_version: str = ""
+    scoring: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How answers were drawn.
+
+    Attributes:
+        options: Every option as the engine uses it, the model's own defaults included.
+        seed: Of the sampling; None where answers are greedy.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What computed the answers.
+
+    Attributes:
+        name: ``hf``, ``vllm`` or ``openai``.
+        dtype: Of the weights in memory.
+        args: The engine's arguments that may change an answer (quantization ...).
+        layout: Its other arguments: where and how fast.
+        versions: Of the packages that can change an answer.
+    """
+
+    name: str = ""
+    dtype: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Everything that decides the answers of one cell."""
+
+    base: Base = Base()
+    adapter: Adapter = Adapter()
+    data: Data = Data()
+    decoding: Decoding = Decoding()
+    engine: Engine = Engine()
+    schema: int = SCHEMA
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for a file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Generation:
+        """Reads what `as_dict` gave.
+
+        Raises:
+            TypeError: If it is no such record, or one with other fields.
+        """
+        parts = {"base": Base, "adapter": Adapter, "data": Data, "decoding": Decoding,
+                 "engine": Engine}  # fmt: skip
+        made = {name: kind(**record.get(name, {})) for name, kind in parts.items()}
+        return cls(**made, schema=int(record.get("schema", 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Who turned answers into verdicts.
+
+    Attributes:
+        judge: Name and settings as a user types them; the leaderboard's `judge` column.
+        settings: What else decides its verdicts (model, rubric's digest, host ...).
+        weights: Digest of a local guard's weights and configuration; empty for other judges.
+        snapshot: The model as the judge's replies name it; known only afterwards.
+    """
+
+    judge: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+    snapshot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One field of the record, and what it is used for.
+
+    Attributes:
+        path: ``base.weights``.
+        cell: Whether another value is another cell (or, of a judging, another verdict).
+        column: Column of the leaderboard that shows it; several facts may share one.
+        gate: What the gate calls it when two sides differ; empty where it does not compare it.
+        why: Why a change makes no other cell.
+    """
+
+    path: str
+    cell: bool = True
+    column: str = ""
+    gate: str = ""
+    why: str = ""
+
+
+FACTS: tuple[Fact, ...] = (
+    Fact("base.weights", column="base_digest", gate="weights of the base"),
+    Fact("base.config", column="base_files", gate="configuration of the base"),
+    Fact("base.generation_config", column="base_files", gate="configuration of the base"),
+    Fact("base.tokenizer", column="base_files", gate="configuration of the base"),
+    Fact("adapter.weights", column="adapter_digest"),
+    Fact("adapter.config", column="adapter_config"),
+    Fact("adapter.step", column="step"),
+    Fact("data.fingerprint", column="data_fingerprint", gate="prompt set"),
+    Fact("data.limit", cell=False, column="limit", gate="limit",
+         why="the ids that were asked say it: a limit beyond the set's end asks the same rows"),
+    Fact("data.asked", column="asked", gate="rows asked"),
+    Fact("data.prompts", column="prompts", gate="prompts as they were sent"),
+    Fact("data.task_version", column="task_version", gate="version of the task"),
+    Fact("data.scoring", column="scoring", gate="how answers are scored"),
+    Fact("decoding.options", column="decoding", gate="decoding"),
+    Fact("decoding.seed", column="decoding_seed"),
+    Fact("engine.name", column="engine", gate="engine"),
+    Fact("engine.dtype", column="dtype", gate="dtype"),
+    Fact("engine.args", column="engine_args", gate="engine's arguments"),
+    Fact("engine.layout", cell=False, why="where and how fast: batch size, devices and memory move "
+         "the last bits only; they are in cell.json"),
+    Fact("engine.versions", column="versions"),
+    Fact("schema", cell=False, why="says how to read the record, not what was measured"),
+    Fact("judging.judge", column="judge", gate="judge"),
+    Fact("judging.settings", column="judge_settings", gate="judge's rubric or settings"),
+    Fact("judging.weights", column="judge_weights", gate="weights of the judge"),
+    Fact("judging.snapshot", cell=False, column="judge_model", gate="the judge's model, as it names itself",
+         why="known only from the reply; a verdict keeps it, and a change is said"),
+)  # fmt: skip
+"""The one table: what decides a number, where it is shown, and what the gate compares."""
+
+
+def identity(record: Generation) -> dict[str, Any]:
+    """What makes a cell this one: path -> value, of the facts of the answers."""
+    return {f.path: _plain(_value(record, f.path)) for f in _generation_facts() if f.cell}
+
+
+def cell_digest(record: Generation) -> str:
+    """Twenty hex digits; a cell's identity and its folder's name."""
+    return digest_json(identity(record))[:20]
+
+
+def columns(record: Generation) -> dict[str, Any]:
+    """The leaderboard's provenance columns; facts that share one are digested together."""
+    shared: dict[str, list[Any]] = {}
+    for fact in _generation_facts():
+        if fact.column:
+            shared.setdefault(fact.column, []).append(_plain(_value(record, fact.path)))
+    return {
+        name: values[0] if len(values) == 1 else digest_json(values) if any(values) else ""
+        for name, values in shared.items()
+    }
+
+
+@functools.cache
+def gate_facts() -> dict[str, str]:
+    """Column -> what the gate calls it, of everything that two sides must share."""
+    return {f.column: f.gate for f in FACTS if f.gate}
+
+
+def verdict_key(judging: Judging, query: str, response: str) -> str:
+    """What a verdict is kept under."""
+    facts = (f for f in FACTS if f.path.startswith("judging.") and f.cell)
+    known = {f.path: _plain(getattr(judging, f.path.partition(".")[2])) for f in facts}
+    return digest_json([known, query, response])
+
+
+def _generation_facts() -> tuple[Fact, ...]:
+    return tuple(f for f in FACTS if not f.path.startswith("judging."))
+
+
+def _value(record: Any, path: str) -> Any:
+    return functools.reduce(getattr, path.split("."), record)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
