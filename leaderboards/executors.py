@@ -141,6 +141,7 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
         brought.add((cell.adapter, cell.harness_task, cell.provenance.decoding.seed))
     runner.outcome.done += len(result.made) - len(result.failed)
     runner.outcome.failed += result.failed
+    runner.outcome.notes += [n for n in result.notes if n not in runner.outcome.notes]
     if result.error:
         _lost(runner, order, result.error, brought, tasks)
 

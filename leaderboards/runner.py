@@ -160,6 +160,12 @@ class Runner:
         if wanted:
             self._train(wanted)
         there: dict[str, Place] = {name: folder for name, (_, folder) in wanted.items()}
+        old = [n for n, f in there.items() if "base_config" not in manifest(f).get("inputs", {})]
+        if old:
+            self.outcome.notes.append(
+                f"{len(old)} adapters of an earlier ptst are used as they are: {', '.join(old)}; their "
+                "manifests do not say which configuration and tokenizer the base had then"
+            )
         # A name at an endpoint is no path: "org//x" must not become "org/x".
         place = str if self.study.engine == "openai" else Path
         return there | {p.name: place(p.existing.path) for p in plans if p.existing}

@@ -72,6 +72,7 @@ class Result:
         made: The folders of those measured or failed here, packed, by digest.
         failed: Which cells failed, and why.
         adapters: Those trained here, packed, by name.
+        notes: What else a reader must know.
         error: Why nothing could be measured; empty otherwise.
     """
 
@@ -79,6 +80,7 @@ class Result:
     made: dict[str, bytes] = field(default_factory=dict)
     failed: list[tuple[str, str]] = field(default_factory=list)
     adapters: dict[str, bytes] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     error: str = ""
 
 
@@ -131,6 +133,7 @@ def _measure(order: Order, scratch: Path) -> Result:
         runner = _Away(order, scratch)
         # What a part of the order came to goes home, whatever happens to the rest.
         result.cells, result.failed = runner.cells, runner.outcome.failed
+        result.notes = runner.outcome.notes
         _work(order, scratch, runner)
     except Exception as e:  # of a library's, too: on this side nobody would see its trace
         said = " ".join(str(e).split()) if isinstance(e, PTSTError) else f"{type(e).__name__}: {e}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
@@ -103,3 +104,37 @@ def test_the_newest_whole_checkpoint_wins_and_halves_go(tmp_path):
 
 def test_a_manifest_is_json_a_person_can_read(manifest):
     assert len(json.dumps(manifest)) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "named"),
+    [
+        ("config.json", "rms_norm_eps", 0.5, "base_config"),
+        ("tokenizer_config.json", "a_new_one", 1, "base_tokenizer"),
+    ],
+)
+def test_another_configuration_of_the_base_is_another_adapter(
+    manifest, base, tmp_path, file, key, value, named
+):
+    """On 89d6fb3 the finished adapter counted as this run's, whatever the base had become."""
+    mine, out = tmp_path / "base", tmp_path / "a"
+    shutil.copytree(base, mine)
+    config = TrainConfig(**{**manifest["config"], "model": str(mine), "max_steps": 1})
+    first = train_lora(config, out)
+    assert train_lora(config, out).manifest == first.manifest
+    values = json.loads((mine / file).read_text())
+    (mine / file).write_text(json.dumps({**values, key: value}))
+    with pytest.raises(ConfigError, match=f"holds another run .*{named}"):
+        train_lora(config, out)
+    assert read_json(out / "manifest.json") == first.manifest
+
+
+def test_an_adapter_of_an_earlier_version_is_taken_by_what_it_recorded(manifest, base, tmp_path):
+    config, out = TrainConfig(**{**manifest["config"], "max_steps": 1}), tmp_path / "a"
+    old = train_lora(config, out).manifest
+    for name in ("base_config", "base_tokenizer", "trained_dtype"):
+        del old["inputs"][name]
+    write_json(out / "manifest.json", old)
+    assert train_lora(config, out).manifest == old
+    with pytest.raises(ConfigError, match="holds another run"):
+        train_lora(TrainConfig(**{**manifest["config"], "max_steps": 2}), out)
