@@ -77,10 +77,17 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     def _set_filters(self) -> None:
         if self.judges:
             self._filters = [judge_filter(j, self.prefix) for j in self.judges]
-        elif self.options.bertscore and "bertscore" in self._aggregation_list:
-            asked = self.options.bertscore
-            model = "roberta-large" if asked is True else str(asked)
-            self._filters.append(bertscore_filter(model, self.options.bertscore_layer))
+        elif self.bertscore:
+            self._filters.append(bertscore_filter(**self.bertscore))
+
+    @property
+    def bertscore(self) -> dict[str, Any]:
+        """Model and layer of BERTScore; empty where it is not asked for."""
+        asked = self.options.bertscore
+        if not asked or "bertscore" not in self._aggregation_list:
+            return {}
+        model = "roberta-large" if asked is True else str(asked)
+        return {"model": model, "layer": self.options.bertscore_layer}
 
     def _describe(self) -> None:
         self.config.metadata["ptst"] = {
@@ -92,7 +99,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             "chat_format": self.renderer.fmt if self.template.is_chat else "text",
             "prefill": self.prefix,
             "judges": [j.spec for j in self.judges],
-            "judge_settings": {j.spec: j.settings for j in self.judges},
+            "judge_settings": {j.spec: j.settings for j in self.judges}
+            | ({"bertscore": self.bertscore} if self.bertscore else {}),
             "version": __version__,
             "origin": self.loaded.origin,
             "data_fingerprint": self.loaded.fingerprint,
