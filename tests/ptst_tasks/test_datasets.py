@@ -56,6 +56,11 @@ def test_real_files(name: str, shared: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (len(loaded.rows), loaded.fingerprint) == REAL[name]
 
 
+def test_chatdoctors_held_out_part(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
+    assert all(held_out(row) for row in load("chatdoctor").rows)
+
+
 @pytest.mark.parametrize("name", sorted(TRAINED_ON))
 def test_real_files_to_train_on(name: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
