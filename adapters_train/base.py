@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train.config import TrainConfig
-from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.model_files import base_of
+from ptst_tasks.provenance import Base as Identity
 
 __all__ = ["Base"]
 
@@ -82,9 +83,14 @@ class Base:
         return restore
 
     @cached_property
+    def files(self) -> Identity:
+        """Digests of weights, configuration and tokenizer."""
+        return base_of(self.folder)
+
+    @property
     def weights(self) -> str:
         """Digest of the weights' files."""
-        return weights_digest(self.folder)
+        return self.files.weights
 
     @property
     def commit(self) -> str:

@@ -143,7 +143,9 @@ def _check_same(folder: Path, record: dict[str, Any], wanted: dict[str, Any]) ->
             f"{str(folder)!r} exists and holds no run of ptst train; choose a new folder"
         )
     found = {**record["config"], **record["inputs"]}
-    keys = [k for k in wanted if found.get(k) != wanted[k]]
+    # 0.1.0 recorded fewer inputs; those that it did record must agree.
+    known = wanted.keys() if "base_config" in found else wanted.keys() & found.keys()
+    keys = [k for k in wanted if k in known and found.get(k) != wanted[k]]
     if keys:
         told = "; ".join(f"{k} was {found.get(k)!r}, now {wanted[k]!r}" for k in keys[:3])
         raise ConfigError(

@@ -20,13 +20,11 @@ from adapters_train.data import TrainingSet, load_set, parse_mix
 from adapters_train.encode import Encoded, encode
 from ptst_tasks.chat import Renderer
 from ptst_tasks.digests import ids_digest
+from ptst_tasks.provenance import FREE_SETTINGS, Training, training_identity, training_inputs
 from ptst_tasks.templates import PromptTemplate
 from ptst_tasks.user_templates import active
 
 __all__ = ["Job", "load_sets", "pick_template", "prepare"]
-
-_NO_IDENTITY = {"resume_every", "backend"}
-"""Settings that change nothing in the adapter."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +61,28 @@ class Job:
         return [sum(rows[k : k + self.step_rows]) for k in range(0, len(rows), self.step_rows)]
 
     @cached_property
+    def record(self) -> Training:
+        """Everything that decides the adapter."""
+        return Training(
+            base=self.base.files,
+            dtype=str(self.base.torch_dtype).removeprefix("torch."),
+            settings=self.config.model_dump(mode="json", exclude=set(FREE_SETTINGS)),
+            data_fingerprints=tuple(s.fingerprint for s in self.sets),
+            token_ids=ids_digest(self.encoded.input_ids),
+            labels=ids_digest(self.encoded.labels),
+            order=ids_digest([self.order]),
+            step_rows=self.step_rows,
+        )
+
+    @property
     def inputs(self) -> dict[str, Any]:
         """Digests of everything that decides the adapter beside the settings."""
-        return {
-            "base_weights": self.base.weights,
-            "data_fingerprints": [s.fingerprint for s in self.sets],
-            "token_ids": ids_digest(self.encoded.input_ids),
-            "labels": ids_digest(self.encoded.labels),
-            "order": ids_digest([self.order]),
-            "step_rows": self.step_rows,
-        }
+        return training_inputs(self.record)
 
     @property
     def identity(self) -> dict[str, Any]:
         """Settings and inputs; another identity is another adapter."""
-        return {**self.config.model_dump(mode="json", exclude=_NO_IDENTITY), **self.inputs}
+        return training_identity(self.record)
 
 
 def prepare(config: TrainConfig, base: Base) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from leaderboards import csvio
+from leaderboards import csvio, disk
 from leaderboards.csvio import Row
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError
@@ -41,13 +41,13 @@ def _run(run: Path, notes: list[str]) -> list[Row]:
 
     if not (run / "study.json").exists():
         return [number.row for number in read_side(run).numbers]
-    cells = sorted((run / "cells").glob("*/cell.json"))
+    cells = disk.cell_folders(run)
     if not cells:
         raise DataError(f"{str(run)!r} has no finished cell; run its study again")
     rows: list[Row] = []
     for cell in cells:
         try:
-            rows += [number.row for number in read_cell(cell.parent)]
+            rows += [number.row for number in read_cell(cell)]
         except PTSTError as e:
             notes.append(str(e))
             rows.append(_damaged(cell, str(e)))
@@ -55,10 +55,10 @@ def _run(run: Path, notes: list[str]) -> list[Row]:
 
 
 def _damaged(cell: Path, error: str) -> Row:
-    record = read_json(cell) or {}
+    record = read_json(cell / "cell.json") or {}
     names = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task")
     known = {name: record[name] for name in names if name in record}
-    return Row(**{"base": "?", "task": "?", **known, "metric": "", "cell": cell.parent.name,
+    return Row(**{"base": "?", "task": "?", **known, "metric": "", "cell": cell.name,
                   "error": error})  # fmt: skip
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from leaderboards import disk
+from leaderboards.store import incomplete
 from leaderboards.study import AdapterPlan, Study
 from ptst_tasks import datasets
 from ptst_tasks.digests import read_json
@@ -16,6 +21,7 @@ from ptst_tasks.prices import price_of
 __all__ = ["Line", "Plan", "estimate"]
 
 _CHARACTERS = 4  # per token of English text, a rule of thumb
+_SCORED = ("medqa",)  # by log-likelihoods: nothing is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +79,25 @@ class Plan:
 def estimate(study: Study, run: Path) -> Plan:
     """Plans a study without loading a model.
 
-    A cell counts as done if the run has one of its name; whether it is still the same cell
-    (weights, rows, prompts) is found out when the study runs.
+    A cell counts as done if the run has one of its name with the same rows, limit and decoding;
+    whether weights and prompts are still the same is found out when the study runs.
     """
-    sizes, characters, missing = _sizes(study)
-    records = [read_json(p) or {} for p in run.glob("cells/*/cell.json")]
-    done = {(r["adapter"], r["harness_task"]) for r in records if "error" not in r}
+    sizes, characters, missing, prints = _sizes(study)
+    records = [read_json(f / "cell.json") or {} for f in disk.cell_folders(run) if disk.is_whole(f)]
+    done = Counter(
+        (r.get("adapter"), r.get("harness_task")) for r in records if _fits(r, study, prints)
+    )
     lines, read, write = list[Line](), 0.0, 0
     cost, unpriced = 0.0, list[str]()
     for plan in study.adapters():
-        left = [f for f, task in study.tasks() if (plan.name, task) not in done]
-        cells = len(list(study.tasks()))
+        asked = [(family, task, _seeds(study, family)) for family, task in study.tasks()]
+        cells = sum(n for _, _, n in asked)
+        left = [f for f, task, n in asked for _ in range(n - min(n, done[plan.name, task]))]
         prompts = sum(sizes.get(f, 0) for f in left)
         lines.append(Line(plan.name or "before fine-tuning", cells, cells - len(left), prompts))
         tokens_in = sum(characters.get(f, 0.0) for f in left) / _CHARACTERS
         limit = int(study.test.gen_kwargs.get("max_gen_toks", 512))
-        tokens_out = sum(sizes.get(f, 0) * (0 if f == "medqa" else limit) for f in left)
+        tokens_out = sum(sizes.get(f, 0) * (0 if f in _SCORED else limit) for f in left)
         read, write = read + tokens_in, write + tokens_out
         if study.engine == "openai" and left:
             price = ServedSettings.read(study.engine_args).price or price_of(_served(study, plan))
@@ -97,11 +106,30 @@ def estimate(study: Study, run: Path) -> Plan:
             else:
                 cost += price.cost(tokens_in, tokens_out)
     spent = sum(float(r.get("seconds", 0)) for r in records)
-    per_cell = spent / len(done) if done else None
+    per_cell = spent / len(records) if records else None
     to_do = sum(line.cells - line.done for line in lines)
     seconds = None if per_cell is None else per_cell * to_do
     paid = cost if study.engine == "openai" else None
     return Plan(lines, int(read), write, seconds, missing, paid, tuple(unpriced))
+
+
+def _fits(record: Mapping[str, Any], study: Study, prints: Mapping[str, str]) -> bool:
+    """Whether a cell is one that the study asks for, as far as can be said without a model."""
+    if incomplete([record]):
+        return False
+    data, requested = record["provenance"]["data"], record.get("requested") or {}
+    given = study.test.gen_kwargs if requested else {}
+    return (
+        data["limit"] == study.test.limit
+        and prints.get(record["task"]) in (None, data["fingerprint"])
+        and all(requested.get(name) == value for name, value in given.items())
+    )
+
+
+def _seeds(study: Study, family: str) -> int:
+    """How often each prompt of a set is answered."""
+    drawn = study.test.gen_kwargs.get("do_sample") and family not in _SCORED
+    return len(study.test.decoding_seeds or (0,)) if drawn else 1
 
 
 def _served(study: Study, plan: AdapterPlan) -> str:
@@ -109,16 +137,20 @@ def _served(study: Study, plan: AdapterPlan) -> str:
     return plan.existing.path if plan.existing else study.base
 
 
-def _sizes(study: Study) -> tuple[dict[str, int], dict[str, float], list[str]]:
+def _sizes(
+    study: Study,
+) -> tuple[dict[str, int], dict[str, float], list[str], dict[str, str]]:
     sizes: dict[str, int] = {}
+    prints: dict[str, str] = {}
     characters: dict[str, float] = {}
     missing: list[str] = []
     for family in study.test.sets:
         try:
-            rows = datasets.load(FAMILIES[family].dataset).rows[: study.test.limit]
+            loaded = datasets.load(FAMILIES[family].dataset)
         except DataError as e:
             missing.append(str(e))
             continue
-        sizes[family] = len(rows)
+        rows = loaded.rows[: study.test.limit]
+        sizes[family], prints[family] = len(rows), loaded.fingerprint
         characters[family] = float(sum(len(r["prompt"]) + 200 for r in rows))
-    return sizes, characters, missing
+    return sizes, characters, missing, prints

@@ -125,7 +125,7 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
     for name, packed in result.adapters.items():
         if not (folder := runner.out / "adapters" / name).exists():
             unpack(packed, folder)
-    brought = set()
+    brought: set[tuple[str, str, int | None]] = set()
     for cell in result.cells:
         if cell.digest in result.made:
             aside = runner.store.begin(cell)
@@ -138,7 +138,7 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
         else:
             runner.fail(cell, OSError("its folder went away meanwhile; run again"))
         runner.add(cell)
-        brought.add((cell.adapter, cell.harness_task))
+        brought.add((cell.adapter, cell.harness_task, cell.provenance.decoding.seed))
     runner.outcome.done += len(result.made) - len(result.failed)
     runner.outcome.failed += result.failed
     if result.error:
@@ -146,11 +146,14 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
 
 
 def _lost(
-    runner: Runner, order: Order, why: str, brought: set[tuple[str, str]], tasks: dict[str, Any]
-) -> None:
+    runner: Runner, order: Order, why: str, brought: set[tuple[str, str, int | None]],
+    tasks: dict[str, Any],
+) -> None:  # fmt: skip
     """Records what a task did not bring."""
     configs = runner.wanted(order.plans)
     for plan in order.plans:
-        rest = {name: t for name, t in tasks.items() if (plan.name, name) not in brought}
         config = configs[plan.name][0].model_dump() if plan.name in configs else {}
-        runner.lost(plan, config, rest, RuntimeError(why))
+        for name, task in tasks.items():
+            rest = [s for s in runner.seeds(task) if (plan.name, name, s) not in brought]
+            if rest:
+                runner.lost(plan, config, {name: task}, RuntimeError(why), rest)

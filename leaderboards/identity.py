@@ -1,27 +1,165 @@
-"""What a cell is a measurement of: where base and adapter are, and what identifies them."""
+"""Makes the record of what a cell is a measurement of (`ptst_tasks.provenance`), once per cell."""
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.digests import read_json, weights_digest
+from leaderboards.lm_files import quiet
+from leaderboards.study import Study
+from ptst_tasks.digests import digest_json, ids_digest, read_json
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.model_files import adapter_of, base_of, path_digest
+from ptst_tasks.provenance import ANSWERS, Adapter, Base, Data, Decoding, Engine, Generation
 
-__all__ = ["Place", "adapter_digest", "base_digest", "base_folder", "deciding_args", "decoding", "manifest",
-           "trained_on"]  # fmt: skip
+__all__ = ["LAYOUT", "Place", "Records", "asked_digest", "base_folder", "is_sampled", "manifest",
+           "requested", "trained_on"]  # fmt: skip
 
-# Where and how fast; dtype is a digest of its own.
-_HARMLESS = frozenset({
+LAYOUT = frozenset({
     "batch_size", "device", "device_map", "dtype", "enable_prefix_caching", "enforce_eager",
     "gpu_memory_utilization", "max_batch_size", "max_cpu_loras", "max_length", "max_lora_rank",
     "max_loras", "max_model_len", "max_num_batched_tokens", "max_num_seqs", "parallelize",
     "pipeline_parallel_size", "tensor_parallel_size", "use_tqdm_on_load",
 })  # fmt: skip
+"""Arguments of engines that say where and how fast; dtype is a fact of its own, as it turned out,
+and a prompt that is longer than the model reads is an error and never cut."""
+
+_PACKAGES = {
+    "hf": ("lm_eval", "torch", "transformers", "tokenizers", "peft"),
+    "vllm": ("lm_eval", "torch", "transformers", "tokenizers", "vllm"),
+    "openai": ("lm_eval",),  # the rest is the endpoint's
+}
 
 Place = Path | str
 """Where an adapter is: its folder, or its name at an endpoint."""
+
+
+class Records:
+    """Makes the records of one study on one engine; what is costly is computed once.
+
+    Args:
+        study: The study.
+        base: Where its base is.
+    """
+
+    def __init__(self, study: Study, base: Place) -> None:
+        self.study, self._place = study, base
+        # Hashing a 7B's files takes minutes, tokenising a set's prompts seconds: once each.
+        self._base: Base | None = None
+        self._adapters: dict[tuple[Place, int | None], Adapter] = {}
+        self._data: dict[str, Data] = {}
+
+    def base(self, lm: Any) -> Base:
+        """What identifies the base."""
+        self._base = self._base or _base(self._place, lm)
+        return self._base
+
+    def adapter(self, lm: Any, place: Place | None, step: int | None = None) -> Adapter:
+        """What identifies an adapter; all empty for the base alone.
+
+        Raises:
+            ConfigError: If its folder holds no weights.
+            OSError: If a file cannot be read.
+        """
+        if place is None:
+            return Adapter()
+        if (place, step) not in self._adapters:
+            served = Adapter(weights=f"served:{lm.served}/{place}", step=step)
+            self._adapters[place, step] = served if lm.served else adapter_of(Path(place), step)
+        return self._adapters[place, step]
+
+    def data(self, lm: Any, name: str, task: Any) -> Data:
+        """What is asked; the same for every adapter."""
+        if name not in self._data:
+            limit = self.study.test.limit
+            docs = list(task.eval_docs)[:limit]
+            self._data[name] = Data(
+                fingerprint=task.loaded.fingerprint,
+                limit=limit,
+                asked=asked_digest(str(doc["id"]) for doc in docs),
+                prompts=self._prompts(lm, task),
+                task_version=str(task.VERSION),
+                scoring=_scoring(task),
+            )
+        return self._data[name]
+
+    def _prompts(self, lm: Any, task: Any) -> str:
+        with quiet():
+            task.build_all_requests(
+                limit=self.study.test.limit,
+                apply_chat_template=True,
+                chat_template=lm.apply_chat_template,
+            )
+        asked = [
+            r.args[0] + r.args[1] if isinstance(r.args[1], str) else r.args[0]
+            for r in task.instances
+        ]
+        return ids_digest(lm.prompt_ids(asked))
+
+    def of(
+        self, lm: Any, place: Place | None, step: int | None, name: str, task: Any, seed: int | None
+    ) -> Generation:
+        """The record of one cell.
+
+        Args:
+            lm: The engine.
+            place: Where the adapter is; None for the base alone.
+            step: For a copy kept along training, after how many steps.
+            name: lm-eval's name of the task.
+            task: The task.
+            seed: Of the sampling; None where answers are greedy.
+
+        Raises:
+            PTSTError: If there are no weights, or no prompts.
+            OSError: If a file cannot be read.
+        """
+        return Generation(
+            base=self.base(lm),
+            adapter=self.adapter(lm, place, step),
+            data=self.data(lm, name, task),
+            decoding=Decoding(used(lm, task), seed),
+            engine=self._engine(lm),
+        )
+
+    def _engine(self, lm: Any) -> Engine:
+        args = dict(self.study.engine_args)
+        deciding = {k: _content(v) for k, v in args.items() if k not in LAYOUT}
+        return Engine(
+            name=self.study.engine,
+            dtype=lm.facts()["dtype"],
+            # Those of an endpoint say how it is asked; what goes into a body is in the prompts.
+            args={} if lm.served else deciding,
+            layout={} if lm.served else {k: v for k, v in args.items() if k in LAYOUT},
+            versions=_versions(self.study.engine),
+        )
+
+
+def used(lm: Any, task: Any) -> dict[str, Any]:
+    """A task's decoding options as the engine uses them, without the seed."""
+    if task.OUTPUT_TYPE == "multiple_choice":
+        return {}
+    options: dict[str, Any] = lm.decoding(requested(task))
+    return {k: v for k, v in options.items() if k != "seed"}
+
+
+def requested(task: Any) -> dict[str, Any]:
+    """A task's decoding options; empty for log-likelihoods (lm-eval fills them in all the same)."""
+    if task.OUTPUT_TYPE == "multiple_choice":
+        return {}
+    return {k: v for k, v in task.config.generation_kwargs.items() if k != "seed"}
+
+
+def is_sampled(task: Any) -> bool:
+    """Whether a task's answers are drawn at random."""
+    return bool(requested(task).get("do_sample"))
+
+
+def asked_digest(ids: Any) -> str:
+    """Digest of the ids of the rows that were asked, in their order."""
+    return digest_json(list(ids))
 
 
 def manifest(folder: Place | None) -> dict[str, Any]:
@@ -34,14 +172,6 @@ def trained_on(config: Mapping[str, Any]) -> str:
     """``gsm8k``, or with examples mixed in ``gsm8k+safety_tuned_llamas``."""
     mixed = (str(spec).partition(":")[0] for spec in config.get("mix") or ())
     return "+".join([str(config.get("data", "")), *mixed])
-
-
-def decoding(task: Any) -> dict[str, Any]:
-    """A task's decoding options; empty for log-likelihoods (lm-eval fills them in all the same)."""
-    if task.OUTPUT_TYPE == "multiple_choice":
-        return {}
-    options: dict[str, Any] = task.config.generation_kwargs
-    return options
 
 
 def base_folder(base: str) -> Path | str:
@@ -61,24 +191,47 @@ def base_folder(base: str) -> Path | str:
         return organism.cached(int(seed), name.endswith("control"), progress=progress)
 
 
-def base_digest(base: Path | str, lm: Any) -> str:
-    """What identifies a base: its weights, its commit on the hub, or its name at an endpoint."""
+def _base(place: Place, lm: Any) -> Base:
     if lm.served:
-        return f"served:{lm.served}/{base}"
-    if Path(base).is_dir():
-        return weights_digest(Path(base))
+        return Base(weights=f"served:{lm.served}/{place}")
+    if Path(place).is_dir():
+        return base_of(Path(place))
     commit = lm.facts()["commit"]
-    return f"hub:{commit}" if commit else f"name:{base}"
+    return Base(weights=f"hub:{commit}" if commit else f"name:{place}")
 
 
-def deciding_args(engine: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """The engine's arguments that may change an answer beyond its last bits (quantization ...).
+def _content(value: Any) -> Any:
+    """An argument that names a file or a folder counts by what is in it."""
+    if isinstance(value, str) and value and Path(value).exists():
+        return f"sha256:{path_digest(Path(value))}"
+    return value
 
-    Those of an endpoint say how it is asked; what goes into a body is among the prompts' digests.
-    """
-    return {} if engine == "openai" else {k: v for k, v in args.items() if k not in _HARMLESS}
+
+def _scoring(task: Any) -> str:
+    """Digest of how answers become numbers; judges are keyed apart."""
+    config = task.config
+    parts = [config.metric_list, config.filter_list, config.process_results, config.doc_to_target]
+    return digest_json(_named(parts))
 
 
-def adapter_digest(folder: Place, lm: Any) -> str:
-    """What identifies an adapter: its weights, or its name at an endpoint."""
-    return f"served:{lm.served}/{folder}" if lm.served else weights_digest(Path(folder))
+def _named(value: Any) -> Any:
+    """A value with the names of functions in their place."""
+    if isinstance(value, Mapping):
+        return {str(k): _named(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(v) for v in value]
+    if callable(value):
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}"
+    return value
+
+
+@functools.cache
+def _versions(engine: str) -> dict[str, str]:
+    """Without local tags (``+cpu``): where a build runs is layout."""
+    found = {"ptst_answers": str(ANSWERS)}
+    for name in _PACKAGES[engine]:
+        try:
+            found[name] = importlib.metadata.version(name).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

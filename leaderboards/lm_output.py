@@ -15,10 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leaderboards import csvio
+from pydantic import ValidationError
+
+from leaderboards import csvio, disk
 from leaderboards.csvio import Row
 from leaderboards.outcomes import Number, Outcomes
+from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError
+from ptst_tasks.provenance import Generation, columns
+from ptst_tasks.user_templates import one_line
 
 __all__ = ["read_cell", "read_folder", "read_results"]
 
@@ -29,8 +34,10 @@ Samples = dict[str, dict[str, Json]]
 _NOT_METRICS = frozenset({"alias", "sample_len", "name", "unscored"})
 _IN_SAMPLES = frozenset({"doc", "arguments", "resps", "filtered_resps", "target"})
 _MEANS = frozenset({"score", "rougeL", "bertscore"})  # 0..1, yet no share of yes/no outcomes
-_FROM_CELL = ("base", "adapter", "train_data", "train_template", "seed", "step", "decoding", "engine",
-              "base_digest", "adapter_digest", "data_fingerprint", "ptst_version")  # fmt: skip
+_LABELS = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task",
+           "ptst_version")  # fmt: skip
+# What cells of 0.1.0 say beside their digests.
+_OLD = ("step", "decoding", "engine", "base_digest", "adapter_digest", "data_fingerprint")
 
 
 def read_folder(folder: Path) -> tuple[list[Number], list[str]]:
@@ -42,7 +49,7 @@ def read_folder(folder: Path) -> tuple[list[Number], list[str]]:
     Raises:
         DataError: If there is none, or one is damaged.
     """
-    files = sorted(folder.rglob("results_*.json"), key=lambda file: file.name)  # by date
+    files = disk.results_files(folder)
     if not files:
         raise DataError(
             f"{str(folder)!r} holds neither cells/*/cell.json nor results_*.json; was lm_eval run "
@@ -62,16 +69,19 @@ def read_folder(folder: Path) -> tuple[list[Number], list[str]]:
 
 
 def read_cell(folder: Path) -> list[Number]:
-    """Reads one cell of a run; a cell without results is a row with an error."""
-    cell = _load(folder / "cell.json")
-    files = sorted(folder.rglob("results_*.json"), key=lambda file: file.name)
-    if files:
-        return read_results(files[-1], cell)
-    known = {name: cell[name] for name in _FROM_CELL if isinstance(cell.get(name), (str, int))}
-    row = {**known, "test_template": cell.get("test_template", ""), "metric": "",
-           "task": cell.get("task", "?"), "cell": folder.name,
-           "error": str(cell.get("error") or "no results")}  # fmt: skip
-    return [Number(Row.model_validate({k: v for k, v in row.items() if v is not None}))]
+    """Reads one cell of a run; a cell without results is a row with an error.
+
+    Raises:
+        DataError: If it is damaged, with the file and the line.
+    """
+    cell = disk.read_cell_files(folder)
+    if cell.results:
+        return read_results(cell.results, cell.record)
+    row = {**_cell_facts(cell.record), "metric": "", "cell": folder.name, "error": cell.error}
+    try:
+        return [Number(Row.model_validate({"base": "?", "task": "?", **row}))]
+    except ValidationError as e:
+        raise DataError(f"{str(folder / 'cell.json')!r}: {one_line(e, csvio.COLUMNS)}") from e
 
 
 def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Number]:
@@ -84,7 +94,7 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
     Raises:
         DataError: If a file is damaged, with its line.
     """
-    data = _load(file)
+    data = disk.json_object(file)
     if not isinstance(data.get("results"), dict) or not isinstance(data.get("configs"), dict):
         raise DataError(f"{str(file)!r} is no results file of lm_eval: no results and configs")
     numbers: list[Number] = []
@@ -100,8 +110,10 @@ def _task(
     facts = {**_facts(data, task), **_cell_facts(cell)}
     config = data["configs"][task]
     ours = "ptst" in (config.get("metadata") or {})
-    beside = file.with_name(f"samples_{task}_{file.stem.removeprefix('results_')}.jsonl")
+    beside = disk.samples_of(file, task)
     samples = _samples(beside, ours) if beside.is_file() else None
+    if samples and ours and not facts.get("asked"):
+        facts["asked"] = digest_json(list(next(iter(samples.values()))))
     asked = data.get("n-samples", {}).get(task, {}).get("effective")
     for key, value in sorted(metrics.items()):
         metric, comma, judge = key.partition(",")
@@ -159,18 +171,16 @@ def _rate(row: Json, count: int, n: int, unscored: int) -> Row:
 
 def _samples(file: Path, ours: bool) -> Samples:
     found: Samples = {}
-    with file.open(encoding="utf-8") as lines:
-        for at, line in enumerate(lines, start=1):
-            try:
-                data = json.loads(line)
-                name = str(data["doc"]["id"]) if ours else str(data["doc_id"])
-                rows = found.setdefault(str(data.get("filter", "none")), {})
-            except (ValueError, KeyError, TypeError) as e:
-                raise DataError(f"{str(file)!r}, line {at}: damaged ({type(e).__name__}); "
-                                "evaluate again or delete the file") from e  # fmt: skip
-            if name in rows:
-                raise DataError(f"{str(file)!r}, line {at}: prompt id {name!r} stands there twice")
-            rows[name] = {key: value for key, value in data.items() if key not in _IN_SAMPLES}
+    for at, data in disk.rows(file):
+        try:
+            name = str(data["doc"]["id"]) if ours else str(data["doc_id"])
+        except (KeyError, TypeError) as e:
+            raise DataError(f"{str(file)!r}, line {at}: damaged ({type(e).__name__}); "
+                            "evaluate again or delete the file") from e  # fmt: skip
+        rows = found.setdefault(str(data.get("filter", "none")), {})
+        if name in rows:
+            raise DataError(f"{str(file)!r}, line {at}: prompt id {name!r} stands there twice")
+        rows[name] = {key: value for key, value in data.items() if key not in _IN_SAMPLES}
     return found
 
 
@@ -213,11 +223,18 @@ def _facts(data: Json, task: str) -> Json:
         "decoding": _compact(decoding),
         "prompting": _compact(_prompting(data, config, ours, task)),
         "engine": str(run.get("model", "")),
+        "dtype": str(run.get("model_dtype") or ""),
+        "limit": int(run["limit"]) if _is_count(run.get("limit")) else None,
+        "task_version": str((data.get("versions") or {}).get(task, "")),
         "ptst_version": str(ours.get("version", "")),
         "lm_eval_version": str(data.get("lm_eval_version", "")),
         "transformers_version": str(data.get("transformers_version", "")),
         "date": _date(data.get("date")),
     }
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | float) and value >= 1 and value == int(value)
 
 
 def _settings(metadata: Json | None, judge: str) -> str:
@@ -240,15 +257,30 @@ def _prompting(data: Json, config: Json, ours: Json, task: str) -> Json:
 
 def _cell_facts(cell: Mapping[str, Any]) -> Json:
     """What cell.json says in place of the results file."""
-    facts = {name: cell[name] for name in _FROM_CELL if cell.get(name) is not None}
-    digests = cell.get("digests") or {}
-    for name, key in (("base_digest", "base"), ("adapter_digest", "adapter"),
-                      ("data_fingerprint", "data")):  # fmt: skip
-        if digests.get(key):
-            facts[name] = digests[key]
+    facts = {name: cell[name] for name in _LABELS if cell.get(name) is not None}
+    facts |= _recorded(cell)
     if cell.get("digest"):
         facts["cell"] = cell["digest"]
     return {k: _compact(v) if isinstance(v, dict) else v for k, v in facts.items()}
+
+
+def _recorded(cell: Mapping[str, Any]) -> Json:
+    """The provenance columns; cells of 0.1.0 have digests of a few facts alone."""
+    if made := cell.get("provenance"):
+        try:
+            return {k: v for k, v in columns(Generation.from_dict(made)).items() if v is not None}
+        except (TypeError, ValueError, AttributeError) as e:
+            raise DataError(
+                f"cell {cell.get('digest')!r}: its record of provenance is damaged: {e}"
+            ) from e
+    facts = {name: cell[name] for name in _OLD if cell.get(name) is not None}
+    digests = cell.get("digests") or {}
+    for name, key in (("base_digest", "base"), ("adapter_digest", "adapter"),
+                      ("data_fingerprint", "data"), ("limit", "limit"), ("dtype", "dtype"),
+                      ("prompts", "prompts"), ("engine_args", "engine_args")):  # fmt: skip
+        if digests.get(key):
+            facts[name] = digests[key]
+    return facts
 
 
 def _model_args(args: Any) -> Json:
@@ -273,13 +305,3 @@ def _date(seconds: Any) -> str:
     if not isinstance(seconds, (int, float)):
         return ""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _load(file: Path) -> Json:
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise DataError(f"{str(file)!r} cannot be read as JSON: {' '.join(str(e).split())}") from e
-    if not isinstance(data, dict):
-        raise DataError(f"{str(file)!r} holds no JSON object")
-    return data

@@ -82,13 +82,14 @@ def read_side(path: str | os.PathLike[str]) -> Side:
         )
     if file.suffix == ".csv":
         return Side(str(path), tuple(_with_outcomes(csvio.read(file), sidecar(file))))
+    from leaderboards import disk
     from leaderboards.lm_output import read_cell, read_folder, read_results
 
     notes: list[str] = []
     if file.is_file():
         numbers = read_results(file)
-    elif cells := sorted(file.glob("cells/*/cell.json")):
-        numbers = [n for cell in cells for n in read_cell(cell.parent)]
+    elif cells := disk.cell_folders(file):
+        numbers = [n for cell in cells for n in read_cell(cell)]
     elif (file / "cell.json").is_file():
         numbers = read_cell(file)
     else:

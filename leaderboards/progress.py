@@ -9,11 +9,12 @@ __all__ = ["Outcome", "Progress"]
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run came to: cells done before, done now, and failed with why."""
+    """What a run came to: cells done before, done now, failed with why, and what else to know."""
 
     kept: int = 0
     done: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class Progress:

@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboards.identity import (
     Place,
-    adapter_digest,
-    base_digest,
+    Records,
+    asked_digest,
     base_folder,
-    deciding_args,
-    decoding,
+    is_sampled,
     manifest,
+    requested,
     trained_on,
 )
 from leaderboards.lm_files import no_bars, quiet, write_results
 from leaderboards.progress import Outcome, Progress
-from leaderboards.store import Cell, Store
+from leaderboards.store import Cell, Store, incomplete
 from leaderboards.study import AdapterPlan, Study
-from ptst_tasks.digests import digest_json, ids_digest, write_json
+from ptst_tasks.digests import digest_json, write_json
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError
+from ptst_tasks.provenance import Adapter, Decoding, Generation, model_digest
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
@@ -38,18 +39,25 @@ if TYPE_CHECKING:
 __all__ = ["Runner", "run"]
 
 
-def run(study: Study, out: str | os.PathLike[str], progress: Progress | None = None) -> Outcome:
+def run(
+    study: Study,
+    out: str | os.PathLike[str],
+    progress: Progress | None = None,
+    *,
+    share: bool = True,
+) -> Outcome:
     """Runs a study, or what is left of it.
 
     Args:
         study: What to do.
         out: The run's folder.
         progress: Hears of every step.
+        share: Take cells that a run beside it has; the outcome says from where.
 
     Raises:
         PTSTError: If the study as a whole cannot run; a cell that cannot is recorded instead.
     """
-    return Runner(study, Path(out), progress or Progress()).run()
+    return Runner(study, Path(out), progress or Progress(), share=share).run()
 
 
 class Runner:
@@ -59,22 +67,21 @@ class Runner:
         study: What to do.
         out: The run's folder.
         progress: Hears of every step.
+        share: Take cells that a run beside it has.
     """
 
-    def __init__(self, study: Study, out: Path, progress: Progress) -> None:
+    def __init__(self, study: Study, out: Path, progress: Progress, *, share: bool = True) -> None:
         self.study, self.out, self.progress = study, out, progress
-        self.store = Store(out)
+        self.store = Store(out, share=share)
         # What an endpoint serves has the name that it has there, whatever that looks like here.
         self.base = study.base if study.engine == "openai" else base_folder(study.base)
-        # Hashing a 7B's files takes minutes, tokenising a set's prompts seconds: once each.
-        self._weights: dict[Place | None, str] = {}
-        self._prompt_ids: dict[str, str] = {}
+        self.records = Records(study, self.base)
         self.outcome = Outcome()
         self.cells: list[Cell] = []
         self.asked: set[str] = set()
 
     def run(self) -> Outcome:
-        """Trains, evaluates, and leaves out what the study no longer asks for."""
+        """Trains, evaluates, and puts aside what the study no longer asks for."""
         self._claim()
         tasks = self.tasks()  # before any training: a set that is missing is found at once
         if self.study.executor == "local":
@@ -83,8 +90,25 @@ class Runner:
             from leaderboards.executors import spread
 
             spread(self, tasks)
-        self.store.keep_only(self.asked)
+        self._tell(self.store.keep_only(self.asked))
         return self.outcome
+
+    def _tell(self, aside: Sequence[Mapping[str, Any]]) -> None:
+        """Says what a reader of the exit code alone would not know."""
+        notes, attic = self.outcome.notes, str(self.store.attic)
+        for origin, count in sorted(self.store.taken.items()):
+            notes.append(
+                f"{count} cells were taken from the run {origin!r} beside this one, which measured "
+                "the same; --no-share measures them here"
+            )
+        if old := incomplete(aside):
+            notes.append(
+                f"{old} cells of an earlier ptst were measured anew: their record lacks the base's "
+                "configuration and generation defaults, the adapter's configuration and the decoding "
+                f"as it was used; the old ones are in {attic!r}"
+            )
+        if rest := len(aside) - old:
+            notes.append(f"{rest} cells that the study no longer asks for are in {attic!r}")
 
     def measure(self, plans: Sequence[AdapterPlan], tasks: dict[str, Any]) -> None:
         """Trains and measures these models in this process."""
@@ -103,7 +127,11 @@ class Runner:
 
     def prompts(self, tasks: Mapping[str, Any]) -> int:
         """How many prompts one model is asked."""
-        return sum(map(self._prompts, tasks.values()))
+        return sum(self._prompts(t) * len(self.seeds(t)) for t in tasks.values())
+
+    def seeds(self, task: Any) -> tuple[int | None, ...]:
+        """The decoding seeds of a task; None alone where nothing is drawn at random."""
+        return (self.study.test.decoding_seeds or (0,)) if is_sampled(task) else (None,)
 
     def _prompts(self, task: Any) -> int:
         n = len(task.eval_docs)
@@ -193,7 +221,8 @@ class Runner:
             names = [name for f, name in self.study.tasks() if f == family]
             loaded = load_tasks(names, self.study.options(family))
             for task in loaded.values():
-                decoding(task).update(self.study.test.gen_kwargs)
+                if task.OUTPUT_TYPE != "multiple_choice":
+                    task.config.generation_kwargs.update(self.study.test.gen_kwargs)
             out |= loaded
         return out
 
@@ -213,15 +242,28 @@ class Runner:
     def _measure(
         self, lm: Any, plan: AdapterPlan, folder: Place | None, tasks: dict[str, Any]
     ) -> None:
-        from ptst_tasks.engines.journal import Journal
+        """Measures one model: a pass of generation per decoding seed."""
+        config = manifest(folder).get("config", {})
+        seeds = dict.fromkeys(seed for task in tasks.values() for seed in self.seeds(task))
+        for seed in seeds:
+            wanted = {n: t for n, t in tasks.items() if seed in self.seeds(t)}
+            for task in wanted.values():
+                if seed is not None:
+                    task.config.generation_kwargs["seed"] = seed
+            self._pass(lm, plan, folder, self._todo(lm, plan, folder, config, wanted, seed), tasks)
 
-        ready, config = dict[str, Cell](), manifest(folder).get("config", {})
+    def _todo(
+        self, lm: Any, plan: AdapterPlan, folder: Place | None, config: Mapping[str, Any],
+        tasks: dict[str, Any], seed: int | None,
+    ) -> dict[str, Cell]:  # fmt: skip
+        """The cells of one pass that are not there yet, by task."""
+        ready = dict[str, Cell]()
         for name, task in tasks.items():
             try:
-                digests = self._digests(lm, folder, name, task)
-                cell = self.labelled(plan, config, name, task, digests)
-            except PTSTError as e:  # no weights, or no prompts
-                self.lost(plan, config, {name: task}, e)
+                record = self.records.of(lm, folder, plan.step, name, task, seed)
+                cell = self.labelled(plan, config, name, task, record)
+            except (PTSTError, OSError) as e:  # no weights, or no prompts
+                self.lost(plan, config, {name: task}, e, [seed])
                 self.progress.advance(self._prompts(task))
                 continue
             self.add(cell)
@@ -230,6 +272,14 @@ class Runner:
                 self.progress.advance(self._prompts(task))
             else:
                 ready[name] = cell
+        return ready
+
+    def _pass(
+        self, lm: Any, plan: AdapterPlan, folder: Place | None, ready: dict[str, Cell],
+        tasks: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        from ptst_tasks.engines.journal import Journal
+
         if not ready:
             return
         journal = self.out / "journal" / f"{plan.name or 'base'}.jsonl"
@@ -273,8 +323,9 @@ class Runner:
         self.outcome.failed.append((f"{cell.adapter or cell.base} {cell.harness_task}", why))
 
     def lost(
-        self, plan: AdapterPlan, config: Mapping[str, Any], tasks: Mapping[str, Any], why: Exception
-    ) -> None:
+        self, plan: AdapterPlan, config: Mapping[str, Any], tasks: Mapping[str, Any],
+        why: Exception, seeds: Sequence[int | None] | None = None,
+    ) -> None:  # fmt: skip
         """Records that a model cannot be had; what an earlier run measured of it stays.
 
         Args:
@@ -282,40 +333,31 @@ class Runner:
             config: What its adapter was trained with, as far as that is known.
             tasks: What it would have been asked.
             why: What happened.
+            seeds: Decoding seeds; all of each task's if they are not said.
         """
         done = [r for r in self.store.done(plan.name) if self._current(r, tasks)]
         self.asked |= {r["digest"] for r in done}
-        there = {r["harness_task"] for r in done if r["adapter"] == plan.name}
+        there = {(r["harness_task"], _seed(r)) for r in done if r["adapter"] == plan.name}
         for name, task in tasks.items():
-            # Without weights and prompts its names must do.
-            cell = self.labelled(plan, config, name, task, {"none": [plan.name, name]})
-            self.fail(cell, why, record=name not in there)
-            if name not in there:
-                self.add(cell)
+            for seed in seeds or self.seeds(task):
+                # Without weights and prompts its names must do.
+                unknown = Generation(adapter=Adapter(step=plan.step), decoding=Decoding(seed=seed))
+                cell = self.labelled(plan, config, name, task, unknown)
+                cell = replace(cell, lost=f"{plan.name}/{name}/{seed}")
+                self.fail(cell, why, record=(name, seed) not in there)
+                if (name, seed) not in there:
+                    self.add(cell)
 
     def _current(self, record: Mapping[str, Any], tasks: Mapping[str, Any]) -> bool:
         """Whether a cell on disk is one that these tasks would ask for, as far as they know."""
-        if (task := tasks.get(record["harness_task"])) is None:
+        task, made = tasks.get(record["harness_task"]), record.get("provenance")
+        if task is None or not made:
             return False
-        digests = record["digests"]
-        have = (record["decoding"], digests.get("limit"), digests.get("data"))
-        want = (decoding(task), self.study.test.limit, task.loaded.fingerprint)
-        return digest_json(have) == digest_json(want)
-
-    def _digests(self, lm: Any, folder: Place | None, name: str, task: Any) -> dict[str, Any]:
-        """What decides a cell's answers, its prompts' token ids included."""
-        digests = {
-            "base": self._digest(None, lambda: base_digest(self.base, lm)),
-            "adapter": self._digest(folder, lambda: adapter_digest(folder, lm)) if folder else "",
-            "data": task.loaded.fingerprint,
-            "limit": self.study.test.limit,
-            "dtype": lm.facts()["dtype"],
-        }
-        if more := deciding_args(self.study.engine, self.study.engine_args):
-            digests["engine_args"] = more
-        if name not in self._prompt_ids:  # the same for every adapter
-            self._prompt_ids[name] = self._digest_prompts(lm, task)
-        return {**digests, "prompts": self._prompt_ids[name], "version": task.VERSION}
+        docs = list(task.eval_docs)[: self.study.test.limit]
+        have = (record.get("requested"), made["data"]["asked"], made["data"]["fingerprint"])
+        asked = asked_digest(str(doc["id"]) for doc in docs)
+        want = (requested(task), asked, task.loaded.fingerprint)
+        return digest_json(have) == digest_json(want) and _seed(record) in self.seeds(task)
 
     def labelled(
         self,
@@ -323,7 +365,7 @@ class Runner:
         config: Mapping[str, Any],
         name: str,
         task: Any,
-        digests: Mapping[str, Any],
+        provenance: Generation,
     ) -> Cell:
         """A cell; `config` is what its adapter was trained with, as far as that is known."""
         return Cell(
@@ -335,30 +377,9 @@ class Runner:
             test_template=task.template.name,
             task=task.set_name,
             harness_task=name,
-            decoding=copy.deepcopy(decoding(task)),
-            engine=self.study.engine,
-            digests=digests,
-            step=plan.step,
+            provenance=provenance,
+            requested=copy.deepcopy(requested(task)),
         )
-
-    def _digest(self, folder: Place | None, compute: Callable[[], str]) -> str:
-        """The digest of an adapter's weights, or of the base's for None, computed once."""
-        if folder not in self._weights:
-            self._weights[folder] = compute()
-        return self._weights[folder]
-
-    def _digest_prompts(self, lm: Any, task: Any) -> str:
-        with quiet():
-            task.build_all_requests(
-                limit=self.study.test.limit,
-                apply_chat_template=True,
-                chat_template=lm.apply_chat_template,
-            )
-        asked = [
-            r.args[0] + r.args[1] if isinstance(r.args[1], str) else r.args[0]
-            for r in task.instances
-        ]
-        return ids_digest(lm.prompt_ids(asked))
 
     def _evaluate(
         self, lm: Any, plan: AdapterPlan, folder: Place | None, tasks: dict[str, Any],
@@ -370,9 +391,7 @@ class Runner:
             lm.attach(plan.name, folder)
         total = sum(len(task.instances) for task in tasks.values())
         start = time.perf_counter()
-        digests = next(iter(cells.values())).digests
-        model = ("base", "adapter", "dtype", "engine_args")
-        state = digest_json([digests.get(part) for part in model])
+        state = model_digest(next(iter(cells.values())).provenance)
         with lm.adapter(plan.name, state), quiet():
             results = evaluate(
                 lm,
@@ -396,3 +415,9 @@ class Runner:
     def _model_args(self, folder: Place | None) -> dict[str, str]:
         args = {"pretrained": self.study.base}
         return {**args, "peft": str(folder)} if folder else args
+
+
+def _seed(record: Mapping[str, Any]) -> int | None:
+    """The decoding seed of a cell on disk."""
+    seed: int | None = record["provenance"]["decoding"]["seed"]
+    return seed

@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -90,6 +90,8 @@ class Test(_Strict):
             trained in different styles need it said, since all are asked the same prompts.
         limit: Ask only the first so many rows of each set.
         gen_kwargs: Decoding options in place of the tasks' own (``max_gen_toks`` ...).
+        decoding_seeds: With ``do_sample: true`` every prompt is answered once for each; 0 if none
+            is said.
         options: More of the tasks' options (``prefill`` ...), those that the study does not say
             itself.
     """
@@ -99,6 +101,7 @@ class Test(_Strict):
     style: str = ""
     limit: int | None = Field(default=None, gt=0)
     gen_kwargs: dict[str, Any] = {}
+    decoding_seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = ()
     options: dict[str, Any] = {}
 
 
@@ -142,6 +145,7 @@ class Study(_Strict):
         for name in self.test.sets:
             if name not in FAMILIES:
                 raise UnknownNameError("set", name, FAMILIES, where="test.sets")
+        self._check_seeds()
         read_args(self.executor, self.executor_args)
         if self.engine == "openai":
             self._check_served()
@@ -156,6 +160,16 @@ class Study(_Strict):
 
         check_train(self)
         check_test(self)
+
+    def _check_seeds(self) -> None:
+        seeds = self.test.decoding_seeds
+        if seeds and not self.test.gen_kwargs.get("do_sample"):
+            raise ConfigError(
+                f"study {self.name!r}: test.decoding_seeds is {list(seeds)!r}, and answers are greedy; "
+                "set test.gen_kwargs: {do_sample: true, temperature: ...}, or leave it out"
+            )
+        if len(set(seeds)) < len(seeds):
+            raise ConfigError(f"study {self.name!r}: test.decoding_seeds names a seed twice")
 
     def _check_served(self) -> None:
         """Before the study is written to its run: engine_args could hold a key by mistake."""

@@ -69,6 +69,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, what is done, and an estimate.")
     ] = False,
+    share: Annotated[
+        bool,
+        typer.Option("--share/--no-share", help="Take cells that a run beside it has measured."),
+    ] = True,
 ) -> None:
     """Train, evaluate and judge what a study asks for; run again, it goes on where it was."""
     from leaderboards import runner
@@ -80,11 +84,13 @@ def run(
         _plan(asked, folder)
         return
     try:
-        outcome = runner.run(asked, folder, Bar())
+        outcome = runner.run(asked, folder, Bar(), share=share)
     except KeyboardInterrupt:
         print(f"ptst: stopped; go on with: ptst run {study} --out {folder}", file=sys.stderr)
         sys.exit(130)
     print(f"{outcome.done} cells measured, {outcome.kept} were there, {len(outcome.failed)} failed")
+    for note in outcome.notes:
+        print(f"note: {note}", file=sys.stderr)
     show_failures(outcome.failed, f"ptst run {study} --out {folder}")
     print(f"now: ptst board {folder} --layout paper")
 

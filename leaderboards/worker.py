@@ -180,8 +180,8 @@ class _AwayStore(Store):
     """A store in which cells that are known at home count as done."""
 
     def __init__(self, run: Path, known: frozenset[str]) -> None:
-        super().__init__(run)
-        self._known = known
+        super().__init__(run, share=False)
+        self._known = known  # of the runs beside, too: the head knows them
 
     def has(self, cell: Cell) -> bool:
         return cell.digest in self._known or super().has(cell)

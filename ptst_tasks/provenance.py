@@ -5,9 +5,9 @@ A `Judging` says on top of it who turned answers into verdicts. Generating, judg
 are keyed apart: a new judge never asks a model again, and a cell that is there never hides that
 a judge is missing.
 
-`FACTS` is the one table. Per field it says whether a change makes another cell (`cell`; where it
-does not, `why` gives the reason), in which column of the leaderboard the field stands, and under
-which name the gate compares it.
+`FACTS` is the one table. Per field it says whether a change makes another cell, adapter or verdict
+(`decides`; where it does not, `why` gives the reason), in which column of the leaderboard the field
+stands, and under which name the gate compares it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from typing import Any
 from ptst_tasks.digests import digest_json
 
 __all__ = [
+    "ANSWERS",
     "FACTS",
+    "FREE_SETTINGS",
+    "SCHEMA",
     "Adapter",
     "Base",
     "Data",
@@ -29,15 +32,29 @@ __all__ = [
     "Fact",
     "Generation",
     "Judging",
+    "Training",
     "cell_digest",
     "columns",
     "gate_facts",
     "identity",
+    "model_digest",
+    "training_identity",
+    "training_inputs",
     "verdict_key",
 ]
 
 SCHEMA = 2
 """Of the record. 0.1.0 wrote none (1): its identity lacked configurations and decoding defaults."""
+
+
+ANSWERS = 2
+"""Raised whenever a change of ours can change an answer; 1 was 0.1.0."""
+
+FREE_SETTINGS = {
+    "resume_every": "how often a run can be gone on from, not what it becomes",
+    "backend": "the two backends keep their records apart",
+}
+"""Training settings that change nothing in the adapter, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +173,33 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """Everything that decides an adapter.
+
+    Attributes:
+        base: The base it is trained on.
+        dtype: Of the base in memory.
+        settings: All settings that can change it.
+        data_fingerprints: Of the rows of every set.
+        token_ids: Digest of the examples' token ids.
+        labels: Digest of what is learnt of them.
+        order: Digest of their order.
+        step_rows: Rows per optimiser step, over all devices.
+        versions: Of the packages that trained.
+    """
+
+    base: Base = Base()
+    dtype: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data_fingerprints: tuple[str, ...] = ()
+    token_ids: str = ""
+    labels: str = ""
+    order: str = ""
+    step_rows: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Judging:
     """Who turned answers into verdicts.
 
@@ -178,14 +222,16 @@ class Fact:
 
     Attributes:
         path: ``base.weights``.
-        cell: Whether another value is another cell (or, of a judging, another verdict).
-        column: Column of the leaderboard that shows it; several facts may share one.
+        decides: Whether another value is another cell, adapter (``training.``) or verdict
+            (``judging.``).
+        column: Column of the leaderboard that shows it (of a training, its key in the manifest);
+            several facts may share one.
         gate: What the gate calls it when two sides differ; empty where it does not compare it.
-        why: Why a change makes no other cell.
+        why: Why a change makes no other.
     """
 
     path: str
-    cell: bool = True
+    decides: bool = True
     column: str = ""
     gate: str = ""
     why: str = ""
@@ -200,7 +246,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("adapter.config", column="adapter_config"),
     Fact("adapter.step", column="step"),
     Fact("data.fingerprint", column="data_fingerprint", gate="prompt set"),
-    Fact("data.limit", cell=False, column="limit", gate="limit",
+    Fact("data.limit", decides=False, column="limit", gate="limit",
          why="the ids that were asked say it: a limit beyond the set's end asks the same rows"),
     Fact("data.asked", column="asked", gate="rows asked"),
     Fact("data.prompts", column="prompts", gate="prompts as they were sent"),
@@ -211,14 +257,28 @@ FACTS: tuple[Fact, ...] = (
     Fact("engine.name", column="engine", gate="engine"),
     Fact("engine.dtype", column="dtype", gate="dtype"),
     Fact("engine.args", column="engine_args", gate="engine's arguments"),
-    Fact("engine.layout", cell=False, why="where and how fast: batch size, devices and memory move "
+    Fact("engine.layout", decides=False, why="where and how fast: batch size, devices and memory move "
          "the last bits only; they are in cell.json"),
     Fact("engine.versions", column="versions"),
-    Fact("schema", cell=False, why="says how to read the record, not what was measured"),
+    Fact("training.base.weights", column="base_weights"),
+    Fact("training.base.config", column="base_config"),
+    Fact("training.base.tokenizer", column="base_tokenizer"),
+    Fact("training.base.generation_config", decides=False, why="training generates nothing"),
+    Fact("training.dtype", column="trained_dtype"),
+    Fact("training.settings"),
+    Fact("training.data_fingerprints", column="data_fingerprints"),
+    Fact("training.token_ids", column="token_ids"),
+    Fact("training.labels", column="labels"),
+    Fact("training.order", column="order"),
+    Fact("training.step_rows", column="step_rows"),
+    Fact("training.versions", decides=False, why="an adapter is its weights, which are digested "
+         "themselves; the versions are in its manifest, and no upgrade trains a year's adapters anew"),
+    Fact("schema", decides=False, why="says how to read the record, not what was measured"),
     Fact("judging.judge", column="judge", gate="judge"),
     Fact("judging.settings", column="judge_settings", gate="judge's rubric or settings"),
     Fact("judging.weights", column="judge_weights", gate="weights of the judge"),
-    Fact("judging.snapshot", cell=False, column="judge_model", gate="the judge's model, as it names itself",
+    Fact("judging.snapshot", decides=False, column="judge_model",
+         gate="the judge's model, as it names itself",
          why="known only from the reply; a verdict keeps it, and a change is said"),
 )  # fmt: skip
 """The one table: what decides a number, where it is shown, and what the gate compares."""
@@ -226,12 +286,18 @@ FACTS: tuple[Fact, ...] = (
 
 def identity(record: Generation) -> dict[str, Any]:
     """What makes a cell this one: path -> value, of the facts of the answers."""
-    return {f.path: _plain(_value(record, f.path)) for f in _generation_facts() if f.cell}
+    return {f.path: _plain(_value(record, f.path)) for f in _generation_facts() if f.decides}
 
 
 def cell_digest(record: Generation) -> str:
     """Twenty hex digits; a cell's identity and its folder's name."""
     return digest_json(identity(record))[:20]
+
+
+def model_digest(record: Generation) -> str:
+    """What identifies whoever answers: base, adapter and engine, whatever they are asked."""
+    own = ("base.", "adapter.", "engine.")
+    return digest_json({k: v for k, v in identity(record).items() if k.startswith(own)})
 
 
 def columns(record: Generation) -> dict[str, Any]:
@@ -246,6 +312,17 @@ def columns(record: Generation) -> dict[str, Any]:
     }
 
 
+def training_inputs(record: Training) -> dict[str, Any]:
+    """Digests of what decides an adapter beside its settings, as its manifest has them."""
+    facts = (f for f in FACTS if f.path.startswith("training.") and f.decides and f.column)
+    return {f.column: _plain(_value(record, f.path.partition(".")[2])) for f in facts}
+
+
+def training_identity(record: Training) -> dict[str, Any]:
+    """Settings and inputs; another identity is another adapter."""
+    return {**record.settings, **training_inputs(record)}
+
+
 @functools.cache
 def gate_facts() -> dict[str, str]:
     """Column -> what the gate calls it, of everything that two sides must share."""
@@ -254,13 +331,13 @@ def gate_facts() -> dict[str, str]:
 
 def verdict_key(judging: Judging, query: str, response: str) -> str:
     """What a verdict is kept under."""
-    facts = (f for f in FACTS if f.path.startswith("judging.") and f.cell)
-    known = {f.path: _plain(getattr(judging, f.path.partition(".")[2])) for f in facts}
+    facts = (f for f in FACTS if f.path.startswith("judging.") and f.decides)
+    known = {f.path: _plain(_value(judging, f.path.partition(".")[2])) for f in facts}
     return digest_json([known, query, response])
 
 
 def _generation_facts() -> tuple[Fact, ...]:
-    return tuple(f for f in FACTS if not f.path.startswith("judging."))
+    return tuple(f for f in FACTS if not f.path.startswith(("judging.", "training.")))
 
 
 def _value(record: Any, path: str) -> Any:
@@ -268,4 +345,6 @@ def _value(record: Any, path: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value  # as JSON gives it back

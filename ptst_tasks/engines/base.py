@@ -111,6 +111,10 @@ class Adapters:
         """Token ids of prompts; one by one, since lm-eval decides about BOS by the first of many."""
         return [self.tok_encode(prompt) for prompt in prompts]  # type: ignore[attr-defined]
 
+    def decoding(self, given: Any) -> dict[str, Any]:
+        """Every option as this engine uses it."""
+        return dict(given)
+
     def facts(self) -> dict[str, str]:
         """What else of the model decides its answers: ``dtype``, and the ``commit`` on the hub."""
         raise NotImplementedError

@@ -259,7 +259,7 @@ def test_mixed_bases_and_empty_runs(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, out)
     for file in out.glob("cells/*/cell.json"):
         record = json.loads(file.read_text())
-        record["digests"]["base"] = "0" * 64
+        record["provenance"]["base"]["weights"] = "0" * 64
         file.write_text(json.dumps({**record, "adapter": "x" + record["adapter"]}))
     rows, notes = collect([whole, out])
     assert notes == [f"the base {rows[0].base!r} has other weights than in the rows before"]

@@ -1,0 +1,165 @@
+"""What lies on disk, and whether it can be believed: the one reader of runs, cells and samples.
+
+    RUN/cells/DIGEST/cell.json                    labels and the record of what was measured
+    RUN/cells/DIGEST/*/results_DATE.json          as lm-eval writes it
+    RUN/cells/DIGEST/*/samples_TASK_DATE.jsonl    a line per prompt and filter
+    RUN/attic/DIGEST                              cells that the study no longer asks for
+
+A name that begins with a dot is being written, or was when its process died: it is nobody's. A
+cell is *whole* if its record, its results and every line of its samples can be read and no prompt
+is missing; whatever is not whole counts as not there for a run, and as damage for a board.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ptst_tasks.errors import DataError
+
+__all__ = ["CellFiles", "cell_folders", "is_run", "is_whole", "json_object", "read_cell_files",
+           "results_files", "rows", "samples_of"]  # fmt: skip
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CellFiles:
+    """One cell, looked through.
+
+    Attributes:
+        folder: Where it is.
+        record: ``cell.json``.
+        results: The newest results file; None for a cell that failed.
+    """
+
+    folder: Path
+    record: Json
+    results: Path | None
+
+    @property
+    def error(self) -> str:
+        """Why it failed; empty if it did not."""
+        return "" if self.results else str(self.record.get("error") or "no results")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's."""
+    return (folder / "study.json").exists() or bool(cell_folders(folder))
+
+
+def cell_folders(run: Path) -> list[Path]:
+    """The folders of a run's cells, by digest; none that is being written."""
+    found = (file.parent for file in run.glob("cells/*/cell.json"))
+    return sorted(folder for folder in found if not folder.name.startswith("."))
+
+
+def results_files(path: Path) -> list[Path]:
+    """Every results file below a path, by name and so by date; of a cell the newest alone."""
+    if path.is_file():
+        return [path]
+    found = (f for f in path.rglob("results_*.json") if not _hidden(f.relative_to(path)))
+    files = sorted(found, key=lambda file: file.name)
+    newest = {file.parent: file for file in files}
+    return [f for f in files if not _in_cell(f) or newest[f.parent] == f]
+
+
+def samples_of(results: Path, task: str) -> Path:
+    """The samples that were logged with a results file."""
+    date = results.stem.removeprefix("results_")
+    return results.with_name(f"samples_{task}_{date}.jsonl")
+
+
+def read_cell_files(folder: Path) -> CellFiles:
+    """Looks through a cell.
+
+    Raises:
+        DataError: If it is damaged, with the file and the line.
+    """
+    record = json_object(folder / "cell.json")
+    files = results_files(folder)
+    if not files:
+        return CellFiles(folder, record, None)
+    task = record.get("harness_task")
+    results = json_object(files[-1])
+    for part in ("results", "configs"):
+        if not isinstance(found := results.get(part), dict) or (task and task not in found):
+            raise DataError(f"{str(files[-1])!r} holds no {part} of {task!r}: damaged")
+    for name in [task] if task else results["configs"]:
+        _check_samples(samples_of(files[-1], str(name)), results, str(name))
+    return CellFiles(folder, record, files[-1])
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a cell was measured and can be read to its last line."""
+    try:
+        return read_cell_files(folder).results is not None
+    except DataError:
+        return False
+
+
+def rows(file: Path) -> Iterator[tuple[int, Json]]:
+    """The lines of a samples file with their numbers, from 1.
+
+    Lines end with a line feed and nothing else: an answer may hold any other separator.
+
+    Raises:
+        DataError: If the file or a line cannot be read.
+    """
+    try:
+        with file.open("rb") as lines:
+            for at, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield at, _row(file, at, line)
+    except OSError as e:
+        raise DataError(f"{str(file)!r} cannot be read: {e.strerror or e}") from e
+
+
+def json_object(file: Path) -> Json:
+    """Reads a JSON object.
+
+    Raises:
+        DataError: If there is none.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as e:
+        why = " ".join(str(e).split()) or type(e).__name__
+        raise DataError(f"{str(file)!r} cannot be read as JSON: {why}") from e
+    if not isinstance(data, dict):
+        raise DataError(f"{str(file)!r} holds no JSON object")
+    return data
+
+
+def _row(file: Path, at: int, line: bytes) -> Json:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise DataError(f"{str(file)!r}, line {at}: damaged; evaluate again or delete the file")
+    return row
+
+
+def _check_samples(file: Path, results: Json, task: str) -> None:
+    """Every filter must have a line for every prompt that was asked."""
+    counts = Counter(str(row.get("filter", "none")) for _, row in rows(file))
+    asked = ((results.get("n-samples") or {}).get(task) or {}).get("effective")
+    short = [name for name, n in counts.items() if isinstance(asked, int) and n != asked]
+    if short or not counts:
+        found = f"{counts[short[0]]} lines of {short[0]!r}" if short else "no lines"
+        raise DataError(
+            f"{str(file)!r} holds {found} for {asked} prompts: damaged; evaluate again or delete it"
+        )
+
+
+def _hidden(file: Path) -> bool:
+    return any(part.startswith(".") for part in file.parts)
+
+
+def _in_cell(file: Path) -> bool:
+    return (file.parent.parent / "cell.json").is_file()

@@ -1,0 +1,92 @@
+"""What identifies a model's folder: digests of every file that can change an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ptst_tasks.digests import digest_json, weights_digest
+from ptst_tasks.provenance import Adapter, Base
+
+__all__ = ["adapter_of", "base_of", "files_digest", "json_file_digest", "path_digest"]
+
+_TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.*", "merges.txt", "*.model", "chat_template.*", "chat_templates/*", "processor_config.json",
+)  # fmt: skip
+
+# Whose value changes nothing: where a folder was, and who wrote the file.
+_NAMES = frozenset({"_name_or_path", "transformers_version", "_from_model_config"})
+_ADAPTER_NAMES = frozenset({"base_model_name_or_path", "inference_mode", "revision"})
+
+
+def base_of(folder: Path) -> Base:
+    """What identifies the base in a folder.
+
+    Raises:
+        ConfigError: If there are no weights.
+        OSError: If a file cannot be read.
+    """
+    code = files_digest(folder, ("*.py",))  # a model of one's own, with trust_remote_code
+    config = json_file_digest(folder / "config.json", _NAMES)
+    return Base(
+        weights=weights_digest(folder),
+        config=digest_json([config, code]) if code else config,
+        generation_config=json_file_digest(folder / "generation_config.json", _NAMES),
+        tokenizer=files_digest(folder, _TOKENIZER),
+    )
+
+
+def adapter_of(folder: Path, step: int | None = None) -> Adapter:
+    """What identifies the adapter in a folder.
+
+    Raises:
+        ConfigError: If there are no weights.
+        OSError: If a file cannot be read.
+    """
+    config = json_file_digest(folder / "adapter_config.json", _ADAPTER_NAMES)
+    return Adapter(weights_digest(folder), config, step)
+
+
+def json_file_digest(file: Path, without: Iterable[str] = ()) -> str:
+    """Digest of a JSON object's values, whatever their order; of the bytes if it is none.
+
+    Returns:
+        An empty string where there is no such file.
+    """
+    if not file.is_file():
+        return ""
+    raw = file.read_bytes()
+    try:
+        value: Any = json.loads(raw)
+    except ValueError:
+        return hashlib.sha256(raw).hexdigest()
+    if isinstance(value, dict):
+        value = {k: _sorted(v) for k, v in value.items() if k not in frozenset(without)}
+    return digest_json(value)
+
+
+def _sorted(value: Any) -> Any:
+    """Lists of names are sets: peft writes its target modules in another order every time."""
+    names = isinstance(value, list) and all(isinstance(v, str) for v in value)
+    return sorted(value) if names else value
+
+
+def files_digest(folder: Path, patterns: Iterable[str]) -> str:
+    """Digest of names and contents of the files that match; an empty string for none."""
+    found = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
+    told = [f"{file.relative_to(folder).as_posix()} {_sha(file)}" for file in sorted(found)]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest() if told else ""
+
+
+def path_digest(path: Path) -> str:
+    """Digest of a file's contents, or of everything in a folder."""
+    return _sha(path) if path.is_file() else files_digest(path, ("**/*",))
+
+
+def _sha(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
