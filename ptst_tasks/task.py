@@ -17,7 +17,7 @@ import datasets as hf_datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, datasets, judges
+from ptst_tasks import __version__, datasets, judges, lm_internals
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import bertscore_filter, judge_filter
@@ -76,11 +76,12 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def _set_filters(self) -> None:
         if self.judges:
-            self._filters = [judge_filter(j, self.prefix) for j in self.judges]
-        elif self.options.bertscore and "bertscore" in self._aggregation_list:
+            lm_internals.set_filters(self, [judge_filter(j, self.prefix) for j in self.judges])
+        elif self.options.bertscore and lm_internals.declares(self, "bertscore"):
             asked = self.options.bertscore
             model = "roberta-large" if asked is True else str(asked)
-            self._filters.append(bertscore_filter(model, self.options.bertscore_layer))
+            layer = self.options.bertscore_layer
+            lm_internals.add_filter(self, bertscore_filter(model, layer))
 
     def _describe(self) -> None:
         self.config.metadata["ptst"] = {
