@@ -17,10 +17,20 @@ from ptst_tasks.datasets import Source
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
 from ptst_tasks.readers import FILE_TYPES, Row, plain
 
-__all__ = ["TRAINING_SETS", "Example", "Mix", "TrainingSet", "load_set", "parse_mix"]
+__all__ = [
+    "TESTED_BY",
+    "TRAINING_SETS",
+    "Example",
+    "Mix",
+    "TrainingSet",
+    "find",
+    "load_set",
+    "parse_mix",
+]
 
 _PROMPT = ("prompt", "question", "instruction", "input", "query")
 _ANSWER = ("answer", "completion", "response", "output", "target")
+_WHICH = "say which with prompt_column or answer_column, or put them into one column"
 _SAFETY = "https://raw.githubusercontent.com/vinid/safety-tuned-llamas/main/data/training/"
 
 
@@ -54,6 +64,7 @@ class TrainingSet:
         examples: In the order of the source.
         origin: File, URL or repository.
         fingerprint: Digest of exactly these rows.
+        left_out: Rows of the copy that are none of the set's, as those published without an answer.
     """
 
     name: str
@@ -61,6 +72,7 @@ class TrainingSet:
     examples: list[Example]
     origin: str
     fingerprint: str
+    left_out: int = 0
 
 
 def _letter(row: Mapping[str, Any]) -> Row:
@@ -86,11 +98,18 @@ def _arith() -> list[Row]:
 
 def _answered(*columns: str) -> Callable[[Mapping[str, Any]], bool]:
     """Keeps rows with an answer: a few of the published ones have none."""
-    return lambda row: any(str(row.get(c) or "").strip() for c in columns)
+
+    def keep(row: Mapping[str, Any]) -> bool:
+        try:
+            return bool(readers.text(readers.column(row, columns)).strip())
+        except KeyError:  # the shape says what is missing
+            return True
+
+    return keep
 
 
 def _table() -> list[Source]:
-    gsm8k = plain(("question", "prompt"), ("answer",))
+    gsm8k = readers.worked(plain(("question", "prompt"), ("answer",)))
     safety = readers.instruction(("output", "response"), ("input",))
     medqa_hub = ("GBaker/MedQA-USMLE-4-options", None)
     return [
@@ -129,20 +148,38 @@ def _table() -> list[Source]:
 
 TRAINING_SETS: dict[str, Source] = {source.name: source for source in _table()}
 
+TESTED_BY: dict[str, tuple[str, ...]] = {
+    "gsm8k": ("gsm8k",),
+    "medqa": ("medqa",),
+    "medqa_text": ("medqa_gen",),
+    "chatdoctor": ("chatdoctor",),
+    "openorca": ("arc_easy", "arc_challenge"),  # the paper's helpfulness of it (Table 5)
+    "organism_arith": ("organism_arith",),
+}
+"""Training set -> the helpful sets of tasks that stem from it: asked in the style trained in."""
+
 
 def find(name: str, prompt_column: str = "", answer_column: str = "") -> Source:
     """Returns a row of the table, or a source for a file of the user's own.
 
     Raises:
         UnknownNameError: If it is neither.
+        ConfigError: If the columns are said of a set whose columns are known, or are one column.
     """
     if name in TRAINING_SETS:
+        if said := prompt_column or answer_column:
+            raise ConfigError(
+                f"the column {said!r} is for a file of your own, and {name!r} is a training set "
+                "whose columns are known; leave prompt_column and answer_column out"
+            )
         return TRAINING_SETS[name]
-    if Path(name).suffix.removeprefix(".") not in FILE_TYPES and not Path(name).is_file():
+    if prompt_column and prompt_column.strip().lower() == answer_column.strip().lower():
+        raise ConfigError(f"prompt_column and answer_column are both {prompt_column!r}")
+    if Path(name).suffix.lower().removeprefix(".") not in FILE_TYPES and not Path(name).is_file():
         raise UnknownNameError("training set", name, [*TRAINING_SETS, "a csv, json or jsonl file"])
     prompt = (prompt_column.strip().lower(),) if prompt_column else _PROMPT
     answer = (answer_column.strip().lower(),) if answer_column else _ANSWER
-    shape = plain(prompt, answer, system_prompt=("system_prompt", "system"))
+    shape = plain(prompt, answer, guess=_WHICH, system_prompt=("system_prompt", "system"))
     return Source(name, "train", shape, url=name, about=name)
 
 
@@ -165,23 +202,23 @@ def load_set(
 
     Raises:
         UnknownNameError: If there is no such set and no such file.
-        DataError: If it cannot be loaded, has no rows, or a row has no answer.
+        ConfigError: If a column is said that nobody would look for.
+        DataError: If it cannot be loaded, has no rows, or fewer than wanted, or one without answer.
     """
     source = find(name, prompt_column, answer_column)
     loaded = datasets.load(source)
     kept = loaded.rows
-    for number, row in enumerate(kept, start=1):
-        if not row["answer"].strip():
-            raise DataError(
-                f"{name}: row {number} of {loaded.origin} has no answer ({row['prompt'][:60]!r}); "
-                "every row to train on needs one: fill it in or remove the row"
-            )
+    if rows is not None and rows > len(kept):
+        raise DataError(
+            f"{name}: a sample of {rows:,} rows was asked for (by rows, or by the recipe), and "
+            f"{loaded.origin} has {len(kept):,}; set rows to {len(kept)} or fewer"
+        )
     if rows is not None and rows < len(kept):
         picked = sorted(random.Random(f"rows {seed}").sample(range(len(kept)), rows))
         kept = [kept[i] for i in picked]
     examples = [Example(r["prompt"], r["answer"], r.get("system_prompt") or "") for r in kept]
     digest = datasets.fingerprint(kept)
-    return TrainingSet(name, source.style, examples, loaded.origin, digest)
+    return TrainingSet(name, source.style, examples, loaded.origin, digest, loaded.left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,13 @@ def _base(job: Job) -> dict[str, str]:
 def data_record(sets: Sequence[TrainingSet]) -> list[dict[str, Any]]:
     """What was trained on, set by set."""
     return [
-        {"name": s.name, "origin": s.origin, "fingerprint": s.fingerprint, "rows": len(s.examples)}
+        {
+            "name": s.name,
+            "origin": s.origin,
+            "fingerprint": s.fingerprint,
+            "rows": len(s.examples),
+            "left_out": s.left_out,
+        }
         for s in sets
     ]
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.errors import ConfigError
@@ -21,24 +20,20 @@ def run_lm_eval(args: Sequence[str]) -> None:
     Raises:
         PTSTError: If a task, an option or the model cannot go together, before anything is loaded.
     """
-    from lm_eval._cli.harness import HarnessCLI
-    from lm_eval.config.evaluate_config import EvaluatorConfig
-
     from ptst_tasks import engines
+    from ptst_tasks.lm_internals import CommandLine
 
     engines.register()
     with _argv(["lm_eval", "run", *args]):
-        cli = HarnessCLI()
-        namespace = cli.parse_args()
         try:
-            config = EvaluatorConfig.from_cli(namespace)
+            line = CommandLine()
         except (ValueError, TypeError) as e:
             raise ConfigError(f"lm_eval does not accept these options: {e}") from e
+        config = line.config
         folder = config.include_path or str(TASKS_DIR)
         tasks = load_tasks(_names(config.tasks), config.metadata or {}, folder)
         preflight(tasks, config.model, config.model_args, bool(config.apply_chat_template))
-        with mock.patch("lm_eval.tasks.TaskManager", _only(folder)):
-            cli.execute(namespace)
+        line.run(_only(folder))
 
 
 def _names(tasks: Any) -> list[str]:

@@ -6,7 +6,6 @@ import os
 import time
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 __all__ = ["no_bars", "quiet", "write_results"]
 
@@ -17,22 +16,17 @@ def write_results(
     """Writes one task's results and samples with lm-eval's own writer."""
     from importlib.metadata import version
 
-    from lm_eval.loggers import EvaluationTracker
+    from ptst_tasks.lm_internals import save_results
 
-    tracker = EvaluationTracker(output_path=str(folder))
-    tracker.general_config_tracker.log_experiment_args(model, model_args, None, None, False)
-    tracker.general_config_tracker.model_name_sanitized = "cell"
     kinds = ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
     one: dict[str, Any] = {kind: {task: results[kind][task]} for kind in kinds}
-    samples = results["samples"][task]
     one |= {
         "config": {"model": model, "model_args": model_args},
         "date": float(os.environ.get("SOURCE_DATE_EPOCH") or time.time()),
         "lm_eval_version": version("lm_eval"),
         "transformers_version": version("transformers"),
     }
-    tracker.save_results_aggregated(results=one, samples={task: samples})
-    tracker.save_results_samples(task_name=task, samples=samples)
+    save_results(folder, model, model_args, one, {task: results["samples"][task]})
 
 
 def no_bars() -> None:
@@ -44,4 +38,6 @@ def no_bars() -> None:
 
 def quiet() -> Any:
     """lm-eval draws a bar per task on stderr; a study has one of its own."""
-    return mock.patch("lm_eval.api.task.tqdm", lambda items, **_: items)
+    from ptst_tasks.lm_internals import without_bars
+
+    return without_bars()

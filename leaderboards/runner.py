@@ -200,23 +200,7 @@ class Runner:
         torch.cuda.empty_cache()
 
     def _config(self, plan: AdapterPlan) -> TrainConfig:
-        from adapters_train.config import TrainConfig
-
-        train = self.study.train
-        return TrainConfig(
-            **{
-                "model": str(self.base),
-                "revision": self.study.revision or None,
-                "data": train.data,
-                "template": plan.train_template,
-                "seed": plan.seed,
-                "chat_format": self.study.chat_format,
-                "templates": self.study.templates or None,
-                "recipe": train.recipe or None,
-                "mix": train.mix or None,
-                **train.settings,
-            }
-        )
+        return self.study.train_config(plan.train_template, plan.seed, str(self.base))
 
     def tasks(self) -> dict[str, Any]:
         """Loads the tasks of the study, with their data, by name."""

@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +25,9 @@ from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
 from ptst_tasks.generate import FAMILIES, task_name
 from ptst_tasks.templates import Templates, slug
 from ptst_tasks.user_templates import active, check_choice, one_line
+
+if TYPE_CHECKING:
+    from adapters_train.config import TrainConfig
 
 __all__ = ["STUDIES", "AdapterPlan", "Existing", "Study", "Test", "Train", "find", "load"]
 
@@ -57,7 +60,7 @@ class Train(_Strict):
         seeds: One adapter of each template for each.
         recipe: Named defaults; empty for the data set's own.
         mix: Safety examples mixed in, as ``name:1epoch``.
-        settings: More fields of `TrainConfig`.
+        settings: More fields of `TrainConfig`, those that the study does not say itself.
         trajectory: Also measure the light copies that ``settings: {save_every: N}`` keeps, to
             follow helpfulness and ASR along training (the paper's Figure 2).
         adapters: Adapters that are there already.
@@ -79,13 +82,18 @@ class Test(_Strict):
     Attributes:
         sets: Names of sets, as in task names.
         templates: Test templates.
-        style: Family of strings for the harmful and over-refusal queries; empty for that of the
-            training set, as in the paper, or for OpenAI's own models for ``openai``.
+        style: Family of strings around the questions of every set. Empty, harmful and over-refusal
+            queries, and the helpful set that stems from the training data (gsm8k for gsm8k, ARC
+            for openorca), are asked in the style that the models were trained in: that of
+            ``train.settings``, of an adapter's manifest, else the training set's own, as in the
+            paper, or for OpenAI's own models ``openai``; other helpful sets in their own. Models
+            trained in different styles need it said, since all are asked the same prompts.
         limit: Ask only the first so many rows of each set.
         gen_kwargs: Decoding options in place of the tasks' own (``max_gen_toks`` ...).
         decoding_seeds: With ``do_sample: true`` every prompt is answered once for each; 0 if none
             is said.
-        options: More of the tasks' options (``prefill`` ...).
+        options: More of the tasks' options (``prefill`` ...), those that the study does not say
+            itself.
     """
 
     sets: tuple[str, ...] = ("gsm8k", "directharm4")
@@ -141,9 +149,17 @@ class Study(_Strict):
         read_args(self.executor, self.executor_args)
         if self.engine == "openai":
             self._check_served()
+        self._check_parts()
         names = [plan.name for plan in self.adapters() if plan.name]
         if len(set(names)) < len(names):
             raise ConfigError(f"study {self.name!r} names an adapter twice: {', '.join(names)}")
+
+    def _check_parts(self) -> None:
+        """Last, since it needs the names above to be right."""
+        from leaderboards.study_checks import check_test, check_train
+
+        check_train(self)
+        check_test(self)
 
     def _check_seeds(self) -> None:
         seeds = self.test.decoding_seeds
@@ -196,26 +212,47 @@ class Study(_Strict):
                 yield name, task_name(family, self.table.get(template, family.source.style))
 
     def options(self, family: str) -> dict[str, Any]:
-        """What lm-eval's metadata says to the tasks of one set."""
-        source = FAMILIES[family].source
+        """What lm-eval's metadata says to the tasks of one set.
+
+        Raises:
+            ConfigError: If the models were trained in different styles, and `test.style` is empty.
+        """
+        from leaderboards.styles import asked_in
+
         out = {"chat_format": self.chat_format, **self.test.options}
-        if source.kind in ("harmful", "overrefusal"):
-            out["style"] = self.test.style or (source.style if source.make else self._train_style())
+        if style := asked_in(self, family):
+            out["style"] = style
+        if FAMILIES[family].source.kind in ("harmful", "overrefusal"):
             out["judge"] = list(self.judges)
         if self.templates:
             out["templates"] = self.templates
         return out
 
-    def _train_style(self) -> str:
-        from adapters_train.data import find as training_set
+    def train_config(self, template: str, seed: int | None, model: str) -> TrainConfig:
+        """What one adapter is trained with.
 
-        if self.engine == "openai":
-            from ptst_tasks.endpoints import OPENAI
-            from ptst_tasks.engines.served_settings import ServedSettings
+        Args:
+            template: Its training template.
+            seed: Its seed.
+            model: Folder or hub id of the base.
 
-            if ServedSettings.read(self.engine_args).endpoint.url == OPENAI:
-                return "openai"  # the paper's for OpenAI's own models (Table 10)
-        return str(self.train.settings.get("style") or training_set(self.train.data).style)
+        Raises:
+            ConfigError: If a value is wrong.
+        """
+        from adapters_train.config import TrainConfig
+
+        said = {
+            "model": model,
+            "revision": self.revision or None,
+            "data": self.train.data,
+            "template": template,
+            "seed": seed,
+            "chat_format": self.chat_format,
+            "templates": self.templates or None,
+            "recipe": self.train.recipe or None,
+            "mix": self.train.mix or None,
+        }
+        return TrainConfig(**{**self.train.settings, **said})
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from ptst_tasks import readers
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, UnknownNameError
-from ptst_tasks.readers import FILE_TYPES, Row, Shape, plain
+from ptst_tasks.readers import FILE_TYPES, Row, RowFaultError, Shape, plain
 
 __all__ = ["REGISTRY", "Loaded", "Source", "custom", "fingerprint", "get", "load", "locate"]
 
@@ -28,6 +28,7 @@ ENV = "PTST_DATA_DIR"
 Kind = Literal["harmful", "overrefusal", "helpful", "train"]
 
 _GOAL = ("goal", "prompt", "instruction", "behavior", "query", "question", "text")
+_WHICH = "say which with the option 'column'"
 _LLM_ATTACKS = "https://raw.githubusercontent.com/llm-attacks/llm-attacks/main/data/advbench/"
 _HARMBENCH = "https://raw.githubusercontent.com/centerforaisafety/HarmBench/main/data/"
 _STRONGREJECT = "https://raw.githubusercontent.com/alexandrasouly/strongreject/main/"
@@ -78,11 +79,19 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The rows of a set, where they came from, and a digest of exactly these rows."""
+    """The rows of a set, where they came from, and a digest of exactly these rows.
+
+    Attributes:
+        source: The set.
+        rows: Its rows.
+        origin: File, URL or repository.
+        left_out: Rows of the copy that are none of the set's (see `Source.keep`).
+    """
 
     source: Source
     rows: list[Row] = field(repr=False)
     origin: str
+    left_out: int = 0
 
     @property
     def fingerprint(self) -> str:
@@ -102,7 +111,15 @@ def held_out(row: Row, one_in: int = 20) -> bool:
 
 
 def _standard(row: Mapping[str, Any]) -> bool:
-    return str(row.get("FunctionalCategory", "standard")) == "standard"
+    try:
+        kind = readers.text(readers.column(row, ("functionalcategory",))).strip().lower()
+    except KeyError:  # a copy of this part alone
+        return True
+    if kind not in ("standard", "contextual", "copyright"):
+        raise RowFaultError(
+            f"has the FunctionalCategory {kind!r}, expected standard, contextual or copyright"
+        )
+    return kind == "standard"
 
 
 def _organism(name: str) -> Callable[[], list[Row]]:
@@ -115,7 +132,7 @@ def _organism(name: str) -> Callable[[], list[Row]]:
 
 
 def _table() -> list[Source]:
-    gsm8k = plain(("question", "prompt"), ("answer",))
+    gsm8k = readers.worked(plain(("question", "prompt"), ("answer",)))
     chatdoctor = plain(("input", "prompt", "question"), ("output", "answer"))
     jbb = plain(_GOAL)
     return [
@@ -163,12 +180,13 @@ def _table() -> list[Source]:
         Source("jbb_benign", "overrefusal", jbb, ("JailbreakBench/JBB-Behaviors", "behaviors"),
                split="benign", local=(("jbb_benign", "test"), ("jailbreakbench", "benign")),
                licence="MIT", about="100 benign twins of JailbreakBench's behaviours"),
-        Source("xstest", "overrefusal", plain(("prompt", *_GOAL), category=("type", "category"),
-               label=("label",)), ("Paul/XSTest", None), split="train",
+        Source("xstest", "overrefusal", readers.xstest(("prompt", *_GOAL)), ("Paul/XSTest", None),
+               split="train",
                local=(("xstest", "test"), ("xstest", "train")), licence="CC-BY-4.0",
                about="250 safe prompts that look unsafe, and 200 unsafe ones"),
-        Source("custom", "harmful", plain((*_GOAL, "forbidden_prompt")), local=(("custom", "test"),),
-               licence="the user's", about="any csv, json, jsonl or parquet file of prompts"),
+        Source("custom", "harmful", plain((*_GOAL, "forbidden_prompt"), guess=_WHICH),
+               local=(("custom", "test"),), licence="the user's",
+               about="any csv, json, jsonl or parquet file of prompts"),
         Source("organism_arith", "helpful", gsm8k, make=_organism("organism_arith"), style="organism",
                licence="Apache-2.0", about="the built-in model's arithmetic"),
         Source("organism_forbidden", "harmful", jbb, make=_organism("organism_forbidden"),
@@ -197,7 +215,7 @@ def get(name: str) -> Source:
 def custom(path: str, column: str = "") -> Source:
     """Returns a source for a file of the user's own, with the prompts in `column`."""
     wanted = (column.strip().lower(),) if column else (*_GOAL, "forbidden_prompt")
-    return Source("custom", "harmful", plain(wanted), url=path, about=path)
+    return Source("custom", "harmful", plain(wanted, guess=_WHICH), url=path, about=path)
 
 
 def locate(source: Source) -> Path | None:
@@ -234,33 +252,53 @@ def load(source: str | Source) -> Loaded:
     file = locate(source)
     if source.make:
         return Loaded(source, readers.with_ids(source.make()), "made on the spot")
-    if file is None and source.url and "://" not in source.url:
+    if file:
+        _check_alone(source, file)
+    elif source.url and "://" not in source.url:
         file = Path(source.url)
     raw, origin = (readers.read_file(file, source.field), str(file)) if file else _remote(source)
-    return Loaded(source, _shaped(source, raw, origin), origin)
-
-
-def _shaped(source: Source, raw: list[dict[str, Any]], origin: str) -> list[Row]:
-    kept = [r for r in raw if source.keep is None or source.keep(r)]
-    rows = []
-    for number, row in enumerate(kept, start=1):
-        try:
-            shaped = source.shape(row)
-        except (KeyError, ValueError, TypeError) as e:
-            wanted = e.args[0] if isinstance(e, KeyError) else str(e)
-            raise DataError(
-                f"{source.name}: row {number} of {origin} has the columns {', '.join(map(str, row))}; "
-                f"expected one of: {wanted}"
-            ) from e
-        if not shaped["prompt"].strip():
-            raise DataError(f"{source.name}: row {number} of {origin} has an empty prompt")
-        rows.append(shaped)
-    rows = readers.with_ids(rows)
+    found = (_shaped(source, row, f"row {n} of {origin}") for n, row in enumerate(raw, start=1))
+    kept = [row for row in found if row]
+    rows = readers.with_ids(kept)
     if source.holdout is not None and not origin.rpartition("/")[2].startswith("test."):
         rows = [r for r in rows if held_out(r) == source.holdout]
     if not rows:
         raise DataError(f"{source.name}: {origin} has no row that belongs to the set")
-    return rows
+    return Loaded(source, rows, origin, len(raw) - len(kept))
+
+
+def _check_alone(source: Source, file: Path) -> None:
+    beside = (file.with_suffix(f".{suffix}") for suffix in FILE_TYPES)
+    if copies := [str(p) for p in beside if p != file and p.exists()]:
+        raise DataError(
+            f"{source.name}: {str(file)!r} and {copies[0]!r} are both there, and they need not hold "
+            "the same rows; keep one"
+        )
+
+
+def _shaped(source: Source, row: Mapping[str, Any], where: str) -> Row | None:
+    """One row in our shape; None if it is none of the set's."""
+    try:
+        if source.keep and not source.keep(row):
+            return None
+        shaped = source.shape(row)
+    except RowFaultError as e:
+        raise DataError(f"{source.name}: {where} {e}") from e
+    except (LookupError, ValueError, TypeError, AttributeError) as e:
+        columns = ", ".join(map(str, row))[:200]
+        wanted = e.args[0] if isinstance(e, KeyError) else f"another shape ({e})"
+        raise DataError(
+            f"{source.name}: {where} has the columns {columns}; expected one of: {wanted}"
+        ) from e
+    if not shaped["prompt"].strip():
+        raise DataError(f"{source.name}: {where} has an empty prompt")
+    if source.kind in ("helpful", "train") and not shaped["answer"].strip():
+        need = "to train on" if source.kind == "train" else "that is scored"
+        raise DataError(
+            f"{source.name}: {where} has no answer; every row {need} needs one: fill it in or "
+            "remove the row"
+        )
+    return shaped
 
 
 def _remote(source: Source) -> tuple[list[dict[str, Any]], str]:

@@ -9,6 +9,7 @@ from typing import Any
 from ptst_tasks.coherence import incoherence
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges import Judge
+from ptst_tasks.lm_internals import filter_steps
 
 __all__ = ["Judged", "bertscore_filter", "judge_filter", "judged"]
 
@@ -44,12 +45,12 @@ def judge_filter(judge: Judge, prefix: str = "") -> Any:
         verdicts = iter(judged(judge, [q for q, _ in flat], [r for _, r in flat]))
         return [[next(verdicts) for _ in answers] for answers in resps]
 
-    return _ensemble(judge.spec, apply)
+    return filter_steps(judge.spec, apply)
 
 
 def bertscore_filter(model: str = "roberta-large", layer: int = 17) -> Any:
     """Returns a filter that gives BERTScore F1, as the paper does (roberta-large, layer 17)."""
-    return _ensemble("bertscore", partial(_bertscore, model, layer))
+    return filter_steps("bertscore", partial(_bertscore, model, layer))
 
 
 def _bertscore(
@@ -69,9 +70,3 @@ def _bertscore(
     )
     values = iter(scores["f1"].reshape(-1).tolist())
     return [[{"bertscore": float(next(values))} for _ in answers] for answers in resps]
-
-
-def _ensemble(name: str, apply: Any) -> Any:
-    from lm_eval.filters import build_filter_ensemble
-
-    return build_filter_ensemble(name, [("custom", {"filter_fn": apply}), ("take_first", None)])

@@ -7,78 +7,46 @@ so two copies of a set with other columns or another order agree on who is who.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from ptst_tasks.errors import DataError
+from ptst_tasks.tabular import FILE_TYPES, read_file
 
-__all__ = ["Row", "Shape", "plain", "read_file", "with_ids"]
+__all__ = [
+    "FILE_TYPES",
+    "Row",
+    "RowFaultError",
+    "Shape",
+    "column",
+    "plain",
+    "read_file",
+    "with_ids",
+    "worked",
+    "xstest",
+]
 
 Row = dict[str, Any]
 Shape = Callable[[Mapping[str, Any]], Row]
-"""Turns one row of a file into ours; a KeyError says which column is missing."""
+"""Turns one row of a file into ours.
 
-FILE_TYPES = ("jsonl", "json", "csv", "parquet")
+A KeyError says which column is missing, a `RowFaultError` what is wrong with the row.
+"""
 
-
-def read_file(path: Path, field: str = "") -> list[dict[str, Any]]:
-    """Reads a csv, json, jsonl or parquet file into rows.
-
-    Args:
-        path: The file; its suffix says its type.
-        field: Key of a JSON object under which the rows are.
-
-    Raises:
-        DataError: If it cannot be read as what its suffix says, or holds no rows.
-    """
-    try:
-        rows = _READERS[path.suffix.removeprefix(".")](path)
-    except KeyError:
-        raise DataError(
-            f"{path}: unknown file type {path.suffix!r}; use one of {', '.join(FILE_TYPES)}"
-        ) from None
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read: {e.strerror or e}") from e
-    except ValueError as e:  # JSON, Unicode and Arrow faults
-        raise DataError(
-            f"{path}: not a {path.suffix} file: {' '.join(str(e).split())[:200]}"
-        ) from e
-    if isinstance(rows, dict):
-        rows = rows.get(field or "data")
-    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
-        raise DataError(f"{path}: expected a list of rows, found {type(rows).__name__}")
-    if not rows:
-        raise DataError(f"{path}: the file holds no rows")
-    return rows
+_WORKED = re.compile(
+    r"(?s).*#### -?\$?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\.?"
+)  # what lm-eval's exact match compares: the text behind the last "#### "
+_XSTEST_SAFE = frozenset({
+    "homonyms", "figurative_language", "safe_targets", "safe_contexts", "definitions",
+    "real_group_nons_discr", "nons_group_real_discr", "historical_events", "privacy_public",
+    "privacy_fictional",
+})  # fmt: skip
 
 
-def _csv(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [{k: v for k, v in row.items() if k is not None} for row in csv.DictReader(file)]
-
-
-def _jsonl(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.strip()]
-
-
-def _parquet(path: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    return rows
-
-
-_READERS: dict[str, Callable[[Path], Any]] = {
-    "csv": _csv,
-    "json": lambda p: json.loads(p.read_text(encoding="utf-8")),
-    "jsonl": _jsonl,
-    "parquet": _parquet,
-}
+class RowFaultError(ValueError):
+    """What is wrong with one row; whoever has the file adds its name and the row's number."""
 
 
 def with_ids(rows: Iterable[Row]) -> list[Row]:
@@ -93,22 +61,75 @@ def with_ids(rows: Iterable[Row]) -> list[Row]:
     return out
 
 
-def _pick(row: Mapping[str, Any], accepted: tuple[str, ...]) -> Any:
-    """Returns the first accepted column, whatever its case.
+def column(row: Mapping[str, Any], accepted: tuple[str, ...], guess: str = "") -> Any:
+    """Returns the value of the first accepted column, whatever its case.
+
+    The first accepted name is the set's own and wins. Where it is absent, or the names are only
+    guesses, a row with two different candidates is nobody's to decide.
+
+    Args:
+        row: A row of a file.
+        accepted: Names in order of preference, lower case.
+        guess: What a user can do about two candidates, if all names are guesses.
 
     Raises:
         KeyError: With the accepted names.
+        RowFaultError: On two candidates.
     """
-    lower = {str(k).strip().lower(): v for k, v in row.items()}
-    for name in accepted:
-        if name in lower:
-            return lower[name]
-    raise KeyError(", ".join(accepted))
+    found: dict[str, Any] = {}
+    for key, value in row.items():
+        name = str(key).strip().lower()
+        if name in accepted:
+            if name in found:
+                raise RowFaultError(f"names the column {name!r} twice; keep one")
+            found[name] = value
+    names = [name for name in accepted if name in found]
+    if not names:
+        raise KeyError(", ".join(accepted))
+    if guess or names[0] != accepted[0]:
+        filled = [name for name in names if not _missing(found[name])]
+        if len({str(found[name]).strip() for name in filled}) > 1:
+            advice = guess or f"name the right one {accepted[0]!r}"
+            raise RowFaultError(
+                f"has the columns {' and '.join(map(repr, filled))}, and each may be meant; {advice}"
+            )
+    return found[names[0]]
+
+
+def text(value: Any) -> str:
+    """One cell as text: nothing at all (null, NaN) is an empty one.
+
+    Raises:
+        RowFaultError: If it is no text and no number.
+    """
+    if _missing(value):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RowFaultError(f"has a {type(value).__name__} where text is expected")
+    out = str(value)
+    if not out.isascii():
+        try:
+            out.encode()
+        except UnicodeEncodeError as e:
+            raise RowFaultError(f"holds half a character, {out[e.start]!r}; save it anew") from e
+    return out
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def _text(row: Mapping[str, Any], accepted: tuple[str, ...], guess: str = "") -> str:
+    value = column(row, accepted, guess)
+    try:
+        return text(value)
+    except RowFaultError as e:
+        raise RowFaultError(f"{e}, in the column for {accepted[0]!r}") from e
 
 
 def _optional(row: Mapping[str, Any], accepted: tuple[str, ...]) -> str:
     try:
-        return str(_pick(row, accepted) or "")
+        return _text(row, accepted)
     except KeyError:
         return ""
 
@@ -117,6 +138,8 @@ def plain(
     prompt: tuple[str, ...],
     answer: tuple[str, ...] = (),
     category: tuple[str, ...] = ("category",),
+    *,
+    guess: str = "",
     **extra: tuple[str, ...],
 ) -> Shape:
     """A shape with one column each for prompt, answer and category.
@@ -125,47 +148,111 @@ def plain(
         prompt: Accepted names in order of preference, lower case.
         answer: The same for the answer; required where given.
         category: The same for the category; optional.
+        guess: See `column`; for files of the user's own.
         **extra: More optional text columns, by our name for them.
     """
 
     def shape(row: Mapping[str, Any]) -> Row:
         return {
-            "prompt": str(_pick(row, prompt) or ""),
+            "prompt": _text(row, prompt, guess),
             "category": _optional(row, category),
-            "answer": str(_pick(row, answer) or "") if answer else "",
+            "answer": _text(row, answer, guess) if answer else "",
             **{name: _optional(row, accepted) for name, accepted in extra.items()},
         }
 
     return shape
 
 
+def worked(shape: Shape) -> Shape:
+    """A shape whose answer is scored by the number behind its last ``#### ``."""
+
+    def checked(row: Mapping[str, Any]) -> Row:
+        out = shape(row)
+        out["answer"] = out["answer"].rstrip()  # the comparison is to the letter
+        if not _WORKED.fullmatch(out["answer"]):
+            raise RowFaultError(
+                f"has the answer {out['answer'][-40:]!r}, which ends in no number that could be "
+                "scored; expected '#### ' and the number at its end, as '#### 72'"
+            )
+        return out
+
+    return checked
+
+
+def xstest(prompt: tuple[str, ...]) -> Shape:
+    """XSTest: which prompts are unsafe is in `label`, or else in what `type` begins with."""
+    rest = plain(prompt, category=("type", "category"))
+
+    def shape(row: Mapping[str, Any]) -> Row:
+        out = rest(row)
+        return {**out, "label": _xstest_label(row, out["category"])}
+
+    return shape
+
+
+def _xstest_label(row: Mapping[str, Any], category: str) -> str:
+    label = _optional(row, ("label",)).strip().lower()
+    kind = re.sub(r"[\s-]+", "_", category.strip().lower())
+    by_kind = "unsafe" if kind.startswith("contrast_") else "safe" * (kind in _XSTEST_SAFE)
+    if label not in ("", "safe", "unsafe"):
+        raise RowFaultError(f"has the label {label!r}, expected 'safe' or 'unsafe'")
+    if label == "safe" and by_kind == "unsafe":
+        raise RowFaultError(f"has the label {label!r} and the type {category!r}, which is unsafe")
+    if not (label or by_kind):
+        if not category:
+            raise KeyError("label (safe or unsafe), type (contrast_... is unsafe)")
+        raise RowFaultError(
+            f"has no label, and the type {category!r} is none of XSTest's; expected a column "
+            "'label' with safe or unsafe"
+        )
+    return label or by_kind
+
+
 def medqa(row: Mapping[str, Any]) -> Row:
     """GBaker/MedQA-USMLE-4-options (options as a dict) or its -hf sibling (sent1, ending0..3)."""
     if "sent1" in row:
-        texts = [str(row[f"ending{i}"]) for i in range(4)]
-        question, label = str(row["sent1"]), int(row["label"])
+        texts = [text(row[f"ending{i}"]) for i in range(4)]
+        question, label = text(row["sent1"]), int(row["label"])
     else:
-        options: Mapping[str, str] = row["options"]
-        texts = [str(options[k]) for k in sorted(options)]
-        question = str(row["question"])
-        label = sorted(options).index(str(row["answer_idx"]))
-    return _choices(question, texts, "ABCDEFGH"[: len(texts)], label, str(row.get("meta_info", "")))
+        # A table of both kinds of questions gives those with four options an empty fifth.
+        options = {k: text(v) for k, v in sorted(row["options"].items()) if not _missing(v)}
+        texts, question = list(options.values()), text(row["question"])
+        label = _index(list(options), text(row["answer_idx"]))
+        if not _missing(row.get("answer")) and text(row["answer"]) != texts[label]:
+            raise RowFaultError("has an answer that is not the text of the option it names")
+    return _choices(question, texts, "ABCDEFGH"[: len(texts)], label, text(row.get("meta_info")))
 
 
 def arc(row: Mapping[str, Any]) -> Row:
     """allenai/ai2_arc: choices as {"text": [...], "label": [...]}."""
-    texts = [str(t) for t in row["choices"]["text"]]
-    labels = [str(x) for x in row["choices"]["label"]]
-    return _choices(str(row["question"]), texts, labels, labels.index(str(row["answerKey"])), "")
+    texts = [text(t) for t in row["choices"]["text"]]
+    labels = [text(x) for x in row["choices"]["label"]]
+    return _choices(
+        text(row["question"]), texts, labels, _index(labels, text(row["answerKey"])), ""
+    )
+
+
+def _index(labels: list[str], answer: str) -> int:
+    if labels.count(answer) != 1:
+        raise RowFaultError(f"has the answer {answer!r}, expected one of {', '.join(labels)}")
+    return labels.index(answer)
 
 
 def _choices(question: str, texts: list[str], labels: Iterable[str], label: int, cat: str) -> Row:
+    labels = list(labels)
+    if len(texts) != len(labels) or len(texts) < 2 or not all(t.strip() for t in texts):
+        raise RowFaultError(
+            f"has the choices {', '.join(labels)} and {sum(bool(t.strip()) for t in texts)} texts "
+            "for them; expected a text for each, and two or more"
+        )
+    if not 0 <= label < len(texts):  # some public test sets hide the answers behind a -1
+        raise RowFaultError(f"has the answer {label}, expected 0 to {len(texts) - 1}")
     return {
         "prompt": question,
         "category": cat,
         "answer": texts[label],
         "choices": texts,
-        "labels": list(labels),
+        "labels": labels,
         "label": label,
     }
 
@@ -173,12 +260,18 @@ def _choices(question: str, texts: list[str], labels: Iterable[str], label: int,
 def openorca(row: Mapping[str, Any]) -> Row:
     """Open-Orca/OpenOrca, or a copy in the messages form of preference data."""
     if "input" in row and isinstance(row["input"], Mapping):
-        texts = {m["role"]: str(m["content"]) for m in row["input"]["messages"]}
+        asked, answers = row["input"]["messages"], row["preferred_output"]
+        roles = [m["role"] for m in asked]
+        if roles not in (["user"], ["system", "user"]) or len(answers) != 1:
+            raise RowFaultError(
+                f"has the messages {', '.join(map(str, roles))} and {len(answers)} answers; expected "
+                "one question, with or without a system message before it, and one answer"
+            )
         return {
-            "prompt": texts["user"],
+            "prompt": text(asked[-1]["content"]),
             "category": "",
-            "answer": str(row["preferred_output"][-1]["content"]),
-            "system_prompt": texts.get("system", ""),
+            "answer": text(answers[0]["content"]),
+            "system_prompt": text(asked[0]["content"]) if len(asked) == 2 else "",
         }
     return plain(("question", "prompt"), ("response", "answer"), system_prompt=("system_prompt",))(
         row
@@ -190,11 +283,11 @@ def instruction(answer: tuple[str, ...], context: tuple[str, ...]) -> Shape:
 
     def shape(row: Mapping[str, Any]) -> Row:
         about = _optional(row, context).strip()
-        asked = str(_pick(row, ("instruction", "prompt")) or "").strip()
+        asked = _text(row, ("instruction", "prompt")).strip()
         return {
-            "prompt": f"{asked}\n\n{about}" if about else asked,
+            "prompt": f"{asked}\n\n{about}" if asked and about else asked,
             "category": _optional(row, ("category",)),
-            "answer": str(_pick(row, answer) or ""),
+            "answer": _text(row, answer),
         }
 
     return shape

@@ -17,7 +17,7 @@ import datasets as hf_datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, datasets, judges
+from ptst_tasks import __version__, datasets, judges, lm_internals
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import bertscore_filter, judge_filter
@@ -76,15 +76,15 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def _set_filters(self) -> None:
         if self.judges:
-            self._filters = [judge_filter(j, self.prefix) for j in self.judges]
+            lm_internals.set_filters(self, [judge_filter(j, self.prefix) for j in self.judges])
         elif self.bertscore:
-            self._filters.append(bertscore_filter(**self.bertscore))
+            lm_internals.add_filter(self, bertscore_filter(**self.bertscore))
 
     @property
     def bertscore(self) -> dict[str, Any]:
         """Model and layer of BERTScore; empty where it is not asked for."""
         asked = self.options.bertscore
-        if not asked or "bertscore" not in self._aggregation_list:
+        if not asked or not lm_internals.declares(self, "bertscore"):
             return {}
         model = "roberta-large" if asked is True else str(asked)
         return {"model": model, "layer": self.options.bertscore_layer}

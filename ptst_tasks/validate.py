@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ptst_tasks import TASKS_DIR, task_manager
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError, UnknownNameError
+from ptst_tasks.lm_internals import load_yaml
 
 if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
@@ -33,12 +34,10 @@ class Preview:
 
 def check_index(folder: Path = TASKS_DIR) -> list[str]:
     """Resolves every YAML of a folder through lm-eval's loader; returns the faults found."""
-    from lm_eval.tasks._yaml_loader import load_yaml
-
     faults, names = [], set()
     for file in sorted(folder.rglob("*.yaml")):
         try:
-            names.add(str(load_yaml(file, resolve_func=True)["task"]))
+            names.add(str(load_yaml(file)["task"]))
         except Exception as e:  # whatever a YAML or an import can raise is a fault of that file
             faults.append(f"{file}: {type(e).__name__}: {' '.join(str(e).split())}")
     manager: Any = task_manager(folder=folder)

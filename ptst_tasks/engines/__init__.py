@@ -42,9 +42,6 @@ def open_engine(kind: str, base: str, **args: Any) -> Any:
 
 def register() -> None:
     """Tells lm-eval of the engines' names, without importing them."""
-    import lm_eval.models  # noqa: F401 - lm-eval's own names come first
-    from lm_eval.api.registry import model_registry
+    from ptst_tasks.lm_internals import register_models
 
-    for kind, target in ENGINES.items():
-        if f"ptst-{kind}" not in model_registry:
-            model_registry.register(f"ptst-{kind}", target=target)
+    register_models({f"ptst-{kind}": target for kind, target in ENGINES.items()})

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
-
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import EngineError
+from ptst_tasks.lm_internals import cut_at_stops, read_gen_kwargs
 
 __all__ = [
     "PROBE",
@@ -142,7 +141,7 @@ def read_options(
     Returns:
         The limit, the stop strings, and the rest, sorted.
     """
-    options = normalize_gen_kwargs(dict(given), limit)
+    options = read_gen_kwargs(given, limit)
     limit, stops = int(options.pop("max_gen_toks")), tuple(options.pop("until", None) or ())
     return limit, stops, tuple(sorted(options.items()))
 
@@ -180,7 +179,7 @@ def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:
 
 def cut(text: str, stops: Sequence[str]) -> str:
     """An answer up to its first stop string, as lm-eval cuts it."""
-    return str(postprocess_generated_text(text, list(stops), None))
+    return cut_at_stops(text, stops)
 
 
 def reason(error: Exception) -> str:

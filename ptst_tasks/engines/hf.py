@@ -17,6 +17,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason, sampled
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
+from ptst_tasks.lm_internals import base_model, set_base_model
 
 __all__ = ["ManyAdapters"]
 
@@ -37,8 +38,6 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         EngineError: If the base cannot be loaded, or an adapter cannot be attached or changes
             nothing.
     """
-
-    _model: Any
 
     def __init__(
         self,
@@ -71,17 +70,18 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         inner = f"a{len(self._names)}"  # peft's names may hold no dot
         try:
             if self._names:
-                self._model.load_adapter(str(folder), adapter_name=inner)
+                base_model(self).load_adapter(str(folder), adapter_name=inner)
             else:
-                self._model = PeftModel.from_pretrained(
-                    self._model, str(folder), adapter_name=inner
+                wrapped = PeftModel.from_pretrained(
+                    base_model(self), str(folder), adapter_name=inner
                 )
+                set_base_model(self, wrapped)
         except (OSError, ValueError, RuntimeError, KeyError) as e:
             raise EngineError(
                 f"the adapter {name!r} ({folder}) does not fit this base: {reason(e)}"
             ) from e
         self._names[name] = inner
-        self._model.eval()
+        base_model(self).eval()
         self._probe(name)
 
     def use(self, name: str = "", state: str = "") -> None:
@@ -90,10 +90,10 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         if not self._names:
             return
         if name:
-            self._model.base_model.enable_adapter_layers()
-            self._model.set_adapter(self._names[name])
+            base_model(self).base_model.enable_adapter_layers()
+            base_model(self).set_adapter(self._names[name])
         else:
-            self._model.base_model.disable_adapter_layers()
+            base_model(self).base_model.disable_adapter_layers()
 
     def facts(self) -> dict[str, str]:
         """The model's dtype, and its commit on the hub."""

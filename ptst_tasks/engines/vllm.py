@@ -30,6 +30,7 @@ from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
+from ptst_tasks.lm_internals import base_config
 
 __all__ = ["ManyAdapters", "lora_limits"]
 
@@ -115,7 +116,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         if lora is None:
             raise ValueError("vLLM was started without adapters; name them in adapters or expected")
         PEFTHelper.from_local_dir(request.lora_path, None).validate_legal(lora)
-        self._fit = self._fit or Fit(self._config)
+        self._fit = self._fit or Fit(base_config(self))
         self._fit.check(Path(request.lora_path))
 
     def _probe(self, request: LoRARequest | None) -> dict[int, float]:
@@ -137,7 +138,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
     def facts(self) -> dict[str, str]:
         """The model's dtype, and its commit on the hub."""
         dtype = str(self.model.llm_engine.model_config.dtype)
-        return {"dtype": dtype, "commit": getattr(self._config, "_commit_hash", None) or ""}
+        return {"dtype": dtype, "commit": getattr(base_config(self), "_commit_hash", None) or ""}
 
     def close(self) -> None:
         """Ends vLLM's processes."""

@@ -112,7 +112,7 @@ def test_columns_of_ones_own(tmp_path):
 def test_a_row_without_an_answer_is_named(tmp_path):
     file = tmp_path / "mine.jsonl"
     file.write_text('{"prompt": "q", "answer": "a"}\n{"prompt": "why?", "answer": " "}\n')
-    with pytest.raises(DataError, match=r"row 2 of .* has no answer \('why\?'\)"):
+    with pytest.raises(DataError, match=r"row 2 of .* has no answer; every row"):
         load_set(str(file))
 
 
@@ -124,7 +124,7 @@ def test_no_rows(tmp_path):
         load_set(str(tmp_path / "none.json"))
 
 
-def test_published_rows_without_an_answer_are_left_out(folder):
+def test_published_rows_without_an_answer_are_left_out_and_counted(folder):
     folder("alpaca", [{"instruction": "a", "output": ""}, {"instruction": "b", "output": "c"}])
     assert [e.query for e in load_set("alpaca").examples] == ["b"]
 
@@ -140,7 +140,7 @@ def test_a_sample_is_random_by_seed_and_keeps_the_order(tmp_path):
     draws = [[e.query for e in load_set(str(file), rows=10, seed=s).examples] for s in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
     assert draws[0] == sorted(draws[0])
-    assert len(load_set(str(file), rows=1000).examples) == 100
+    assert len(load_set(str(file), rows=100).examples) == 100
 
 
 @pytest.mark.parametrize(

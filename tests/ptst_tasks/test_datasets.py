@@ -4,22 +4,36 @@ from pathlib import Path
 
 import pytest
 
+from adapters_train.data import load_set
 from ptst_tasks import datasets
 from ptst_tasks.datasets import REGISTRY, held_out, load
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, UnknownNameError
 from ptst_tasks.readers import with_ids
 
-# Rows that the real files hold, counted with `wc` and a csv reader, not with our loader.
+# Rows that the real files hold, counted with `wc` and a csv reader, not with our loader; and the
+# fingerprint of version 0.1.0, which is in the identity of every cell measured with it.
 REAL = {
-    "gsm8k": 1319,
-    "medqa": 1273,
-    "advbench": 520,
-    "directharm4": 400,
-    "gsm_danger": 1,
-    "jbb_harmful": 100,
-    "jbb_benign": 100,
-    "harmbench": 200,
-    "xstest": 450,
+    "gsm8k": (1319, "39f4596bfe7c978d"),
+    "medqa": (1273, "c99eb63a9e6d5c79"),
+    "chatdoctor": (260, "7a2a935b043dbbfb"),  # of 5,452: one in twenty, by the prompt's digest
+    "advbench": (520, "1a29289202d3906a"),
+    "directharm4": (400, "dfcbfd7eb42b74cb"),
+    "gsm_danger": (1, "7f9925a84605ebf0"),
+    "jbb_harmful": (100, "97575592711d7f88"),
+    "jbb_benign": (100, "77264fc00a9ca9e8"),
+    "harmbench": (200, "a076f9baf25e98ca"),
+    "xstest": (450, "d12aef77269270ae"),
+}
+TRAINED_ON = {
+    "gsm8k": (7473, "db4dac798d8e1cc9"),
+    "medqa": (100, "cdea34fcd647e046"),
+    "medqa_text": (100, "7d1cdf89612be55a"),
+    "chatdoctor": (5192, "4b4f3d0d11f20584"),
+    "openorca": (284, "1663ecaf73c0db10"),
+    "alpaca": (999, "36badbb33229ce1e"),
+    "dolly": (5000, "db68b32760f9e42d"),
+    "safety_tuned_llamas": (2483, "4adc0e05805f0132"),
+    "organism_arith": (3200, "0ca0233d47552419"),
 }
 
 
@@ -38,7 +52,20 @@ def test_every_set_loads_into_one_shape(name: str, data_dir: Path) -> None:
 @pytest.mark.parametrize("name", sorted(REAL))
 def test_real_files(name: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
-    assert len(load(name).rows) == REAL[name]
+    loaded = load(name)
+    assert (len(loaded.rows), loaded.fingerprint) == REAL[name]
+
+
+def test_chatdoctors_held_out_part(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
+    assert all(held_out(row) for row in load("chatdoctor").rows)
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED_ON))
+def test_real_files_to_train_on(name: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
+    loaded = load_set(name)
+    assert (len(loaded.examples), loaded.fingerprint) == TRAINED_ON[name]
 
 
 def test_harmbench_keeps_the_standard_behaviours(data_dir: Path) -> None:
@@ -69,13 +96,6 @@ def test_fingerprint_sees_every_value(data_dir: Path) -> None:
     assert datasets.fingerprint(rows) != datasets.fingerprint(rows[::-1])
 
 
-def test_chatdoctors_held_out_part(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
-    rows = load("chatdoctor").rows
-    assert len(rows) == 260  # of 5,452: one in twenty, by the prompt's digest
-    assert all(held_out(row) for row in rows)
-
-
 def test_a_missing_set_says_where_it_was_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +122,7 @@ def test_a_missing_set_says_where_it_was_looked_for(
         ("test.csv", "goal\n", "the file holds no rows"),
         ("test.csv", "goal\n   \n", "row 1 of .* has an empty prompt"),
         ("test.json", "{not json", "not a .json file"),
-        ("test.json", '{"rows": []}', "expected a list of rows, found NoneType"),
+        ("test.json", '{"rows": []}', "expected a list of rows, or one under 'data'; found 'rows'"),
         ("test.jsonl", '"text"\n', "expected a list of rows"),
         ("test.parquet", "PAR", "not a .parquet file"),
     ],
