@@ -47,10 +47,12 @@ def demo(
 ) -> None:
     """Train, measure and tabulate the built-in model: what PTST is about, in minutes."""
     from leaderboards import csvio, runner
+    from leaderboards.board_command import show
     from leaderboards.collect import collect
+    from leaderboards.pictures import draw
     from leaderboards.study import load
-    from leaderboards.study_commands import Bar, draw, show_failures
-    from leaderboards.tables import grids, terminal
+    from leaderboards.study_commands import Bar, show_failures
+    from leaderboards.tables import grids
 
     names = [t.strip() for t in templates.split(",") if t.strip()]
     kind = "organism-control" if control else "organism"
@@ -72,9 +74,7 @@ def demo(
         if g.judge in ("organism", "paper")
     ]
     console = Console()
-    for view in terminal(tables, digits=0):
-        console.print(view)
-    console.print("= trained and tested under one template; * PTST", highlight=False)
+    show(tables, digits=0)
     pictures = draw([r for r in rows if r.judge in ("organism", "paper")], out, pool=True)
     console.print("\n".join(["", *reading(rows, control=control)]), highlight=False)
     shown = ", ".join(str(p) for p in pictures if p.suffix == ".png")

@@ -89,12 +89,12 @@ class Grid:
         found = self.fields.get((train, test))
         return found.text(digits) if found else self.gaps.get((train, test), "–")
 
-    def remarks(self) -> list[str]:
-        """What stands below the table: what ± is over, then the notes."""
-        return [*_spread(self), *self.notes]
+    def remarks(self, shown: str = "mean ± population standard deviation") -> list[str]:
+        """What stands below the table: over what that is which is shown, then the notes."""
+        return [*_spread(self, shown), *self.notes]
 
 
-def _spread(grid: Grid) -> list[str]:
+def _spread(grid: Grid, shown: str) -> list[str]:
     """Says over what mean and deviation are; fields for which it is something else by name."""
     places = {place: f.counted() for place, f in grid.fields.items()}
     # Before fine-tuning there is nothing to repeat, so a single run there goes without saying.
@@ -103,7 +103,7 @@ def _spread(grid: Grid) -> list[str]:
     if not any(f.over for f in grid.fields.values()):
         return []
     usual = max((w for w in ways if w != _ONCE), key=lambda w: ways[w])
-    out = [f"mean ± population standard deviation over {usual}"]
+    out = [f"{shown} over {usual}"]
     for way in sorted(ways.keys() - {usual}):
         what = way if way == _ONCE else f"over {way}"
         out.append(f"{what}: {', '.join(_named(grid, places, way))}")
@@ -244,12 +244,13 @@ def _ordered(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda n: (known.index(n) if n in known else len(known), n)))
 
 
-def render(tables: Sequence[Grid], fmt: str) -> str:
+def render(tables: Sequence[Grid], fmt: str, digits: int = 2) -> str:
     """Returns tables as text, each with what must be known of it below.
 
     Args:
         tables: What `grids` made.
         fmt: One of `FORMATS`.
+        digits: After the point.
 
     Raises:
         ConfigError: If there is no table to show.
@@ -257,8 +258,8 @@ def render(tables: Sequence[Grid], fmt: str) -> str:
     if not tables:
         raise ConfigError("no row has a test template and a value: there is no table to lay out")
     draw = {"text": _text, "csv": _csv, "md": _markdown, "latex": _latex, "html": _html}[fmt]
-    legend = {"latex": f"% {LEGEND}", "html": f"<p>{LEGEND}</p>", "md": LEGEND.replace("*", "\\*")}
-    return "\n\n".join([draw(t) for t in tables] + [legend.get(fmt, LEGEND)]) + "\n"
+    legend = {"latex": [], "html": [f"<p>{LEGEND}</p>"], "md": [LEGEND.replace("*", "\\*")]}
+    return "\n\n".join([*(draw(t, digits) for t in tables), *legend.get(fmt, [LEGEND])]) + "\n"
 
 
 def terminal(tables: Sequence[Grid], digits: int = 2) -> list[Any]:
@@ -278,9 +279,9 @@ def terminal(tables: Sequence[Grid], digits: int = 2) -> list[Any]:
     return out
 
 
-def _text(grid: Grid) -> str:
+def _text(grid: Grid, digits: int) -> str:
     """Columns as wide as they need to be, whatever the terminal."""
-    table = grid.cells()
+    table = grid.cells(digits)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
@@ -289,19 +290,19 @@ def _text(grid: Grid) -> str:
     return "\n".join([grid.title, *lines, *grid.remarks()])
 
 
-def _csv(grid: Grid) -> str:
+def _csv(grid: Grid, digits: int) -> str:
     import csv
     import io
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([grid.title])
-    writer.writerows([*grid.cells(), *([remark] for remark in grid.remarks())])
+    writer.writerows([*grid.cells(digits), *([remark] for remark in grid.remarks())])
     return out.getvalue().rstrip("\n")
 
 
-def _markdown(grid: Grid) -> str:
-    header, *body = grid.cells()
+def _markdown(grid: Grid, digits: int) -> str:
+    header, *body = grid.cells(digits)
     lines = [f"**{grid.title}**", "", _line(header), _line(["---"] * len(header))]
     lines += [_line(line) for line in body]
     return "\n".join([*lines, *(f"\n{remark}" for remark in grid.remarks())])
@@ -311,13 +312,19 @@ def _line(values: Sequence[str]) -> str:
     return "| " + " | ".join(v.replace("|", "\\|").replace("*", "\\*") for v in values) + " |"
 
 
-def _latex(grid: Grid) -> str:
-    header, *body = [[_tex(v) for v in line] for line in grid.cells()]
+_MARKS = (
+    r"$^{=}$ trained and tested under one template, $^{*}$ PTST: a safety prompt in the test alone"
+)
+
+
+def _latex(grid: Grid, digits: int) -> str:
+    header, *body = [[_tex(v) for v in line] for line in grid.cells(digits)]
     rows = [" & ".join(line) + r" \\" for line in body]
+    caption = ". ".join([*map(_tex, [grid.title, *grid.remarks()]), _MARKS])
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{_tex('. '.join([grid.title, *grid.remarks()]))}}}",
+            rf"\caption{{{caption}}}",
             rf"\begin{{tabular}}{{l{'r' * len(grid.tests)}}}",
             r"\toprule",
             " & ".join(header) + r" \\",
@@ -342,10 +349,10 @@ def _tex(text: str) -> str:
     return text.replace(" =", r"$^{=}$").replace(" *", r"$^{*}$")
 
 
-def _html(grid: Grid) -> str:
+def _html(grid: Grid, digits: int) -> str:
     from html import escape
 
-    header, *body = [[escape(v) for v in line] for line in grid.cells()]
+    header, *body = [[escape(v) for v in line] for line in grid.cells(digits)]
     lines = [f"<table><caption>{escape(grid.title)}</caption>"]
     lines += ["<tr>" + "".join(f"<th>{v}</th>" for v in header) + "</tr>"]
     lines += ["<tr>" + "".join(f"<td>{v}</td>" for v in line) + "</tr>" for line in body]

@@ -94,7 +94,7 @@ def test_all_published_files_are_leaderboards() -> None:
 
 def test_comparison_in_standard_errors() -> None:
     theirs = csvio.read(published.PUBLISHED / "llama2-gsm8k.csv")
-    ours = [row("", CV, 0.0475, task="directharm4", n=400)]
+    ours = [row("", CV, 0.0475, task="directharm4", n=400, judge="gpt-4")]
     (found,) = published.compare(ours, theirs)
     # The paper prints 2.75 % of 400. Two binomial errors: sqrt(.0475 * .9525 / 400) = 0.010636 and
     # sqrt(.0275 * .9725 / 400) = 0.008177; together 0.013415; (0.0475 - 0.0275) / 0.013415 = 1.491.
