@@ -10,6 +10,7 @@ from unittest import mock
 
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.task import NO_SHOTS
 from ptst_tasks.validate import load_tasks, preflight
 
 __all__ = ["run_lm_eval"]
@@ -34,6 +35,8 @@ def run_lm_eval(args: Sequence[str]) -> None:
             config = EvaluatorConfig.from_cli(namespace)
         except (ValueError, TypeError) as e:
             raise ConfigError(f"lm_eval does not accept these options: {e}") from e
+        if config.num_fewshot:  # before a model is loaded; the tasks themselves refuse it, too
+            raise ConfigError(NO_SHOTS)
         folder = config.include_path or str(TASKS_DIR)
         tasks = load_tasks(_names(config.tasks), config.metadata or {}, folder)
         preflight(tasks, config.model, config.model_args, bool(config.apply_chat_template))

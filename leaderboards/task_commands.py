@@ -71,6 +71,11 @@ def tasks(
 ) -> None:
     """Print task names, comma-separated, for lm_eval's --tasks."""
     if write is not None:
+        if set_ or template or available:
+            raise ConfigError(
+                "--write writes the tasks of every set for every template of your own; leave out "
+                "--set, --template and --available"
+            )
         _write(write)
         return
     chosen = _chosen(set_, template)
