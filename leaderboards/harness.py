@@ -11,7 +11,7 @@ from unittest import mock
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.task import NO_SHOTS
-from ptst_tasks.validate import load_tasks, preflight
+from ptst_tasks.validate import load_tasks, preflight, refuse_idle
 
 __all__ = ["run_lm_eval"]
 
@@ -39,6 +39,7 @@ def run_lm_eval(args: Sequence[str]) -> None:
             raise ConfigError(NO_SHOTS)
         folder = config.include_path or str(TASKS_DIR)
         tasks = load_tasks(_names(config.tasks), config.metadata or {}, folder)
+        refuse_idle(tasks.values(), config.metadata or {})
         preflight(tasks, config.model, config.model_args, bool(config.apply_chat_template))
         with mock.patch("lm_eval.tasks.TaskManager", _only(folder)):
             cli.execute(namespace)

@@ -71,6 +71,20 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """The prefill, on harmful sets."""
         return self.options.prefix if self.source.kind == "harmful" else ""
 
+    @property
+    def used(self) -> frozenset[str]:
+        """Names of the `Options` that can change anything here."""
+        has = {
+            "prefill": self.source.kind == "harmful",
+            "judge": bool(self.judges),
+            "bertscore": not self.judges and "bertscore" in self._aggregation_list,
+            "custom": self.source.name == "custom",
+            "chat_format": self.template.is_chat,
+        }
+        also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
+                "column": has["custom"], "style": True, "templates": True}  # fmt: skip
+        return frozenset(name for name, is_so in (has | also).items() if is_so)
+
     def _judge_specs(self) -> list[str]:
         if self.source.kind not in ("harmful", "overrefusal"):
             return []

@@ -114,6 +114,11 @@ def test_own_templates_become_tasks(
         (["eval", "--model", "hf"], "no --tasks"),
         (["eval", "--model", "hf", "--tasks", "ptst_gsm8k_text_vanilla", "--num_fewshot", "2"],
          "ptst tasks are zero-shot"),  # it ran with 0 shots, and the word was in a log nobody sees
+        (["eval", "--model", "hf", "--tasks", "ptst_gsm8k_text_vanilla",
+          "--metadata", '{"judge": "keywords"}'], "judge does nothing here"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"prefill": true}'], "prefill does nothing here"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"column": "q"}'], "column does nothing here"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"seed": 1}'], "unknown option 'seed'"),
         (["tasks", "--write", "x", "--set", "gsm8k"], "leave out --set, --template and --available"),
         (["eval", "--model", "hf", "--tasks", "ptst_gsm8k_chat_llama"], "needs --apply_chat_template"),
         (
