@@ -178,3 +178,32 @@ def test_pictures_of_two_judges_and_two_bases_do_not_overwrite_each_other(
     assert tradeoffs == [
         f"tradeoff_gsm8k_advbench_{judge}_{base}.svg" for judge in "jk" for base in ("m1", "m2")
     ]
+
+
+def test_copies_along_training_of_two_bases_are_two_pictures(tmp_path: Path) -> None:
+    """Bases and training sets were averaged into one line of one picture."""
+    rows = [
+        row(CV, CL, 0.1, base=base, train_data=data, seed=0, step=step, task=task, metric=metric,
+            judge="k", adapter=f"{data}@{step}")
+        for base in ("m1", "m2") for data in ("gsm8k", "gsm8k+safe") for step in (10, 20)
+        for task, metric in (("advbench", "asr"), ("gsm8k", "exact_match"))
+    ]  # fmt: skip
+    rows += [row("", CV, 0.1)]
+    csvio.write(rows, tmp_path / "b.csv")
+    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p") == 0
+    files = sorted((tmp_path / "p").glob("trajectory*.svg"))
+    assert [f.name for f in files] == [f"trajectory_advbench_k_{base}.svg" for base in ("m1", "m2")]
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert "<!-- CV → CL -->" in text
+        assert "<!-- CV +safe → CL -->" in text
+
+
+def test_a_judges_settings_make_no_folders(tmp_path: Path) -> None:
+    """A judge's settings may hold a slash, which became a folder."""
+    rows = [row("", CV, v, judge="rubric:model=a,base_url=http://h/v1") for v in (0.1,)]
+    csvio.write(rows, tmp_path / "b.csv")
+    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p") == 0
+    assert {p.name for p in (tmp_path / "p").iterdir()} == {
+        f"advbench_asr_rubric_model=a_base_url=http_h_v1.{kind}" for kind in ("png", "svg")
+    }

@@ -143,7 +143,7 @@ APART: list[dict[str, Any]] = [
 @pytest.mark.parametrize("change", APART, ids=lambda c: next(iter(c)))
 def test_seeds_that_were_measured_otherwise_are_another_table(change: dict[str, Any]) -> None:
     """One seed with another engine, limit, judge's rubric ... was averaged with the others."""
-    known = {"engine": "hf", "dtype": "float32", "decoding": '{"temperature":0.0}'}
+    known = {"engine": "hf", "decoding": '{"temperature":0.0}'}
     rows = [row(CV, CV, v, seed=s, **known) for s, v in enumerate((0.1, 0.3))]
     rows.append(row(CV, CV, 0.8, seed=2, **{**known, **change}))
     first, second = sorted(grids(rows), key=lambda g: len(g.fields[CV, CV].values), reverse=True)
