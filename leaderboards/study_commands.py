@@ -68,9 +68,12 @@ def run(
 ) -> None:
     """Train, evaluate and judge what a study asks for; run again, it goes on where it was."""
     from leaderboards import runner
+    from leaderboards.idle import idle
     from leaderboards.study import load
 
     asked = load(study)
+    for line in idle(asked):
+        print(f"note: {line}", file=sys.stderr)
     folder = out or Path("runs") / asked.name
     if dry_run:
         _plan(asked, folder)
