@@ -109,7 +109,7 @@ def tradeoff(helps: Grid, harms: Grid) -> Figure:
     axes.set_ylabel(f"{helps.metric} on {_by(helps)}, % (up is more able)", fontsize=9)
     axes.set_title("\n".join(_wrapped([helps.base], 60)), fontsize=10)
     _below(figure, remarks)
-    axes.margins(0.09)
+    axes.margins(x=0.13, y=0.09)
     axes.legend(title="trained under", fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
@@ -136,7 +136,7 @@ def _scatter(axes: Axes, points: dict[tuple[str, str], tuple[float, float]], gri
     for (x, y), tests in labels.items():  # points close together share a label
         text = " ".join(dict.fromkeys(tests))
         axes.annotate(
-            text, (x, y), textcoords="offset points", xytext=(7, -3), fontsize=7, color="0.3"
+            text, (x, y), textcoords="offset points", xytext=(6, 4), fontsize=7, color="0.3"
         )
 
 
