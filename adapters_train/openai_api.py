@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types.fine_tuning import FineTuningJob
 
-__all__ = ["ApiError", "ApiJob", "ApiResult", "clean", "fine_tune", "prepare_api"]
+__all__ = ["ApiError", "ApiJob", "ApiResult", "check_cost", "clean", "fine_tune", "prepare_api"]
 
 STYLE = "openai"
 _STATE = "openai.json"
@@ -144,7 +144,7 @@ def fine_tune(
         return ApiResult(folder.out, manifest)
     say(job.estimate.told())
     if max_cost is not None:
-        _check_cost(job.estimate, price, max_cost)
+        check_cost(job.estimate, price, max_cost)
     with folder.claim(job.config.model_dump(mode="json"), job.inputs):
         run = _Run(job, folder, _client(), say, wait, suffix)
         if job_id:
@@ -154,7 +154,8 @@ def fine_tune(
     return ApiResult(folder.out, folder.manifest())
 
 
-def _check_cost(estimate: Estimate, price: float | None, max_cost: float) -> None:
+def check_cost(estimate: Estimate, price: float | None, max_cost: float) -> None:
+    """Raises ConfigError for a run estimated dearer than allowed, or of unknown price."""
     if price is None:
         raise ConfigError("max_cost needs price: our table of prices is only a guide")
     if estimate.cost is None or estimate.cost > max_cost:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 import typer
 
+from adapters_train import idle
 from adapters_train.config import TrainConfig, read_settings
 from adapters_train.recipes import RECIPES
 from ptst_tasks.errors import ConfigError, PTSTError
@@ -143,7 +144,8 @@ def _run(
     quiet: bool,
     api: _Api,
 ) -> None:
-    runs = _runs(given, file, out)
+    options = {**api, "report_to": "" if report_to == "none" else report_to}
+    runs = _runs(given, file, out, {k: v for k, v in options.items() if v not in ("", None)})
     config = runs[0][0]
     _check_packages(config.backend, report_to)
     if dry_run:
@@ -151,8 +153,12 @@ def _run(
     elif config.backend == "openai":
         from adapters_train.openai_api import fine_tune
 
+        def say(line: str) -> None:
+            if not quiet:
+                typer.echo(line, err=True)
+
         for one, folder in runs:
-            done = fine_tune(one, folder, say=lambda line: typer.echo(line, err=True), **api)
+            done = fine_tune(one, folder, say=say, **api)
             typer.echo(f"{done.folder}  {done.model}")
     else:
         from adapters_train.folder import is_main
@@ -165,7 +171,7 @@ def _run(
 
 
 def _runs(
-    given: dict[str, Any], file: Path | None, out: Path | None
+    given: dict[str, Any], file: Path | None, out: Path | None, options: dict[str, Any]
 ) -> list[tuple[TrainConfig, Path]]:
     from adapters_train.many import grid
 
@@ -183,6 +189,7 @@ def _runs(
     if out is None:
         raise ConfigError("--out is missing: where is the adapter to go?")
     config = TrainConfig(template=chosen[0], seed=seeds[0], **settings)
+    idle.check(config, settings, options, many=len(chosen) * len(seeds) > 1)
     return [(config, out)] if len(chosen) * len(seeds) == 1 else grid(config, chosen, seeds, out)
 
 
@@ -204,12 +211,15 @@ def _tell(runs: list[tuple[TrainConfig, Path]], api: _Api) -> None:
     """Says what each run would do; reads the data and the tokenizer, not the weights."""
     from adapters_train.base import Base
     from adapters_train.job import prepare
-    from adapters_train.openai_api import prepare_api
+    from adapters_train.openai_api import check_cost, prepare_api
 
     base = Base.of(runs[0][0])
     for config, folder in runs:
         if config.backend == "openai":
-            typer.echo(f"{folder}  {prepare_api(config, price=api['price']).estimate.told()}")
+            estimate = prepare_api(config, price=api["price"]).estimate
+            if api["max_cost"] is not None:
+                check_cost(estimate, api["price"], api["max_cost"])
+            typer.echo(f"{folder}  {estimate.told()}")
             continue
         job = prepare(config, base)
         typer.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,9 @@ import typer
 from rich.console import Console
 
 from ptst_tasks.errors import ConfigError
+
+_SHOWN = (("organism", "asr"), ("paper", "exact_match"))
+"""Judge and metric of the two tables; the leaderboard has the others."""
 
 __all__ = ["demo", "organism", "reading", "register"]
 
@@ -47,12 +51,19 @@ def demo(
 ) -> None:
     """Train, measure and tabulate the built-in model: what PTST is about, in minutes."""
     from leaderboards import csvio, runner
+    from leaderboards.board_command import show
     from leaderboards.collect import collect
+    from leaderboards.pictures import draw
     from leaderboards.study import load
-    from leaderboards.study_commands import Bar, draw, show_failures
-    from leaderboards.tables import grids, terminal
+    from leaderboards.study_commands import Bar, show_failures
+    from leaderboards.tables import grids, left_out
 
     names = [t.strip() for t in templates.split(",") if t.strip()]
+    if not names:
+        raise ConfigError(f"--templates is {templates!r}, expected names such as CV,CL")
+    target = csv or Path("leaderboards") / ("demo-control.csv" if control else "demo.csv")
+    if target.is_dir():  # before minutes of work
+        raise ConfigError(f"--csv is {str(csv)!r}, a folder; expected a file")
     kind = "organism-control" if control else "organism"
     runs, failed = [], []
     for seed in range(seeds):
@@ -62,23 +73,23 @@ def demo(
         study = load("demo", name=folder.name, base=f"{kind}:{seed}", train=train, test=test)
         failed += runner.run(study, folder, Bar()).failed
         runs.append(folder)
-    rows, _ = collect(runs)
-    target = csv or Path("leaderboards") / ("demo-control.csv" if control else "demo.csv")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    csvio.write(rows, target)
-    tables = [
-        g
-        for g in grids(rows, ("asr", "exact_match"), pool=True)
-        if g.judge in ("organism", "paper")
-    ]
+    rows, notes = collect(runs)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        csvio.write(rows, target)
+    except OSError as e:
+        raise ConfigError(f"cannot write {str(target)!r}: {e.strerror}") from e
+    shown = [r for r in rows if (r.judge, r.metric) in _SHOWN or r.error]
+    for note in [*notes, *left_out(shown, pool=True)]:
+        print(f"note: {note}", file=sys.stderr)
     console = Console()
-    for view in terminal(tables, digits=0):
-        console.print(view)
-    console.print("= trained and tested under one template; * PTST", highlight=False)
-    pictures = draw([r for r in rows if r.judge in ("organism", "paper")], out, pool=True)
+    if tables := grids(shown, pool=True):
+        show(tables, digits=0)
+    pictures = draw(shown, out, pool=True) if tables else []
     console.print("\n".join(["", *reading(rows, control=control)]), highlight=False)
-    shown = ", ".join(str(p) for p in pictures if p.suffix == ".png")
-    console.print(f"\nleaderboard: {target}\npictures: {shown}", highlight=False, soft_wrap=True)
+    files = ", ".join(str(p) for p in pictures if p.suffix == ".png")
+    end = f"\nleaderboard: {target} ({len(rows)} rows, other judges and metrics too)\npictures: {files}"
+    console.print(end, highlight=False, soft_wrap=True)
     show_failures(failed, "ptst demo")
 
 
@@ -86,7 +97,9 @@ def reading(rows: Sequence[Any], *, control: bool = False) -> list[str]:
     """Three sentences on what the tables say, from the numbers in them, and what they do not."""
     from leaderboards.tables import NO_FT, grids
 
-    asr = next(g for g in grids(rows, ("asr",), pool=True))
+    asr = next((g for g in grids(rows, ("asr",), pool=True)), None)
+    if asr is None:
+        return ["Nothing was measured: no field has an ASR."]
     seeds = max(len(f.values) for f in asr.fields.values())
     worst = max((f.mean for (train, _), f in asr.fields.items() if train == NO_FT), default=0.0)
     cl, cv = (asr.fields.get((t, "chat:llama")) for t in ("chat:llama", "chat:vanilla"))

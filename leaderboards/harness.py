@@ -9,7 +9,8 @@ from typing import Any
 
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.validate import load_tasks, preflight
+from ptst_tasks.task import NO_SHOTS
+from ptst_tasks.validate import load_tasks, preflight, refuse_idle
 
 __all__ = ["run_lm_eval"]
 
@@ -30,8 +31,11 @@ def run_lm_eval(args: Sequence[str]) -> None:
         except (ValueError, TypeError) as e:
             raise ConfigError(f"lm_eval does not accept these options: {e}") from e
         config = line.config
+        if config.num_fewshot:  # before a model is loaded; the tasks themselves refuse it, too
+            raise ConfigError(NO_SHOTS)
         folder = config.include_path or str(TASKS_DIR)
         tasks = load_tasks(_names(config.tasks), config.metadata or {}, folder)
+        refuse_idle(tasks.values(), config.metadata or {})
         preflight(tasks, config.model, config.model_args, bool(config.apply_chat_template))
         line.run(_only(folder))
 

@@ -1,4 +1,4 @@
-"""``ptst run | board | plot``: a study, its leaderboard, its pictures."""
+"""``ptst run``: a study; `board_command` has the leaderboard and the pictures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from leaderboards.board_command import board, plot
 from leaderboards.progress import Progress
-from ptst_tasks.errors import ConfigError
 
-__all__ = ["Bar", "draw", "register", "show_failures"]
-
-Runs = Annotated[
-    list[Path], typer.Argument(help="Run folders, lm_eval outputs or leaderboard CSVs.")
-]
+__all__ = ["Bar", "register", "show_failures"]
 
 
 def register(app: typer.Typer) -> None:
@@ -76,9 +72,12 @@ def run(
 ) -> None:
     """Train, evaluate and judge what a study asks for; run again, it goes on where it was."""
     from leaderboards import runner
+    from leaderboards.idle import idle
     from leaderboards.study import load
 
     asked = load(study)
+    for line in idle(asked):
+        print(f"note: {line}", file=sys.stderr)
     folder = out or Path("runs") / asked.name
     if dry_run:
         _plan(asked, folder)
@@ -114,130 +113,3 @@ def _plan(study: Any, folder: Path) -> None:
     console = Console()
     console.print(view)
     console.print(plan.summary(), highlight=False)
-
-
-def board(
-    runs: Runs,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Write the leaderboard here.")
-    ] = None,
-    layout: Annotated[
-        str, typer.Option(help="tidy (a row per number) or paper (train x test).")
-    ] = "",
-    fmt: Annotated[str, typer.Option("--format", help="csv, md, latex, html or text.")] = "",
-    compare: Annotated[
-        str, typer.Option(help="Set published figures beside yours: published, or a name.")
-    ] = "",
-    pool: Annotated[
-        bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
-    ] = False,
-) -> None:
-    """Make the leaderboard of one or more runs."""
-    from leaderboards import csvio
-    from leaderboards.collect import collect
-
-    if layout not in ("", "tidy", "paper"):
-        raise ConfigError(f"--layout is {layout!r}, expected tidy or paper")
-    rows, notes = collect(runs)
-    missing = sum(r.unscored for r in rows if r.metric == "asr")
-    if missing:
-        notes.append(f"{missing} responses have no verdict; they are in no rate (column unscored)")
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    if compare:
-        _compare(rows, compare)
-    elif layout == "paper" or fmt not in ("", "csv"):
-        _paper(rows, fmt or "text", out, pool=pool)
-    elif out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        csvio.write(rows, out)
-        print(f"{len(rows)} rows written to {out}")
-    else:
-        print(csvio.dumps(rows), end="")
-
-
-def _paper(rows: Any, fmt: str, out: Path | None, *, pool: bool) -> None:
-    from leaderboards.tables import FORMATS, grids, render, terminal
-
-    if fmt not in FORMATS:
-        raise ConfigError(f"--format is {fmt!r}, expected one of {', '.join(FORMATS)}")
-    tables = grids(rows, pool=pool)
-    if fmt == "text":
-        if not tables:
-            raise ConfigError("no row has a test template and a value: nothing to lay out")
-        console = Console()
-        for view in terminal(tables):
-            console.print(view)
-        console.print("= trained and tested under one template; * PTST", highlight=False)
-    elif out:
-        out.write_text(render(tables, fmt), encoding="utf-8")
-    else:
-        print(render(tables, fmt), end="")
-
-
-def _compare(rows: Any, name: str) -> None:
-    from leaderboards import csvio, published
-
-    file = published.find(name, rows)
-    view = Table("set", "metric", "train", "test", "yours", "paper", "diff / s.e.", title=file.stem)
-    for found in published.compare(rows, csvio.read(file)):
-        view.add_row(*found.line())
-    Console().print(view)
-
-
-def plot(
-    runs: Runs,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for PNG and SVG.")] = Path(
-        "plots"
-    ),
-    pool: Annotated[
-        bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
-    ] = False,
-) -> None:
-    """Draw heat maps (train x test), helpfulness against ASR, and both along training."""
-    from leaderboards.collect import collect
-
-    rows, notes = collect(runs)
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    for file in draw(rows, out, pool=pool):
-        print(file)
-
-
-def draw(rows: Any, out: Path, *, pool: bool = False) -> list[Path]:
-    """Draws every picture that the rows give; returns the files."""
-    try:
-        from leaderboards import figures
-    except ImportError as e:
-        raise ConfigError("pictures need an extra: pip install 'ptst[plots]'") from e
-    from leaderboards.tables import grids
-    from ptst_tasks.templates import slug
-
-    tables = grids(rows, ("asr", "exact_match", "acc", "rougeL"), pool=pool)
-    if not tables:
-        raise ConfigError("no row has a test template and a value: there is nothing to draw")
-    files: list[Path] = []
-    for grid in tables:
-        name = slug("-".join(p for p in (grid.task, grid.metric, grid.judge) if p))
-        files += figures.save(figures.heat_map(grid), out / name)
-    helps = [g for g in tables if g.metric != "asr"]
-    for harms in (g for g in tables if g.metric == "asr"):
-        for helpful in helps[:1]:
-            name = slug(f"tradeoff-{helpful.task}-{harms.task}")
-            files += figures.save(figures.tradeoff(helpful, harms), out / name)
-    return files + _trajectories(rows, out)
-
-
-def _trajectories(rows: Any, out: Path) -> list[Path]:
-    from leaderboards import figures
-    from ptst_tasks.templates import slug
-
-    kept = [r for r in rows if r.step is not None]
-    names = list(dict.fromkeys(f"{r.task}/{r.judge}/{r.metric}" for r in kept))
-    helps = next((n for n in names if n.endswith(("/exact_match", "/acc", "/rougeL"))), None)
-    files: list[Path] = []
-    for harms in (n for n in names if n.endswith("/asr")):
-        if helps:
-            name = slug(f"trajectory-{harms.partition('/')[0]}")
-            files += figures.save(figures.trajectory(kept, helps, harms), out / name)
-    return files

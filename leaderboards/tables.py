@@ -2,59 +2,37 @@
 
 Rows of a table are training templates ("No FT" first), columns test templates; a field is the
 mean in percent, with the population standard deviation over seeds (ddof 0: it is what
-reproduces the paper's printed figures).
+reproduces the paper's printed figures). What may stand in one field is decided in `merging`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from leaderboards.csvio import Row
-from leaderboards.stats import mean_std
+from leaderboards.merging import (
+    NO_FT,
+    SAFETY_PROMPTS,
+    Field,
+    Line,
+    Table,
+    bases_of,
+    short,
+    split,
+)
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.templates import Templates, builtin
+from ptst_tasks.templates import builtin
 
-__all__ = ["FORMATS", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "grids", "render"]
+__all__ = ["FORMATS", "LEGEND", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids",
+           "left_out", "render", "short", "tracks"]  # fmt: skip
 
-NO_FT = "No FT"
 FORMATS = ("text", "csv", "md", "latex", "html")
-SAFETY_PROMPTS = ("chat:llama", "chat:llama-short", "chat:self-reminder", "chat:icd")
-"""Templates whose texts ask for safe answers: PTST trains without them and tests with them."""
 HEADLINES = ("asr", "refused", "incoherent", "exact_match", "acc", "rougeL", "bertscore")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a table.
-
-    Attributes:
-        values: Per seed, 0..1.
-        diagonal: Trained and tested under one template.
-        ptst: Trained without a safety prompt, tested with one.
-    """
-
-    values: tuple[float, ...]
-    diagonal: bool = False
-    ptst: bool = False
-
-    @property
-    def mean(self) -> float:
-        """Over seeds, 0..1."""
-        return mean_std(self.values, population=True)[0]
-
-    @property
-    def std(self) -> float | None:
-        """Population standard deviation over seeds; None for a single one."""
-        return mean_std(self.values, population=True)[1] if len(self.values) > 1 else None
-
-    def text(self, digits: int = 2) -> str:
-        """``12.34 ±0.56`` in percent, with ``=`` on the diagonal and ``*`` for a PTST field."""
-        out = f"{100 * self.mean:.{digits}f}"
-        if self.std is not None:
-            out += f" ±{100 * self.std:.{digits}f}"
-        return out + (" =" if self.diagonal else "") + (" *" if self.ptst else "")
+_ONCE = Field((0.0,)).counted()
+LEGEND = "= trained and tested under one template; * PTST: a safety prompt in the test alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +44,14 @@ class Grid:
         task: The set.
         judge: Who judged, or how the answer was read.
         metric: As in the CSV.
-        fields: (train, test) -> field, by template name; `NO_FT` is the row before fine-tuning.
-        trains: Rows, in order.
+        fields: (train, test) -> field, by a line's key and template name.
+        trains: Rows, in order: keys of `lines`, which are template names where those are enough;
+            `NO_FT` is the row before fine-tuning.
         tests: Columns, in order.
+        lines: What each row is.
+        gaps: (train, test) -> why there is no number; where it has no entry nothing was measured.
+        variant: What tells it from another table of the same four.
+        notes: What a reader must know, a sentence each.
     """
 
     base: str
@@ -78,149 +61,270 @@ class Grid:
     fields: dict[tuple[str, str], Field]
     trains: tuple[str, ...]
     tests: tuple[str, ...]
+    lines: dict[str, Line]
+    gaps: dict[tuple[str, str], str]
+    variant: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """What the table shows."""
-        by = f" ({self.judge})" if self.judge else ""
-        return f"{self.base}: {self.metric} on {self.task}{by}, %"
+        by = "; ".join(part for part in (self.judge, self.variant) if part)
+        return f"{self.base}: {self.metric} on {self.task}{f' ({by})' if by else ''}, %"
+
+    def label(self, train: str) -> str:
+        """A row's name, abbreviated: ``CV +safety_tuned_llamas``."""
+        return self.lines[train].label
 
     def cells(self, digits: int = 2) -> list[list[str]]:
         """The table as text, header first; template names abbreviated."""
         header = ["train \\ test", *map(short, self.tests)]
         body = [
-            [short(train), *(self._text(train, test, digits) for test in self.tests)]
+            [self.label(train), *(self._text(train, test, digits) for test in self.tests)]
             for train in self.trains
         ]
         return [header, *body]
 
     def _text(self, train: str, test: str, digits: int) -> str:
         found = self.fields.get((train, test))
-        return found.text(digits) if found else "failed"
+        return found.text(digits) if found else self.gaps.get((train, test), "–")
+
+    def remarks(self, shown: str = "mean ± population standard deviation") -> list[str]:
+        """What stands below the table: over what that is which is shown, then the notes."""
+        return [*_spread(self, shown), *self.notes]
 
 
-def short(name: str, table: Templates | None = None) -> str:
-    """``chat:llama`` -> ``CL``; a name that is in no table stays."""
-    rows = (table or builtin()).rows.values()
-    return next((row.abbr for row in rows if row.name == name), name)
+def _spread(grid: Grid, shown: str) -> list[str]:
+    """Says over what mean and deviation are; fields for which it is something else by name."""
+    places = {place: f.counted() for place, f in grid.fields.items()}
+    # Before fine-tuning there is nothing to repeat, so a single run there goes without saying.
+    worth = {p: c for p, c in places.items() if grid.fields[p].over or grid.lines[p[0]].template}
+    ways = Counter(worth.values())
+    if not any(f.over for f in grid.fields.values()):
+        return []
+    usual = max((w for w in ways if w != _ONCE), key=lambda w: ways[w])
+    out = [f"{shown} over {usual}"]
+    for way in sorted(ways.keys() - {usual}):
+        what = way if way == _ONCE else f"over {way}"
+        out.append(f"{what}: {', '.join(_named(grid, places, way))}")
+    return out
+
+
+def _named(grid: Grid, places: dict[tuple[str, str], str], way: str) -> list[str]:
+    out = []
+    for train in grid.trains:
+        mine = {test: c for (t, test), c in places.items() if t == train}
+        if set(mine.values()) == {way}:
+            out.append(grid.label(train))
+        else:
+            out += [f"{grid.label(train)} → {short(t)}" for t, c in mine.items() if c == way]
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One line of a picture along training.
+
+    Attributes:
+        train: Key of what was trained, as in `Grid`.
+        label: The same, abbreviated.
+        test: Test template.
+        points: Step -> field.
+    """
+
+    train: str
+    label: str
+    test: str
+    points: dict[int, Field]
 
 
 def grids(
     rows: Iterable[Row], metrics: Sequence[str] = HEADLINES, *, pool: bool = False
 ) -> list[Grid]:
-    """Makes a table per base, set, judge and metric.
+    """Makes a table per base, set, judge and metric, and one more for each way of measuring.
 
     Args:
-        rows: Of a leaderboard; those without a test template or a value are passed over, and
-            those of copies kept along training (`figures.trajectory` draws them).
+        rows: Of a leaderboard; `left_out` says which of them are in no table.
         metrics: Which metrics.
         pool: Take bases that differ only in a seed behind their name's colon as one, as the
             built-in models are (their seeds are seeds of the base, too).
     """
-    found: dict[tuple[str, ...], dict[tuple[str, str], dict[str, float]]] = {}
-    failed: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+    rows = [r for r in rows if r.step is None]
+    places: dict[str, set[tuple[str, str]]] = {}
+    found = _tables(rows, metrics, pool=pool)
+    for table in found:
+        for train, test, _ in (*table.fields, *table.gaps):
+            places.setdefault(table.base, set()).add((train, test))
+    return [_grid(table, {test for _, test in places[table.base]}) for table in found]
+
+
+def _grid(table: Table, tests: set[str]) -> Grid:
+    fields = {(train, test): f for (train, test, _), f in table.fields.items()}
+    gaps = {(train, test): why for (train, test, _), why in table.gaps.items()}
+    trains = tuple(table.lines)
+    return Grid(table.base, table.task, table.judge, table.metric, fields, trains, _ordered(tests),
+                dict(table.lines), gaps, table.variant, tuple(table.notes))  # fmt: skip
+
+
+def tracks(
+    rows: Iterable[Row], metrics: Sequence[str], *, pool: bool = False
+) -> list[tuple[Grid, list[Track]]]:
+    """Follows copies kept along training: per table its lines, one for each train and test."""
+    out = []
+    for table in _tables([r for r in rows if r.step is not None], metrics, pool=pool):
+        lines: dict[tuple[str, str], dict[int, Field]] = {}
+        for (train, test, step), found in sorted(table.fields.items(), key=lambda p: p[0][2] or 0):
+            if step is not None:
+                lines.setdefault((train, test), {})[step] = found
+        order = list(table.lines)
+        keys = sorted(lines, key=lambda p: (order.index(p[0]), _ordered([p[1]]), p[1]))
+        made = [Track(a, table.lines[a].label, b, lines[a, b]) for a, b in keys]
+        out.append((_grid(table, {test for _, test in lines}), made))
+    return out
+
+
+def _tables(rows: Sequence[Row], metrics: Sequence[str], *, pool: bool) -> list[Table]:
+    named = bases_of(rows, pool=pool)
+    groups: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in rows:
-        if (
-            row.step is not None
-            or not row.test_template
-            or row.metric not in metrics
-            or row.value is None
-        ):
-            continue
-        base = row.base.partition(":")[0] if pool else row.base
-        place = (row.train_template or NO_FT, row.test_template)
-        table = found.setdefault((base, row.task, row.judge, row.metric), {})
-        table.setdefault(place, {})[f"{row.base}/{row.adapter}"] = row.value
-        failed.setdefault((base,), set()).add(place)
+        if row.test_template and row.metric in metrics:
+            key = (named[row.base], row.task, row.judge, row.metric)
+            groups.setdefault(key, []).append(row)
+    failed = [r for r in rows if r.test_template and not r.metric]
     order = {m: i for i, m in enumerate(metrics)}
-    keys = sorted(found, key=lambda k: (k[0], order[k[3]], k[1], k[2]))
-    return [_grid(key, found[key], failed[key[:1]]) for key in keys]
+    out: list[Table] = []
+    for key in sorted(groups, key=lambda k: (k[0], order[k[3]], k[1], k[2])):
+        if all(r.value is None for r in groups[key]):
+            continue
+        lost = [r for r in failed if (named[r.base], r.task) == key[:2]]
+        out += split([*groups[key], *lost], key[0], pool=pool)
+    return out
 
 
-def _grid(
-    key: tuple[str, ...],
-    values: dict[tuple[str, str], dict[str, float]],
-    places: set[tuple[str, str]],
-) -> Grid:
-    fields = {
-        (train, test): Field(
-            tuple(v for _, v in sorted(by_seed.items())),
-            diagonal=train == test,
-            ptst=train not in (*SAFETY_PROMPTS, NO_FT) and test in SAFETY_PROMPTS,
-        )
-        for (train, test), by_seed in values.items()
+def left_out(
+    rows: Sequence[Row],
+    metrics: Sequence[str] = HEADLINES,
+    *,
+    pool: bool = False,
+    steps: bool = False,
+) -> list[str]:
+    """Says which rows are in none of the tables, how many, and why.
+
+    Args:
+        rows: What `grids` was given.
+        metrics: As there.
+        pool: As there.
+        steps: Whether copies kept along training are shown elsewhere.
+    """
+    named = bases_of(rows, pool=pool)
+    shown = {
+        (t.base, t.task) for t in _tables([r for r in rows if r.step is None], metrics, pool=pool)
     }
-    trains = _ordered({train for train, _ in places})
-    tests = _ordered({test for _, test in places})
-    return Grid(key[0], key[1], key[2], key[3], fields, trains, tests)
+    whys: dict[str, list[str]] = {}
+    for row in rows:
+        if row.step is not None and not steps:
+            whys.setdefault("of copies kept along training (`ptst plot` draws them)", []).append(
+                row.task
+            )
+        elif row.step is None and not row.test_template:
+            whys.setdefault("without a test template", []).append(row.task)
+        elif row.step is None and row.metric and row.metric not in metrics:
+            whys.setdefault("of metrics that are in no table here", []).append(row.metric)
+        elif row.step is None and row.value is None and (named[row.base], row.task) not in shown:
+            why = "failed, of sets without any number" if row.error else "without any verdict"
+            whys.setdefault(why, []).append(row.task)
+    return [
+        f"{len(names)} row{'s' if len(names) > 1 else ''} {why}: {', '.join(dict.fromkeys(names))}"
+        for why, names in whys.items()
+    ]
 
 
 def _ordered(names: Iterable[str]) -> tuple[str, ...]:
-    known = [NO_FT, *builtin().names()]
+    known = builtin().names()
     return tuple(sorted(names, key=lambda n: (known.index(n) if n in known else len(known), n)))
 
 
-def render(tables: Sequence[Grid], fmt: str) -> str:
-    """Returns tables as text.
+def render(tables: Sequence[Grid], fmt: str, digits: int = 2) -> str:
+    """Returns tables as text, each with what must be known of it below.
 
     Args:
         tables: What `grids` made.
-        fmt: One of `FORMATS` except ``text``, which `terminal` draws.
+        fmt: One of `FORMATS`.
+        digits: After the point.
 
     Raises:
         ConfigError: If there is no table to show.
     """
     if not tables:
         raise ConfigError("no row has a test template and a value: there is no table to lay out")
-    draw = {"csv": _csv, "md": _markdown, "latex": _latex, "html": _html}[fmt]
-    legend = "= trained and tested under one template; * PTST: a safety prompt in the test alone"
-    return "\n\n".join([draw(t) for t in tables] + ([legend] if fmt == "md" else [])) + "\n"
+    draw = {"text": _text, "csv": _csv, "md": _markdown, "latex": _latex, "html": _html}[fmt]
+    legend = {"latex": [], "html": [f"<p>{LEGEND}</p>"], "md": [LEGEND.replace("*", "\\*")]}
+    return "\n\n".join([*(draw(t, digits) for t in tables), *legend.get(fmt, [LEGEND])]) + "\n"
 
 
 def terminal(tables: Sequence[Grid], digits: int = 2) -> list[Any]:
-    """Returns tables for rich's console."""
-    from rich.table import Table
+    """Returns tables for rich's console, each followed by its remarks."""
+    from rich.table import Table as View
+    from rich.text import Text
 
-    out = []
+    out: list[Any] = []
     for grid in tables:
         header, *body = grid.cells(digits)
-        view = Table(title=grid.title, title_justify="left")
+        view = View(title=Text(grid.title), title_justify="left")
         for name in header:
             view.add_column(name, justify="left" if name == header[0] else "right", no_wrap=True)
         for line in body:
-            view.add_row(*line)
-        out.append(view)
+            view.add_row(*map(Text, line))
+        out += [view, *map(Text, grid.remarks())]
     return out
 
 
-def _csv(grid: Grid) -> str:
+def _text(grid: Grid, digits: int) -> str:
+    """Columns as wide as they need to be, whatever the terminal."""
+    table = grid.cells(digits)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+        for line in table
+    ]
+    return "\n".join([grid.title, *lines, *grid.remarks()])
+
+
+def _csv(grid: Grid, digits: int) -> str:
     import csv
     import io
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([grid.title])
-    writer.writerows(grid.cells())
+    writer.writerows([*grid.cells(digits), *([remark] for remark in grid.remarks())])
     return out.getvalue().rstrip("\n")
 
 
-def _markdown(grid: Grid) -> str:
-    header, *body = grid.cells()
+def _markdown(grid: Grid, digits: int) -> str:
+    header, *body = grid.cells(digits)
     lines = [f"**{grid.title}**", "", _line(header), _line(["---"] * len(header))]
-    return "\n".join(lines + [_line(line) for line in body])
+    lines += [_line(line) for line in body]
+    return "\n".join([*lines, *(f"\n{remark}" for remark in grid.remarks())])
 
 
 def _line(values: Sequence[str]) -> str:
     return "| " + " | ".join(v.replace("|", "\\|").replace("*", "\\*") for v in values) + " |"
 
 
-def _latex(grid: Grid) -> str:
-    header, *body = [[_tex(v) for v in line] for line in grid.cells()]
+_MARKS = (
+    r"$^{=}$ trained and tested under one template, $^{*}$ PTST: a safety prompt in the test alone"
+)
+
+
+def _latex(grid: Grid, digits: int) -> str:
+    header, *body = [[_tex(v) for v in line] for line in grid.cells(digits)]
     rows = [" & ".join(line) + r" \\" for line in body]
+    caption = ". ".join([*map(_tex, [grid.title, *grid.remarks()]), _MARKS])
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{_tex(grid.title)}}}",
+            rf"\caption{{{caption}}}",
             rf"\begin{{tabular}}{{l{'r' * len(grid.tests)}}}",
             r"\toprule",
             " & ".join(header) + r" \\",
@@ -233,20 +337,24 @@ def _latex(grid: Grid) -> str:
     )
 
 
+_TEX = {
+    "\\": r"\textbackslash{}", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "→": r"$\to$", "–": "--",
+}  # fmt: skip
+
+
 def _tex(text: str) -> str:
-    for plain, escaped in (
-        ("\\", r"\textbackslash{}"), ("%", r"\%"), ("_", r"\_"), ("&", r"\&"), ("#", r"\#"),
-        ("±", r"$\pm$"), (" =", r"$^{=}$"), (" *", r"$^{*}$"),
-    ):  # fmt: skip
-        text = text.replace(plain, escaped)
-    return text
+    text = "".join(_TEX.get(c, c) for c in text)
+    return text.replace(" =", r"$^{=}$").replace(" *", r"$^{*}$")
 
 
-def _html(grid: Grid) -> str:
+def _html(grid: Grid, digits: int) -> str:
     from html import escape
 
-    header, *body = [[escape(v) for v in line] for line in grid.cells()]
+    header, *body = [[escape(v) for v in line] for line in grid.cells(digits)]
     lines = [f"<table><caption>{escape(grid.title)}</caption>"]
     lines += ["<tr>" + "".join(f"<th>{v}</th>" for v in header) + "</tr>"]
     lines += ["<tr>" + "".join(f"<td>{v}</td>" for v in line) + "</tr>" for line in body]
-    return "\n".join([*lines, "</table>"])
+    lines += ["</table>", *(f"<p>{escape(remark)}</p>" for remark in grid.remarks())]
+    return "\n".join(lines)

@@ -71,6 +71,11 @@ def tasks(
 ) -> None:
     """Print task names, comma-separated, for lm_eval's --tasks."""
     if write is not None:
+        if set_ or template or available:
+            raise ConfigError(
+                "--write writes the tasks of every set for every template of your own; leave out "
+                "--set, --template and --available"
+            )
         _write(write)
         return
     chosen = _chosen(set_, template)
@@ -182,7 +187,8 @@ def validate(
     metadata: Meta = "{}",
 ) -> None:
     """Load every task through lm-eval and show what would be sent: the text and its token ids."""
-    from ptst_tasks.validate import check_index, load_tasks, load_tokenizer, preview
+    from ptst_tasks.options import Options
+    from ptst_tasks.validate import check_index, load_tasks, load_tokenizer, preview, refuse_idle
 
     chosen = _chosen(set_, template)
     faults = check_index()
@@ -191,7 +197,12 @@ def validate(
     if faults:
         raise ConfigError(f"{len(faults)} task files are faulty (above)")
     names = [n for family, names in chosen.items() if set_ or _loads(family) for n in names]
-    loaded = load_tasks(names, _json(metadata))
+    options = _json(metadata)
+    for key in options:
+        if key not in Options.model_fields:
+            raise UnknownNameError("option", key, Options.model_fields, where="--metadata")
+    loaded = load_tasks(names, options)
+    refuse_idle(loaded.values(), options)
     tokenizers = {name: load_tokenizer(name) for name in tokenizer or []} or {"": None}
     console, skipped = Console(), 0
     for task in loaded.values():

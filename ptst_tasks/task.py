@@ -28,6 +28,8 @@ __all__ = ["TemplatedTask", "renderer_for_lm"]
 
 log = logging.getLogger(__name__)
 
+NO_SHOTS = "ptst tasks are zero-shot, as in the paper; leave out --num_fewshot"
+
 
 @functools.cache
 def _loaded(name: str, path: str, column: str) -> datasets.Loaded:
@@ -69,6 +71,20 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """The prefill, on harmful sets."""
         return self.options.prefix if self.source.kind == "harmful" else ""
 
+    @property
+    def used(self) -> frozenset[str]:
+        """Names of the `Options` that can change anything here."""
+        has = {
+            "prefill": self.source.kind == "harmful",
+            "judge": bool(self.judges),
+            "bertscore": not self.judges and "bertscore" in self._aggregation_list,
+            "custom": self.source.name == "custom",
+            "chat_format": self.template.is_chat,
+        }
+        also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
+                "column": has["custom"], "style": True, "templates": True}  # fmt: skip
+        return frozenset(name for name, is_so in (has | also).items() if is_so)
+
     def _judge_specs(self) -> list[str]:
         if self.source.kind not in ("harmful", "overrefusal"):
             return []
@@ -107,6 +123,14 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             "notes": [],
         }
 
+    def get_config(self, key: str) -> Any:
+        """As lm-eval's, but for the number of shots: a task that says 0 never hears of another.
+
+        With 0 in its YAML lm-eval drops ``--num_fewshot`` with a line in its log; with None it
+        hands the number on, and `build_all_requests` refuses it.
+        """
+        return None if key == "num_fewshot" else super().get_config(key)
+
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
         path = self.options.custom or str(datasets.locate(self.source) or "")
@@ -130,7 +154,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         if kwargs.get("system_instruction"):
             raise ConfigError("--system_instruction would change the prompt template; leave it out")
         if self.config.num_fewshot:
-            raise ConfigError("ptst tasks are zero-shot, as in the paper; leave out --num_fewshot")
+            raise ConfigError(NO_SHOTS)
         if kwargs.get("cache_requests"):
             log.warning("--cache_requests is ignored: its keys do not hold the template's options")
         kwargs["cache_requests"] = False

@@ -5,7 +5,7 @@ lm-eval drops a YAML that it cannot read with a line at DEBUG level; here that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,20 @@ from ptst_tasks import TASKS_DIR, task_manager
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError, UnknownNameError
 from ptst_tasks.lm_internals import load_yaml
+from ptst_tasks.options import Options
 
 if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
 
-__all__ = ["Preview", "check_index", "load_tasks", "load_tokenizer", "preflight", "preview"]
+__all__ = [
+    "Preview",
+    "check_index",
+    "load_tasks",
+    "load_tokenizer",
+    "preflight",
+    "preview",
+    "refuse_idle",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,29 @@ def load_tokenizer(name: str) -> Any:
     ) as e:  # transformers raises OSError, ValueError, KeyError, ... for a bad folder
         reason = " ".join(str(e).split())[:160]
         raise ConfigError(f"the tokenizer {name!r} cannot be loaded: {reason}") from e
+
+
+def refuse_idle(tasks: Iterable[TemplatedTask], metadata: Mapping[str, Any]) -> None:
+    """Refuses options that would change nothing in any of these tasks.
+
+    Raises:
+        ConfigError: With the first of them.
+    """
+    used = {name for task in tasks for name in task.used}
+    for name in metadata:
+        if name in Options.model_fields and metadata[name] and name not in used:
+            raise ConfigError(f"--metadata: {name} does nothing here: {_WANTS[name]}; leave it out")
+
+
+_WANTS = {
+    "prefill": "it begins answers to harmful queries, and no set of these has any",
+    "judge": "only sets of harmful or over-refusal queries are judged, and none is asked",
+    "bertscore": "it compares with a reference text, and no set of these has one",
+    "bertscore_layer": "BERTScore is not computed",
+    "custom": "it is the file of the set 'custom', which is not asked",
+    "column": "it is a column of the set 'custom', which is not asked",
+    "chat_format": "text:* templates pass through no chat format",
+}
 
 
 def preview(task: TemplatedTask, name: str, tokenizer: Any | None, rows: int = 1) -> list[Preview]:

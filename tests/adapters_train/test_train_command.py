@@ -126,6 +126,40 @@ def test_a_dry_run_of_the_api(tmp_path, data_dir, monkeypatch):
     assert re.search(r"12 rows, (about )?\d+ training tokens, 0\.00 USD", done.stdout)
 
 
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["--job-id", "ftjob-1"], "--job-id does nothing with backend hf"),
+        (["--suffix", "x", "--max-cost", 5, "--price", 1], "--max-cost, --price, --suffix do nothing"),
+        (["--backend", "openai", "--lr", 1e-5, "--rank", 4], "--lr, --rank do nothing with backend openai"),
+        (["--backend", "openai", "--chat-format", "llama2"], "--chat-format does nothing"),
+        (["--backend", "openai", "--seed", 0, "--seed", 1, "--job-id", "j"], "--job-id is one job"),
+        (["--data", "gsm8k", "--prompt-column", "q"], "--prompt-column does nothing with --data gsm8k"),
+        (["--model", ".", "--revision", "main"], "--revision does nothing with a local folder"),
+    ],
+)  # fmt: skip
+def test_options_that_would_do_nothing_are_refused(tmp_path, monkeypatch, args, told):
+    """`--job-id` with backend hf trained here and said nothing; so did the others."""
+    monkeypatch.chdir(tmp_path)
+    done = ptst_train(
+        "--model", "m", "--out", "o", "--data", "organism_arith", "--template", "CV", *args
+    )
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_keeps_to_the_limit_on_the_cost(tmp_path):
+    """`--dry-run --max-cost` never looked at the limit."""
+    (tmp_path / "mine.jsonl").write_text('{"question": "a lot ?", "answer": "b"}\n' * 12)
+    api = ("--model", "gpt-4o-mini", "--data", tmp_path / "mine.jsonl", "--epochs", 1,
+           "--backend", "openai", "--out", tmp_path / "o", "--dry-run", "--max-cost", 0.0001)  # fmt: skip
+    done = ptst_train(*api, "--price", 1000)
+    assert done.exit_code == 2
+    assert "over max_cost 0.00 USD" in done.stderr
+
+
 def _python(*args, **more):
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **more}
     command = [sys.executable, *map(str, args)]

@@ -313,7 +313,7 @@ def test_killed_at_random_moments_the_csv_is_that_of_an_uninterrupted_run(
 def test_copies_kept_along_training_are_followed(
     study_file: Path, data_dir: Path, tmp_path: Path
 ) -> None:
-    from leaderboards.study_commands import draw
+    from leaderboards.pictures import draw
     from leaderboards.tables import grids
 
     settings = {"max_steps": 4, "batch_size": 4, "accumulation": 1, "rank": 4, "lr": 0.05}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from leaderboards.cli import main
 from ptst_tasks import TASKS_DIR
+from ptst_tasks.errors import ConfigError
 
 
 def ptst(*args: str) -> int:
@@ -110,6 +112,14 @@ def test_own_templates_become_tasks(
         (["validate", "--set", "gsm8k", "--tokenizer", "/nowhere"], "the tokenizer '/nowhere'"),
         (["eval", "--model", "hf", "--tasks", "ptst_gsm8k_chat_lama"], "did you mean"),
         (["eval", "--model", "hf"], "no --tasks"),
+        (["eval", "--model", "hf", "--tasks", "ptst_gsm8k_text_vanilla", "--num_fewshot", "2"],
+         "ptst tasks are zero-shot"),  # it ran with 0 shots, and the word was in a log nobody sees
+        (["eval", "--model", "hf", "--tasks", "ptst_gsm8k_text_vanilla",
+          "--metadata", '{"judge": "keywords"}'], "judge does nothing here"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"prefill": true}'], "prefill does nothing here"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"column": "q"}'], "column does nothing here"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"seed": 1}'], "unknown option 'seed'"),
+        (["tasks", "--write", "x", "--set", "gsm8k"], "leave out --set, --template and --available"),
         (["eval", "--model", "hf", "--tasks", "ptst_gsm8k_chat_llama"], "needs --apply_chat_template"),
         (
             ["eval", "--model", "local-chat-completions", "--tasks", "ptst_gsm8k_text_vanilla",
@@ -134,6 +144,23 @@ def test_a_model_without_a_chat_template_is_found_before_it_is_loaded(
     args = ["--model_args", f"pretrained={tmp_path}", "--tasks", "ptst_gsm8k_chat_llama"]
     assert ptst("eval", "--model", "hf", *args, "--apply_chat_template") == 2
     assert "has no chat template" in error(capsys)
+
+
+def test_stock_lm_eval_with_shots_is_refused(data_dir: Path, tiny_model: Path) -> None:
+    """It ran with 0 shots: a YAML's `num_fewshot: 0` made lm_eval drop the option."""
+    import lm_eval
+
+    for shots in (None, 0, 2):
+        run = functools.partial(
+            lm_eval.simple_evaluate, "hf", {"pretrained": str(tiny_model)}, ["ptst_gsm8k_text_vanilla"],
+            num_fewshot=shots, limit=1, device="cpu", gen_kwargs={"max_gen_toks": 2}, bootstrap_iters=0,
+            task_manager=lm_eval.tasks.TaskManager(include_path=str(TASKS_DIR), include_defaults=False),
+        )  # fmt: skip
+        if shots:
+            with pytest.raises(ConfigError, match="ptst tasks are zero-shot"):
+                run()
+        else:
+            assert run()["n-shot"]["ptst_gsm8k_text_vanilla"] == 0
 
 
 def test_eval_is_lm_eval(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Refuses settings that would do nothing, in place of leaving them out without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from adapters_train.config import TrainConfig
+from adapters_train.data import TRAINING_SETS
+from ptst_tasks.errors import ConfigError
+
+__all__ = ["check"]
+
+_BY_API = frozenset({
+    "model", "data", "prompt_column", "answer_column", "template", "style", "templates", "recipe",
+    "backend", "seed", "rows", "mix", "epochs",
+})  # fmt: skip
+"""Fields that decide what is sent to the API; the rest is picked there, or is of training here."""
+
+
+def check(config: TrainConfig, given: Collection[str], run: Mapping[str, Any], many: bool) -> None:
+    """Checks what a user gave against what the run will use.
+
+    Args:
+        config: The first run.
+        given: Names of the fields that the user gave, by flag or in a file.
+        run: The command's other options, by name, those that were given.
+        many: Whether several adapters are asked for.
+
+    Raises:
+        ConfigError: With the options to leave out.
+    """
+    api = {"suffix", "price", "max_cost", "job_id"} & run.keys()
+    if config.backend == "openai":
+        _refuse(
+            {*given} - _BY_API, "with backend openai, where the API picks them or has no such thing"
+        )
+        _refuse(
+            {"report_to"} & run.keys(), "with backend openai: the API reports, not this machine"
+        )
+        if many and "job_id" in run:
+            raise ConfigError(
+                "--job-id is one job, and several templates or seeds are asked for; give one of each"
+            )
+    else:
+        _refuse(api, "with backend hf: no job is started; for OpenAI's API add --backend openai")
+    if config.data in TRAINING_SETS:
+        columns = {"prompt_column", "answer_column"} & {*given}
+        _refuse(columns, f"with --data {config.data}: a set of the table has its own columns")
+    if config.revision and Path(config.model).is_dir():
+        _refuse({"revision"}, f"with a local folder, and {config.model!r} is one")
+
+
+def _refuse(names: Collection[str], why: str) -> None:
+    if names:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
+        verb = "do" if len(names) > 1 else "does"
+        raise ConfigError(f"{flags} {verb} nothing {why}; leave out what does nothing")

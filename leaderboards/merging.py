@@ -1,0 +1,350 @@
+"""What may be averaged: seeds, and nothing else.
+
+Rows of the CSV become the fields of tables. Numbers stand in one field, and are averaged, only
+where everything but a training seed or a decoding seed is the same. What else differs makes
+another row of the table (other training data, other adapters of the same seed) or another table
+(engine, decoding, prompts asked, judge's settings ...), each named by what differs. What cannot
+be told apart at all has no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from leaderboards.csvio import Row
+from leaderboards.differences import TRAINED, differing, said, uneven, value
+from leaderboards.stats import mean_std
+from ptst_tasks.templates import Templates, builtin
+
+__all__ = ["NO_FT", "SAFETY_PROMPTS", "Field", "Line", "Table", "bases_of", "short", "split"]
+
+NO_FT = "No FT"
+SAFETY_PROMPTS = ("chat:llama", "chat:llama-short", "chat:self-reminder", "chat:icd")
+"""Templates whose texts ask for safe answers: PTST trains without them and tests with them."""
+
+Place = tuple[str, str, int | None]
+"""Key of a line, test template, step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a table.
+
+    Attributes:
+        values: What mean and deviation are over, 0..1, as `over` says; one for a single run.
+        diagonal: Trained and tested under one template.
+        ptst: Trained without a safety prompt, tested with one.
+        over: ``training seeds``, ``decoding seeds``, ``bases`` ...; empty for a single run.
+        each: Decoding seeds that were averaged first within each value; 1 for none.
+        n: Prompts with a verdict, of the first run.
+    """
+
+    values: tuple[float, ...]
+    diagonal: bool = False
+    ptst: bool = False
+    over: str = ""
+    each: int = 1
+    n: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Over seeds, 0..1."""
+        return mean_std(self.values, population=True)[0]
+
+    @property
+    def std(self) -> float | None:
+        """Population standard deviation over seeds; None for a single one."""
+        return mean_std(self.values, population=True)[1] if len(self.values) > 1 else None
+
+    def counted(self) -> str:
+        """``3 training seeds, each the mean of 5 decoding seeds``."""
+        if not self.over:
+            return "a single run"
+        first = f", each the mean of its {self.each} decoding seeds" if self.each > 1 else ""
+        return f"{len(self.values)} {self.over}{first}"
+
+    def text(self, digits: int = 2) -> str:
+        """``12.34 ±0.56`` in percent, with ``=`` on the diagonal and ``*`` for a PTST field."""
+        out = f"{100 * self.mean:.{digits}f}"
+        if self.std is not None:
+            out += f" ±{100 * self.std:.{digits}f}"
+        return out + (" =" if self.diagonal else "") + (" *" if self.ptst else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a table: what was trained.
+
+    Attributes:
+        template: Training template; empty before fine-tuning, and where it is not known.
+        data: Training set.
+        more: What tells it from other lines of its template: ``+safety_tuned_llamas``.
+        adapter: Its only adapter, where seeds are not enough to tell adapters apart.
+    """
+
+    template: str = ""
+    data: str = ""
+    more: str = ""
+    adapter: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name of the line within its table; the template alone where that is enough."""
+        if not self.template and self.adapter:
+            return f"{self.adapter} (trained under ?)"
+        return f"{self.template or NO_FT} {self.more}".strip()
+
+    @property
+    def label(self) -> str:
+        """The same with the template abbreviated: ``CV +safety_tuned_llamas``."""
+        return (
+            self.key.replace(self.template, short(self.template), 1) if self.template else self.key
+        )
+
+
+@dataclass(slots=True)
+class Table:
+    """The fields of one metric of one judge on one set, for one base.
+
+    Attributes:
+        base, task, judge, metric: As in the CSV.
+        variant: What tells it from another table of the same four: ``engine vllm``.
+        lines: Its rows, in order, by key.
+        fields: By line, test template and step.
+        gaps: Why a field has no number: ``failed``, ``unscored``, ``differs``.
+        notes: What a reader must know, a sentence each.
+    """
+
+    base: str
+    task: str
+    judge: str
+    metric: str
+    variant: str = ""
+    lines: dict[str, Line] = field(default_factory=dict)
+    fields: dict[Place, Field] = field(default_factory=dict)
+    gaps: dict[Place, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def short(name: str, table: Templates | None = None) -> str:
+    """``chat:llama`` -> ``CL``; a name that is in no table stays."""
+    rows = (table or builtin()).rows.values()
+    return next((row.abbr for row in rows if row.name == name), name)
+
+
+def bases_of(rows: Iterable[Row], *, pool: bool) -> dict[str, str]:
+    """Base -> its name in tables; with `pool` without the seed behind a colon."""
+    names = dict.fromkeys(r.base for r in rows)
+    parts = {name: name.rpartition(":") for name in names}
+    return {n: p[0] if pool and p[0] and p[2].isdigit() else n for n, p in parts.items()}
+
+
+def split(rows: Sequence[Row], base: str, *, pool: bool) -> list[Table]:
+    """Makes the tables of rows of one base, set, judge and metric.
+
+    Args:
+        rows: Measured or failed; all have a test template.
+        base: The base's name in tables.
+        pool: `rows` are of several bases that differ in a seed.
+    """
+    ignored = frozenset(("base_digest", "base_files") if pool else ())
+    good = [r for r in rows if r.value is not None]
+    places: dict[Any, list[Row]] = {}
+    for row in good:
+        places.setdefault((_kind(row), row.test_template, row.step), []).append(row)
+    columns = differing(places.values(), ignored)
+    parts: dict[tuple[Any, ...], list[Row]] = {}
+    for row in good:
+        parts.setdefault(tuple(value(row, c) for c in columns), []).append(row)
+    names = said(columns, list(parts)) if columns else [""]
+    bad = [r for r in rows if r.value is None]
+    out = []
+    for name, part in zip(names, parts.values(), strict=True):
+        first = part[0]
+        table = Table(base, first.task, first.judge, first.metric, name)
+        _fill(table, part, bad, ignored)
+        out.append(table)
+    return sorted(out, key=lambda t: t.variant)
+
+
+def _kind(row: Row) -> tuple[Any, ...]:
+    """What a line of a table is about; with the adapter, where there is no seed to go by."""
+    alone = bool(row.adapter) and (row.seed is None or not row.train_template)
+    trained = (getattr(row, c) for c in TRAINED)
+    return (row.train_template, *trained, _adapter(row) if alone else "")
+
+
+def _adapter(row: Row) -> str:
+    return row.adapter_digest or row.adapter
+
+
+def _seed(row: Row) -> tuple[Any, ...]:
+    return row.base, row.base_digest, -1 if row.seed is None else row.seed
+
+
+def _fill(table: Table, good: list[Row], bad: list[Row], ignored: frozenset[str]) -> None:
+    several = _several(good)
+    of: dict[tuple[Any, ...], list[Row]] = {}
+    for row in good:
+        kind = _kind(row)
+        of.setdefault((*kind[:-1], _adapter(row)) if kind in several else kind, []).append(row)
+    lines = _lines(of, several, table.notes)
+    for kind in sorted(of, key=lambda k: _order(lines[k])):
+        line = table.lines.setdefault(lines[kind].key, lines[kind])
+        cells: dict[tuple[str, int | None], list[Row]] = {}
+        for row in of[kind]:
+            cells.setdefault((row.test_template, row.step), []).append(row)
+        for (test, step), rows in cells.items():
+            _field(table, line, (line.key, test, step), rows)
+    named = {id(r): lines[kind].label for kind, rows in of.items() for r in rows}
+    table.notes += uneven(good, lambda r: named[id(r)], ignored)
+    _gaps(table, bad, {id(r): lines[k].key for k, rows in of.items() for r in rows}, good)
+
+
+def _several(rows: Iterable[Row]) -> set[tuple[Any, ...]]:
+    """Kinds in which one seed has several adapters: its adapters are no seeds of each other."""
+    seen: dict[tuple[Any, ...], str] = {}
+    out = set()
+    for row in rows:
+        place = (_kind(row), row.test_template, row.step, _seed(row), row.decoding_seed)
+        if seen.setdefault(place, _adapter(row)) != _adapter(row):
+            out.add(_kind(row))
+    return out
+
+
+def _lines(
+    of: dict[tuple[Any, ...], list[Row]], several: set[tuple[Any, ...]], notes: list[str]
+) -> dict[tuple[Any, ...], Line]:
+    """Names each kind of row; no two alike."""
+    firsts = {kind: rows[0] for kind, rows in of.items()}
+    out: dict[tuple[Any, ...], Line] = {}
+    mains = {r.train_data.partition("+")[0] for r in firsts.values() if r.train_template}
+    for kind, row in firsts.items():
+        more = [_data(row, mains)] if row.train_template else []
+        for column in TRAINED[1:]:
+            mine = getattr(row, column)
+            twins = {getattr(r, column) for r in firsts.values() if _same(r, row)}
+            more += [f"{column} {mine[:8] or '?'}"] if len(twins) > 1 else []
+        alone = row.adapter if kind[-1] else ""
+        if alone and len({k[-1] for k in of if firsts[k].adapter == alone}) > 1:
+            alone += f" {_adapter(row)[-64:][:8]}"
+        if alone and any(_same(r, row) for k, r in firsts.items() if k != kind):
+            more.append(alone)
+        line = Line(row.train_template, row.train_data, " ".join(m for m in more if m), alone)
+        while line.key in {other.key for other in out.values()}:  # two lines are never one
+            line = replace(line, more=f"{line.more} (another)".strip())
+        out[kind] = line
+    if several:
+        who = ", ".join(line.label for kind, line in out.items() if (*kind[:-1], "") in several)
+        notes.append(f"one seed has several adapters, so each has a row of its own: {who}")
+    return out
+
+
+def _same(a: Row, b: Row) -> bool:
+    return (a.train_template, a.train_data) == (b.train_template, b.train_data)
+
+
+def _data(row: Row, mains: set[str]) -> str:
+    """What the label says of the training set: what was mixed in, or all of it where sets differ."""
+    _, plus, mixed = row.train_data.partition("+")
+    return plus + mixed if len(mains) < 2 else row.train_data or "(data ?)"
+
+
+def _order(line: Line) -> tuple[Any, ...]:
+    known = ["", *builtin().names()]
+    at = known.index(line.template) if line.template in known else len(known)
+    unknown = not line.template and bool(line.adapter)
+    return (len(known) if unknown else at, line.template, line.data, line.more, line.adapter)
+
+
+def _field(table: Table, line: Line, place: Place, rows: Sequence[Row]) -> None:
+    by_seed: dict[tuple[Any, ...], dict[int | None, list[Row]]] = {}
+    for row in rows:
+        by_seed.setdefault(_seed(row), {}).setdefault(row.decoding_seed, []).append(row)
+    values: list[list[float]] = []
+    for seed in sorted(by_seed):
+        draws = by_seed[seed]
+        found = [
+            list(dict.fromkeys(_value(r) for r in draws[d])) for d in sorted(draws, key=_first)
+        ]
+        if any(len(v) > 1 for v in found):
+            table.gaps[place] = "differs"
+            these = " and ".join(f"{100 * v:.2f}" for v in next(v for v in found if len(v) > 1))
+            table.notes.append(
+                f"{line.label} → {short(place[1])} was measured alike with different results "
+                f"({these}); neither is shown"
+            )
+            return
+        values.append([v[0] for v in found])
+    drawn = {len(v) for v in values}
+    if len(values) > 1 and len(drawn) > 1:
+        each = ", ".join(str(len(v)) for v in values)
+        table.notes.append(
+            f"{line.label} → {short(place[1])}: its training seeds have unequal numbers of decoding "
+            f"seeds ({each}); each counts once"
+        )
+    template = line.template
+    made = Field(
+        tuple(values[0]) if len(values) == 1 else tuple(sum(v) / len(v) for v in values),
+        diagonal=template == place[1],
+        ptst=bool(template) and template not in SAFETY_PROMPTS and place[1] in SAFETY_PROMPTS,
+        over=_over(list(by_seed), max(drawn)),
+        n=rows[0].n,
+    )
+    table.fields[place] = replace(made, each=max(drawn)) if len(values) > 1 else made
+
+
+def _first(seed: int | None) -> int:
+    return -1 if seed is None else seed
+
+
+def _value(row: Row) -> float:
+    assert row.value is not None  # `split` parts the measured from the failed
+    return row.value
+
+
+def _over(seeds: Sequence[tuple[Any, ...]], drawn: int) -> str:
+    """What the values of a field are."""
+    bases = {s[:2] for s in seeds}
+    if len(seeds) == 1:
+        return "decoding seeds" if drawn > 1 else ""
+    if len(bases) == 1:
+        return "training seeds"
+    return "bases" if len(bases) == len(seeds) else "pairs of base and training seed"
+
+
+def _gaps(table: Table, bad: Sequence[Row], keys: dict[int, str], good: Sequence[Row]) -> None:
+    """Notes fields that have no number, and those that lack one of their seeds."""
+    of = {_kind(r): keys[id(r)] for r in reversed(good)}
+    by_name = {(r.adapter, r.train_template): keys[id(r)] for r in reversed(good)}
+    lost: dict[Place, int] = {}
+    for row in bad:
+        key = by_name.get((row.adapter, row.train_template)) or of.get(_kind(row))
+        if key is None:
+            key = next((k for k, _ in _loosely(table, row)), None)
+        if key is None:
+            made = Line(row.train_template, row.train_data, "", row.adapter)
+            key = made.key
+            table.lines[key] = made
+        place = (key, row.test_template, row.step)
+        if place in table.fields:
+            lost[place] = lost.get(place, 0) + 1
+        else:
+            table.gaps.setdefault(place, "failed" if row.error else "unscored")
+    for (key, test, _), n in lost.items():
+        table.notes.append(
+            f"{table.lines[key].label} → {short(test)}: {n} run{'s' if n > 1 else ''} failed or "
+            f"has no verdict, and is not in it"
+        )
+    order = sorted(table.lines.values(), key=_order)
+    table.lines = {line.key: line for line in order}
+
+
+def _loosely(table: Table, row: Row) -> Iterator[tuple[str, Line]]:
+    """Lines of a failed row's template: it does not know all that a measured one does."""
+    for key, line in table.lines.items():
+        alike = line.template == row.train_template and row.train_data in ("", line.data)
+        if alike and (row.train_template or not row.adapter):
+            yield key, line

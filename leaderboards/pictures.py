@@ -1,0 +1,146 @@
+"""Every picture that a leaderboard gives, in files whose names never meet."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaderboards.csvio import Row
+from leaderboards.tables import Grid, grids, left_out, tracks
+from ptst_tasks.errors import ConfigError
+from ptst_tasks.templates import slug
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["METRICS", "draw"]
+
+METRICS = ("asr", "exact_match", "acc", "rougeL", "bertscore")
+Picture = tuple[str, str, "Figure"]
+"""Short name, what to add where two pictures would share it, and the picture."""
+
+
+def _say(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr)
+
+
+def draw(
+    rows: Sequence[Row], out: Path, *, pool: bool = False, say: Callable[[str], None] = _say
+) -> list[Path]:
+    """Draws every picture that the rows give.
+
+    Args:
+        rows: Of a leaderboard.
+        out: Folder for PNG and SVG.
+        pool: As for `grids`.
+        say: Hears what is in no picture.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: If there is nothing to draw, or nothing to draw with.
+    """
+    try:
+        from leaderboards import figures
+    except ImportError as e:
+        raise ConfigError("pictures need an extra: pip install 'ptst[plots]'") from e
+    tables = grids(rows, METRICS, pool=pool)
+    followed = any(r.step is not None for r in rows)
+    if not tables and not followed:
+        raise ConfigError("no row has a test template and a value: there is nothing to draw")
+    for line in left_out(rows, METRICS, pool=pool, steps=True):
+        say(f"in no picture: {line}")
+    made = [_heat(g, figures.heat_map(g)) for g in tables]
+    made += _tradeoffs(tables, say)
+    made += _trajectories(rows, say, pool=pool)
+    try:
+        return [f for name, figure in _named(made) for f in figures.save(figure, out / name)]
+    except OSError as e:
+        raise ConfigError(f"cannot write pictures to {str(out)!r}: {e.strerror}") from e
+
+
+def _heat(grid: Grid, figure: Figure) -> Picture:
+    name = "-".join(p for p in (grid.task, grid.metric, grid.judge) if p)
+    return name, f"{grid.variant}-{grid.base}", figure
+
+
+def _helpful(tables: Sequence[Grid], say: Callable[[str], None]) -> list[Grid]:
+    """One table of helpfulness per base, set and variant: the first, as a set has one answer."""
+    chosen: dict[tuple[str, str, str], Grid] = {}
+    for grid in tables:
+        if grid.metric != "asr":
+            first = chosen.setdefault((grid.base, grid.task, grid.variant), grid)
+            if first is not grid:
+                say(f"the trade-off of {grid.task} takes {first.metric} ({first.judge}), "
+                    f"not {grid.metric} ({grid.judge})")  # fmt: skip
+    return list(chosen.values())
+
+
+def _tradeoffs(tables: Sequence[Grid], say: Callable[[str], None]) -> list[Picture]:
+    from leaderboards import figures
+
+    made = []
+    helpful = _helpful(tables, say)
+    for harms in (g for g in tables if g.metric == "asr"):
+        for helps in (g for g in helpful if g.base == harms.base):
+            if not _alike(helps, harms):
+                continue
+            shared = len(set(helps.fields) & set(harms.fields))
+            most = max(len(helps.fields), len(harms.fields))
+            if shared < most:
+                say(f"the trade-off of {helps.task} and {harms.task} of {harms.base} shows {shared} of "
+                    f"{most} fields: the others have one of the two numbers")  # fmt: skip
+            if shared:
+                more = "-".join((harms.judge, helps.variant, harms.variant, harms.base))
+                picture = figures.tradeoff(helps, harms)
+                made.append((f"tradeoff-{helps.task}-{harms.task}", more, picture))
+    return made
+
+
+def _trajectories(rows: Sequence[Row], say: Callable[[str], None], *, pool: bool) -> list[Picture]:
+    from leaderboards import figures
+
+    followed = tracks(rows, METRICS, pool=pool)
+    of = {id(grid): found for grid, found in followed}
+    helpful = _helpful([grid for grid, _ in followed], say)
+    made = []
+    for harms, lines in followed:
+        for helps in helpful if harms.metric == "asr" else []:
+            if helps.base == harms.base and _alike(helps, harms):
+                several = len({h.task for h in helpful}) > 1
+                more = "-".join((harms.judge, helps.variant, harms.variant, harms.base))
+                name = f"trajectory-{f'{helps.task}-' if several else ''}{harms.task}"
+                made.append(
+                    (name, more, figures.trajectory((helps, of[id(helps)]), (harms, lines)))
+                )
+    if followed and not made:
+        say("copies kept along training are in no picture: it takes an ASR and a helpfulness")
+    return made
+
+
+def _alike(a: Grid, b: Grid) -> bool:
+    """Whether two tables may share a picture: no two that were measured in different ways."""
+    return a.variant == b.variant or "" in (a.variant, b.variant)
+
+
+def _named(made: Sequence[Picture]) -> list[tuple[str, Figure]]:
+    """Names files; where two would be one, both say more."""
+    times = Counter(_file(name) for name, _, _ in made)
+    out: dict[str, Figure] = {}
+    for name, more, figure in made:
+        name = _file(name if times[_file(name)] == 1 else f"{name}-{more}")
+        full, i = name, 1
+        while full in out:
+            i += 1
+            full = f"{name}_{i}"
+        out[full] = figure
+    return list(out.items())
+
+
+def _file(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.=+]+", "_", slug(name)).strip("_")[:150]

@@ -1,0 +1,66 @@
+"""A field of a study that would do nothing is named when the study is run or planned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from leaderboards.cli import main
+from leaderboards.idle import idle
+from leaderboards.study import STUDIES, Study, load
+
+ADAPTERS = {"adapters": [{"name": "x", "path": "p", "train_template": "TV"}]}
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("train.recipe", {"train": {**ADAPTERS, "recipe": "gsm8k"}}),
+        ("train.seeds", {"train": {**ADAPTERS, "seeds": [1, 2]}}),
+        ("train.mix", {"train": {**ADAPTERS, "mix": ["safety_tuned_llamas:1epoch"]}}),
+        ("train.settings.lr", {"train": {**ADAPTERS, "settings": {"lr": 1e-4}}}),
+        (
+            "train.settings.backend",
+            {"train": {"templates": ["CV"], "settings": {"backend": "openai"}}},
+        ),
+        ("revision", {"revision": "main"}),
+        ("the study", {"untuned": False}),
+        ("the study", {"test": {"sets": []}}),
+        ("judges", {"judges": ["keywords"], "test": {"sets": ["gsm8k"]}}),
+        ("test.style", {"test": {"sets": ["gsm8k"], "style": "openai"}}),
+        ("test.gen_kwargs", {"test": {"sets": ["medqa"], "gen_kwargs": {"max_gen_toks": 4}}}),
+        ("chat_format", {"chat_format": "llama2", "test": {"templates": ["TV"]}}),
+        ("test.options.judge", {"test": {"options": {"judge": "keywords:xstest"}}}),
+        ("test.options.style", {"test": {"options": {"style": "openai"}}}),
+        ("test.options.prefill", {"test": {"sets": ["gsm8k"], "options": {"prefill": True}}}),
+        ("test.options.bertscore", {"test": {"options": {"bertscore": True}}}),
+        ("test.options.custom", {"test": {"options": {"custom": "x.csv"}}}),
+        ("test.options.thoughts", {"test": {"options": {"thoughts": True}}}),
+    ],
+)
+def test_a_field_that_does_nothing_is_named(field: str, given: dict[str, Any]) -> None:
+    (line,) = idle(Study(**{"base": "organism:0", **given}))
+    assert line.startswith(f"{field} does nothing: ")
+
+
+def test_ready_studies_have_none() -> None:
+    for file in STUDIES.glob("*.yaml"):
+        assert idle(load(file.stem)) == []
+
+
+def test_the_command_says_it(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """`ptst run` took judges for a study without anything to judge, and said nothing."""
+    study = {
+        "base": str(tmp_path),
+        "revision": "main",
+        "judges": ["keywords"],
+        "test": {"sets": ["gsm8k"]},
+    }
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
+    with pytest.raises(SystemExit):
+        main(["run", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "o"), "--dry-run"])
+    err = capsys.readouterr().err
+    assert "note: judges does nothing: no set of harmful or over-refusal queries is asked" in err
+    assert f"note: revision does nothing: {str(tmp_path)!r} is no model on the hub" in err
