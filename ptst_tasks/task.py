@@ -77,7 +77,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         has = {
             "prefill": self.source.kind == "harmful",
             "judge": bool(self.judges),
-            "bertscore": not self.judges and "bertscore" in self._aggregation_list,
+            "bertscore": not self.judges and lm_internals.declares(self, "bertscore"),
             "custom": self.source.name == "custom",
             "chat_format": self.template.is_chat,
         }
