@@ -250,6 +250,7 @@ class Runner:
         ready = dict[str, Cell]()
         for name, task in tasks.items():
             try:
+                _agree(plan, config)
                 record = self.records.of(lm, folder, plan.step, name, task, seed)
                 cell = self.labelled(plan, config, name, task, record)
             except (PTSTError, OSError) as e:  # no weights, or no prompts
@@ -411,3 +412,23 @@ def _seed(record: Mapping[str, Any]) -> int | None:
     """The decoding seed of a cell on disk."""
     seed: int | None = record["provenance"]["decoding"]["seed"]
     return seed
+
+
+def _agree(plan: AdapterPlan, config: Mapping[str, Any]) -> None:
+    """Refuses a label that an adapter's own record contradicts.
+
+    Raises:
+        ConfigError: If the study says another training template, seed or set than the manifest.
+    """
+    if not plan.existing or not config:
+        return
+    said = {"train_template": plan.train_template, "seed": plan.seed,
+            "train_data": plan.existing.train_data}  # fmt: skip
+    made = {"train_template": config.get("template"), "seed": config.get("seed"),
+            "train_data": trained_on(config)}  # fmt: skip
+    for name, value in said.items():
+        if value not in ("", None) and made[name] not in ("", None) and value != made[name]:
+            raise ConfigError(
+                f"train.adapters: {plan.name!r} has {name} {value!r} here and {made[name]!r} in its "
+                "manifest; leave it out, or name the adapter that is meant"
+            )

@@ -223,6 +223,22 @@ def test_an_adapter_that_went_away_keeps_what_was_measured_of_it(
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [({"train_template": "CL"}, "train_template 'chat:llama' here and 'chat:vanilla'"),
+     ({"seed": 3}, "seed 3 here and 0"), ({"train_data": "alpaca"}, "train_data 'alpaca' here")],
+)  # fmt: skip
+def test_a_label_that_the_manifest_contradicts_is_refused(
+    whole: Path, study_file: Path, data_dir: Path, tmp_path: Path, said: dict[str, Any], named: str
+) -> None:
+    """On 89d6fb3 the study's word stood in the leaderboard."""
+    mine = {"name": "mine", "path": str(whole / "adapters/chat_vanilla-s0"), **said}
+    test = {"sets": ["gsm8k"], "templates": ["CV"], "limit": 1, "gen_kwargs": {"max_gen_toks": 2}}
+    outcome = again(study_file, tmp_path / "run", train={"adapters": [mine]}, test=test)
+    assert (outcome.done, len(outcome.failed)) == (1, 1)
+    assert named in outcome.failed[0][1]
+
+
 def test_an_engine_argument_that_may_change_answers_makes_new_cells(
     whole: Path, study_file: Path, data_dir: Path, tmp_path: Path
 ) -> None:
