@@ -62,7 +62,7 @@ def board(
 
 def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool) -> tuple[str, str]:
     """What is shown, and in which format; refuses options that would do nothing."""
-    from leaderboards.tables import FORMATS
+    from leaderboards.rendering import FORMATS
 
     for option, value, known in (("layout", layout, ("tidy", "paper")), ("format", fmt, FORMATS)):
         if value and value not in known:
@@ -127,7 +127,8 @@ def _tidy(rows: Sequence[Row], out: Path | None) -> None:
 
 
 def _paper(rows: Sequence[Row], fmt: str, out: Path | None, *, pool: bool) -> None:
-    from leaderboards.tables import grids, left_out, render
+    from leaderboards.rendering import render
+    from leaderboards.tables import grids, left_out
 
     tables = grids(rows, pool=pool)
     text = render(tables, fmt)
@@ -146,7 +147,7 @@ def show(tables: Sequence[Grid], digits: int = 2) -> None:
     from rich.console import Console
     from rich.measure import Measurement
 
-    from leaderboards.tables import LEGEND, render, terminal
+    from leaderboards.rendering import LEGEND, render, terminal
 
     console = Console()
     drawn = terminal(tables, digits)

@@ -8,7 +8,8 @@ import pytest
 from leaderboards import csvio, differences
 from leaderboards.csvio import Row
 from leaderboards.figures import heat_map, pareto, save, tradeoff
-from leaderboards.tables import NO_FT, grids, render, tracks
+from leaderboards.rendering import render
+from leaderboards.tables import NO_FT, grids, tracks
 from ptst_tasks.errors import ConfigError
 
 
