@@ -46,6 +46,8 @@ class Row(BaseModel):
         base_files: Digest of the base's configuration, generation defaults, tokenizer and chat template.
         adapter_digest: Digest of the adapter's weights.
         adapter_config: Digest of its configuration (rank, alpha, targets).
+        training: Digest of how it was trained, but for the seed: adapters that share it are seeds of
+            one training.
         data_fingerprint: Digest of all rows of the set.
         limit: Only the first so many were asked; None for all, or where nobody noted it.
         asked: Digest of the ids of the rows that were asked.
@@ -91,6 +93,7 @@ class Row(BaseModel):
     base_files: str = ""
     adapter_digest: str = ""
     adapter_config: str = ""
+    training: str = ""
     data_fingerprint: str = ""
     limit: int | None = None
     asked: str = ""

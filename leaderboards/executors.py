@@ -157,4 +157,4 @@ def _lost(
         for name, task in tasks.items():
             rest = [s for s in runner.seeds(task) if (plan.name, name, s) not in brought]
             if rest:
-                runner.lost(plan, config, {name: task}, RuntimeError(why), rest)
+                runner.lost(plan, {"config": config}, {name: task}, RuntimeError(why), rest)

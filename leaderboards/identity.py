@@ -13,10 +13,19 @@ from leaderboards.study import Study
 from ptst_tasks.digests import digest_json, ids_digest, read_json
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
-from ptst_tasks.provenance import ANSWERS, Adapter, Base, Data, Decoding, Engine, Generation
+from ptst_tasks.provenance import (
+    ANSWERS,
+    FREE_SETTINGS,
+    Adapter,
+    Base,
+    Data,
+    Decoding,
+    Engine,
+    Generation,
+)
 
 __all__ = ["LAYOUT", "Place", "Records", "asked_digest", "base_folder", "is_sampled", "manifest",
-           "requested", "trained_on"]  # fmt: skip
+           "requested", "trained_on", "training_digest"]  # fmt: skip
 
 LAYOUT = frozenset({
     "batch_size", "device", "device_map", "dtype", "enable_prefix_caching", "enforce_eager",
@@ -166,6 +175,18 @@ def manifest(folder: Place | None) -> dict[str, Any]:
     """What was recorded of an adapter; a copy kept along training lies two folders below it."""
     places = (folder, folder.parent.parent) if isinstance(folder, Path) else ()
     return next((m for p in places if (m := read_json(p / "manifest.json"))), {})
+
+
+def training_digest(manifest: Mapping[str, Any]) -> str:
+    """Digest of how an adapter was trained, but for the seed and what the seed draws."""
+    config, inputs = manifest.get("config") or {}, manifest.get("inputs") or {}
+    if not config:
+        return ""
+    free = {"seed", "model", "revision", *FREE_SETTINGS}
+    settings = {k: v for k, v in config.items() if k not in free}
+    drawn = () if config.get("rows") else ("data_fingerprints",)
+    kept = ("base_weights", "base_config", "base_tokenizer", "trained_dtype", "step_rows", *drawn)
+    return digest_json([settings, {k: inputs.get(k) for k in kept}])[:20]
 
 
 def trained_on(config: Mapping[str, Any]) -> str:

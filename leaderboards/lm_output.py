@@ -35,7 +35,7 @@ _NOT_METRICS = frozenset({"alias", "sample_len", "name", "unscored"})
 _IN_SAMPLES = frozenset({"doc", "arguments", "resps", "filtered_resps", "target"})
 _MEANS = frozenset({"score", "rougeL", "bertscore"})  # 0..1, yet no share of yes/no outcomes
 _LABELS = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task",
-           "ptst_version")  # fmt: skip
+           "training", "ptst_version")  # fmt: skip
 # What cells of 0.1.0 say beside their digests.
 _OLD = ("step", "decoding", "engine", "base_digest", "adapter_digest", "data_fingerprint")
 

@@ -24,6 +24,7 @@ from leaderboards.identity import (
     manifest,
     requested,
     trained_on,
+    training_digest,
 )
 from leaderboards.lm_files import no_bars, quiet, write_results
 from leaderboards.progress import Outcome, Progress
@@ -233,28 +234,28 @@ class Runner:
         self, lm: Any, plan: AdapterPlan, folder: Place | None, tasks: dict[str, Any]
     ) -> None:
         """Measures one model: a pass of generation per decoding seed."""
-        config = manifest(folder).get("config", {})
+        made = manifest(folder)
         seeds = dict.fromkeys(seed for task in tasks.values() for seed in self.seeds(task))
         for seed in seeds:
             wanted = {n: t for n, t in tasks.items() if seed in self.seeds(t)}
             for task in wanted.values():
                 if seed is not None:
                     task.config.generation_kwargs["seed"] = seed
-            self._pass(lm, plan, folder, self._todo(lm, plan, folder, config, wanted, seed), tasks)
+            self._pass(lm, plan, folder, self._todo(lm, plan, folder, made, wanted, seed), tasks)
 
     def _todo(
-        self, lm: Any, plan: AdapterPlan, folder: Place | None, config: Mapping[str, Any],
+        self, lm: Any, plan: AdapterPlan, folder: Place | None, made: Mapping[str, Any],
         tasks: dict[str, Any], seed: int | None,
     ) -> dict[str, Cell]:  # fmt: skip
         """The cells of one pass that are not there yet, by task."""
         ready = dict[str, Cell]()
         for name, task in tasks.items():
             try:
-                _agree(plan, config)
+                _agree(plan, made.get("config") or {})
                 record = self.records.of(lm, folder, plan.step, name, task, seed)
-                cell = self.labelled(plan, config, name, task, record)
+                cell = self.labelled(plan, made, name, task, record)
             except (PTSTError, OSError) as e:  # no weights, or no prompts
-                self.lost(plan, config, {name: task}, e, [seed])
+                self.lost(plan, made, {name: task}, e, [seed])
                 self.progress.advance(self._prompts(task))
                 continue
             self.add(cell)
@@ -314,14 +315,14 @@ class Runner:
         self.outcome.failed.append((f"{cell.adapter or cell.base} {cell.harness_task}", why))
 
     def lost(
-        self, plan: AdapterPlan, config: Mapping[str, Any], tasks: Mapping[str, Any],
+        self, plan: AdapterPlan, made: Mapping[str, Any], tasks: Mapping[str, Any],
         why: Exception, seeds: Sequence[int | None] | None = None,
     ) -> None:  # fmt: skip
         """Records that a model cannot be had; what an earlier run measured of it stays.
 
         Args:
             plan: The model.
-            config: What its adapter was trained with, as far as that is known.
+            made: The manifest of its adapter, as far as it is known.
             tasks: What it would have been asked.
             why: What happened.
             seeds: Decoding seeds; all of each task's if they are not said.
@@ -333,7 +334,7 @@ class Runner:
             for seed in seeds or self.seeds(task):
                 # Without weights and prompts its names must do.
                 unknown = Generation(adapter=Adapter(step=plan.step), decoding=Decoding(seed=seed))
-                cell = self.labelled(plan, config, name, task, unknown)
+                cell = self.labelled(plan, made, name, task, unknown)
                 cell = replace(cell, lost=f"{plan.name}/{name}/{seed}")
                 self.fail(cell, why, record=(name, seed) not in there)
                 if (name, seed) not in there:
@@ -353,12 +354,13 @@ class Runner:
     def labelled(
         self,
         plan: AdapterPlan,
-        config: Mapping[str, Any],
+        made: Mapping[str, Any],
         name: str,
         task: Any,
         provenance: Generation,
     ) -> Cell:
-        """A cell; `config` is what its adapter was trained with, as far as that is known."""
+        """A cell; `made` is the manifest of its adapter, as far as it is known."""
+        config = made.get("config") or {}
         return Cell(
             base=self.study.base,
             adapter=plan.name,
@@ -370,6 +372,7 @@ class Runner:
             harness_task=name,
             provenance=provenance,
             requested=copy.deepcopy(requested(task)),
+            training=training_digest(made),
         )
 
     def _evaluate(

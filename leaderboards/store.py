@@ -37,6 +37,7 @@ class Cell:
         harness_task: lm-eval's task name.
         provenance: Everything that decides its answers.
         requested: Decoding options as the task and the study say them, before the engine's own.
+        training: Digest of how the adapter was trained, but for the seed.
         lost: For a cell whose model could not be had, what names it in place of its provenance.
     """
 
@@ -50,6 +51,7 @@ class Cell:
     harness_task: str
     provenance: Generation
     requested: Mapping[str, Any] = field(default_factory=dict)
+    training: str = ""
     lost: str = ""
 
     @property
