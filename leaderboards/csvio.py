@@ -188,7 +188,7 @@ def read(path: str | os.PathLike[str]) -> list[Row]:
     """
     where = str(path)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
             rows = _parse(file, where)
     except FileNotFoundError as e:
         raise DataNotFoundError(f"leaderboard {where!r} does not exist") from e
