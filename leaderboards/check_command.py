@@ -138,7 +138,7 @@ def _publish(report: Report, files: dict[str, Path | None]) -> None:
         console = Console(highlight=False, width=160)
     console.print(gate_report.to_terminal(report))
     text: dict[str, Callable[[Report], Iterable[str]]] = {
-        "junit": lambda report: [gate_report.to_junit(report)],
+        "junit": gate_report.junit_parts,
         "json": gate_report.json_parts,
         "markdown": lambda report: [gate_report.to_markdown(report)],
     }

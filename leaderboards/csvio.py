@@ -12,6 +12,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,8 @@ _ALL = set(COLUMNS)
 REQUIRED = COLUMNS[: COLUMNS.index("unscored") + 1]
 IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
 _RATES = frozenset({"value", "ci_low", "ci_high"})
+_NUMERIC = frozenset({*_RATES, "n", "unscored", "seed"})
+_DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def sort_key(row: Row) -> tuple[str, ...]:
@@ -206,19 +209,30 @@ def _parse(file: Iterable[str], where: str) -> list[Row]:
     _check_header(header, where)
     rows = []
     once: dict[str, str] = {}  # a digest that stands in 100,000 rows is kept in memory once
+    numbers: dict[str, str | float] = {}
+    numeric = [at for at, name in enumerate(header) if name in _NUMERIC]
     for fields in lines:
         if len(fields) != len(header):
             raise DataError(
                 f"leaderboard {where!r}, line {lines.line_num}: {len(fields)} fields, the header "
                 f"has {len(header)}"
             )
-        values = (once.setdefault(field, field) for field in fields)
+        values: list[str | float] = [once.setdefault(field, field) for field in fields]
+        for at in numeric:
+            values[at] = numbers.setdefault(fields[at], _number(fields[at]))
         try:
             rows.append(Row.model_validate(dict(zip(header, values, strict=True))))
         except ValidationError as e:
             why = one_line(e, COLUMNS)
             raise DataError(f"leaderboard {where!r}, line {lines.line_num}: {why}") from e
     return rows
+
+
+def _number(field: str) -> str | float:
+    """A number, so that equal ones share an object; what is none stays for the model to refuse."""
+    if not _DECIMAL.fullmatch(field):
+        return field
+    return float(field) if "." in field else int(field)
 
 
 def _check_header(header: Sequence[str], where: str) -> None:

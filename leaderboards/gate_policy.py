@@ -42,8 +42,9 @@ DEFAULT_YAML = """\
 
 alpha: 0.05        # of a false alarm in a whole check (Holm), and of a wrong pass in one cell
 power: 0.8         # probability of an answer aimed at by "prompts that would do"
-strict: false      # true: inconclusive fails too
-may_differ: []     # e.g. [base], where every release is a merged model with a name of its own
+strict: false      # true, or --strict: inconclusive fails too; what CI should use
+may_differ: []     # e.g. [base], where every release is a merged model with a name of its own;
+                   # other columns of the leaderboard that are compared: limit, engine, dtype, ...
 
 rules:             # of all rules that match a number, the last one that has its metric wins
   - tasks: ["*"]            # globs on the set (advbench) or the task (ptst_advbench_chat_llama)

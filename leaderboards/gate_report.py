@@ -19,15 +19,15 @@ from rich.text import Text
 from leaderboards.outcomes import Number
 from leaderboards.regress import Line, Report, Test
 
-__all__ = ["MARKER", "json_parts", "summary", "to_json", "to_junit", "to_markdown", "to_terminal",
-           "undecided"]  # fmt: skip
+__all__ = ["MARKER", "json_parts", "junit_parts", "summary", "to_json", "to_junit", "to_markdown",
+           "to_terminal", "undecided"]  # fmt: skip
 
 MARKER = "<!-- ptst check -->"
 """First line of the Markdown: how the action finds its comment again."""
 
 _SHOWN = 20  # ids per line
 _NAMED = 3  # undecided numbers in the last line
-_ROWS = 200  # in a terminal and in Markdown (a comment on GitHub holds 65,536 characters)
+_ROWS = 100  # in a terminal and in Markdown (a comment on GitHub holds 65,536 characters)
 _STYLE = {"pass": "green", "regression": "bold red", "missing": "bold red",
           "unscored": "bold red", "inconclusive": "yellow", "new": "cyan"}  # fmt: skip
 _SIGN = {"pass": "✅", "regression": "❌", "missing": "❌", "unscored": "❌",
@@ -115,16 +115,21 @@ def to_markdown(report: Report) -> str:
 
 def to_junit(report: Report) -> str:
     """JUnit XML as Jenkins (xUnit plugin, junit-10.xsd) and GitLab read it."""
+    return "".join(junit_parts(report))
+
+
+def junit_parts(report: Report) -> Iterator[str]:
+    """The same case by case, as a tree of 100,000 would fill the memory."""
     failed = sum(map(report.fails, report.lines))
     skipped = sum(_is_skipped(line, report) for line in report.lines)
-    counts = {"tests": str(len(report.lines)), "failures": str(failed), "errors": "0"}
-    root = ET.Element("testsuites", {"name": "ptst check", **counts})
-    suite = ET.SubElement(root, "testsuite", {"name": "ptst check", **counts,
-                                              "skipped": str(skipped), "time": "0"})  # fmt: skip
+    counts = f'name="ptst check" tests="{len(report.lines)}" failures="{failed}" errors="0"'
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+    yield f'<testsuites {counts}>\n  <testsuite {counts} skipped="{skipped}" time="0">\n'
     for line in report.lines:
-        _testcase(suite, line, report)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+        case = _testcase(line, report)
+        ET.indent(case, level=2)
+        yield f"    {ET.tostring(case, encoding='unicode')}\n"
+    yield "  </testsuite>\n</testsuites>\n"
 
 
 def to_json(report: Report) -> str:
@@ -244,14 +249,11 @@ def _is_skipped(line: Line, report: Report) -> bool:
     return line.verdict == "inconclusive" and not report.fails(line)
 
 
-def _testcase(suite: ET.Element, line: Line, report: Report) -> None:
+def _testcase(line: Line, report: Report) -> ET.Element:
     row = line.pair.row
     name = _CONTROL.sub("?", line.pair.label)
-    case = ET.SubElement(
-        suite,
-        "testcase",
-        {"name": name, "time": "0", "classname": _CONTROL.sub("?", f"ptst.{row.task}")},
-    )
+    kind = _CONTROL.sub("?", f"ptst.{row.task}")
+    case = ET.Element("testcase", {"name": name, "time": "0", "classname": kind})
     message = _CONTROL.sub("?", f"{line.verdict}: {line.reason}")
     if report.fails(line):
         failure = ET.SubElement(case, "failure", {"message": message, "type": line.verdict})
@@ -260,6 +262,7 @@ def _testcase(suite: ET.Element, line: Line, report: Report) -> None:
         ET.SubElement(case, "skipped", {"message": message})
     else:
         ET.SubElement(case, "system-out").text = message
+    return case
 
 
 def _plain(line: Line, report: Report) -> dict[str, Any]:

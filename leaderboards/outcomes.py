@@ -171,7 +171,8 @@ def _read_csv(file: Path) -> Side:
             "--update-baseline` writes them"
         )
     found = _read_sidecar(beside) if beside.is_file() else {}
-    numbers = tuple(Number(row, found.pop(csvio.sort_key(row), None)) for row in rows)
+    keys = (csvio.sort_key(row) if found else () for row in rows)
+    numbers = tuple(Number(row, found.pop(key, None)) for row, key in zip(rows, keys, strict=True))
     for number in numbers:
         _same(number, beside)
     notes = []

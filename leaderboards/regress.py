@@ -26,8 +26,9 @@ the policy allows it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Literal
 
 from leaderboards.gate_facts import mismatches
@@ -136,8 +137,7 @@ def check_sides(
     notes = [*baseline.notes, *current.notes, *notes, *unknown]
     notes += [f"compared although it differs: {d}" for d in differences]
     pairing = Pairing()
-    lines = _judge([_line(pair, allowed, limits, pairing) for pair, allowed in pairs], policy)
-    lines.sort(key=lambda line: (_RANK[line.verdict], line.pair.label))
+    lines = _judge((_line(pair, allowed, limits, pairing) for pair, allowed in pairs), policy)
     return Report(tuple(lines), policy, tuple(notes))
 
 
@@ -230,10 +230,19 @@ def _change(old: Number, new: Number, limits: Limits, flips: Flips | None) -> li
     return cases
 
 
-def _judge(drafts: Sequence[tuple[Line, list[Case]]], policy: Policy) -> list[Line]:
-    """Runs all tests of the check together and turns them into verdicts."""
-    tests = iter(run_tests([case for _, cases in drafts for case in cases], policy))
-    return [_conclude(line, tuple(next(tests) for _ in cases)) for line, cases in drafts]
+def _judge(drafts: Iterable[tuple[Line, list[Case]]], policy: Policy) -> Iterator[Line]:
+    """Runs all tests of the check together and turns them into verdicts, the worst first."""
+    lines, sizes, cases = [], [], []
+    once: dict[Case, Case] = {}
+    for line, some in drafts:
+        lines.append(line)
+        sizes.append(len(some))
+        cases += [once.setdefault(case, case) for case in some]
+    tests = iter(run_tests(cases, policy))
+    for at, size in enumerate(sizes):
+        lines[at] = _conclude(lines[at], tuple(islice(tests, size)))
+    for verdict in _WORST:
+        yield from sorted((x for x in lines if x.verdict == verdict), key=lambda x: x.pair.label)
 
 
 def _conclude(line: Line, tests: tuple[Test, ...]) -> Line:
