@@ -30,6 +30,7 @@ __all__ = [
     "detectable_paired",
     "detectable_two_samples",
     "fisher_worse",
+    "flips_back",
     "holm",
     "is_pass",
     "is_regression",
@@ -243,8 +244,9 @@ def detectable_paired(
 ) -> Numbers:
     """The smallest true worsening that pairs of this kind are caught at with probability `power`.
 
-    As many prompts as were seen to get better do so by chance in any run; how many that are in one
-    run varies, which is averaged over (seven quantiles of the binomial distribution).
+    Prompts also get better by chance: as many as were seen to, fewer in proportion the fewer are
+    good at all (`flips_back`). How many they are in one run varies, which is averaged over (five
+    quantiles of the binomial distribution).
 
     Args:
         better: Pairs that went from bad to good.
@@ -258,22 +260,36 @@ def detectable_paired(
         0..1; nan where not even the loss of every good prompt would be caught.
     """
     c, bad, n, margin = (np.atleast_1d(np.asarray(x, float)) for x in (better, was_bad, n, margin))
-    share = c / n
-    back = [sps.binom.ppf((at + 0.5) / 7, n, share) for at in range(7)]
-    least = [_first_caught(n, lambda w, c=c: mcnemar_worse(w, c), c, margin, alpha) for c in back]
+    nodes = [(at + 0.5) / 5 for at in range(5)]
+    most, rate = 1 - bad / n, c / n
+    flips = np.arange(float(np.max(sps.binom.ppf(nodes[-1], n, rate))) + 1)
+    least = _first_caught(
+        flips * 0 + np.max(n), lambda w: mcnemar_worse(w, flips), flips, 0.0, alpha
+    )
 
     def caught(diff: Numbers) -> Numbers:
-        rate = np.clip((share + diff) / np.maximum(1 - share, 1e-300), 0, 1)
-        return np.mean([sps.binom.sf(w - 1, n - c, rate)
-                        for w, c in zip(least, back, strict=True)], axis=0)  # fmt: skip
+        share = flips_back(rate, most, diff)
+        risk = np.clip((share + diff) / np.maximum(1 - share, 1e-300), 0, 1)
+        total = np.zeros_like(n)
+        for node in nodes:
+            back = sps.binom.ppf(node, n, share)
+            beyond = np.floor(back + n * (margin + _ROUNDING)) + 1
+            count = np.maximum(least[back.astype(int)], beyond)
+            total += sps.binom.sf(count - 1, n - back, risk)
+        return total / len(nodes)
 
-    most = np.maximum((n - bad) / n - share, 0)
     low, high = np.zeros_like(n), most
-    for _ in range(30):  # to 1e-9
+    for _ in range(14):  # to a hundredth of a point
         middle = (low + high) / 2
         enough = caught(middle) >= power
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return np.where(caught(most) >= power, high, np.nan)
+
+
+def flips_back(rate: Numbers, good: Numbers, diff: Numbers) -> Numbers:
+    """Share of prompts that get better by chance once the share of good ones falls by `diff`."""
+    left = np.subtract(good, diff) / np.maximum(good, 1e-300)
+    return rate * np.clip(left, 0, 1)
 
 
 def detectable_two_samples(
