@@ -53,7 +53,8 @@ def check_names(policy: Policy, rows: Iterable[Row]) -> list[str]:
         unseen = {(kind, name) for kind, name in _named(rule)
                   if not _is_measured(kind, name, measured[kind])}  # fmt: skip
         idle |= dict.fromkeys(f"{kind} {name!r}" for kind, name in sorted(unseen))
-        notes += _idle(rule, numbers, {name for kind, name in unseen if kind == "metric"})
+        if not any(set(_of(kind, rule)) <= unseen for kind in ("task", "template", "judge")):
+            notes += _idle(rule, numbers, {name for kind, name in unseen if kind == "metric"})
     if idle:
         notes.insert(
             0, f"not measured here, so these of the policy limit nothing: {', '.join(idle)}"
@@ -85,6 +86,10 @@ def _named(rule: Rule) -> Iterator[tuple[str, str]]:
     for kind, names in (("task", rule.tasks), ("template", rule.templates),
                         ("judge", rule.judges), ("metric", tuple(rule.metrics))):  # fmt: skip
         yield from ((kind, name) for name in names)
+
+
+def _of(kind: str, rule: Rule) -> list[tuple[str, str]]:
+    return [named for named in _named(rule) if named[0] == kind]
 
 
 def _measured(numbers: Iterable[Key]) -> dict[str, set[str]]:
@@ -129,15 +134,21 @@ def _is_measured(kind: str, name: str, measured: set[str]) -> bool:
 
 
 def _near(glob: str, names: Iterable[str]) -> str:
-    """The name that a glob's literal parts nearly are (``*xtest*``, ``chat_lama*``)."""
+    """The name that a glob's literal part nearly is (``*xtest*``, ``chat_lama*``)."""
     core = _WILD.sub("", glob)
-    for name in names:
-        for part in {name, name.partition(":")[0] + ":", name[: len(core)], name[-len(core) :]}:
-            if min(len(part), len(core)) > 3 and difflib.SequenceMatcher(
-                None, core.lower(), part.lower(), autojunk=False
-            ).ratio() >= _NEAR:  # fmt: skip
-                return name
-    return ""
+    best = max(((_likeness(core, name), name) for name in names), default=(0.0, ""))
+    return best[1] if best[0] >= _NEAR else ""
+
+
+def _likeness(core: str, name: str) -> float:
+    """How near a name, its beginning or its end comes, 0..1."""
+    parts = {name, name.partition(":")[0] + ":", name[: len(core)], name[-len(core) :]}
+    return max(
+        difflib.SequenceMatcher(None, core.lower(), part.lower(), autojunk=False).ratio()
+        if min(len(part), len(core)) > 3
+        else 0.0
+        for part in parts
+    )
 
 
 def _idle(rule: Rule, numbers: Iterable[Key], unseen: set[str]) -> Iterator[str]:
