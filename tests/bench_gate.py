@@ -206,10 +206,11 @@ def scale(count: int = 100_000, paired: int = 10_000) -> tuple[float, float]:
             subprocess.run([sys.executable, "-c", make], check=True, cwd=ROOT)  # in its own memory
         start = time.perf_counter()
         command = [sys.executable, "-m", "leaderboards", "check", *map(str, files)]
-        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        last = child.stdout.read().splitlines()[-1]
-        _, _, used = os.wait4(child.pid, 0)
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            last = child.stdout.read().splitlines()[-1]
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
         seconds, peak = time.perf_counter() - start, used.ru_maxrss * 1024 / 1e6
     print(f"\n{count:,} numbers, {paired:,} of them with outcomes by prompt: {seconds:.0f} s, "
           f"peak {peak:.0f} MB\n{last[:100]}")  # fmt: skip
