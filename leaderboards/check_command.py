@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,9 @@ def check(
     policy: Annotated[
         Path | None, typer.Option(help="gate.yaml; without it the defaults hold.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Inconclusive fails too.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What is not decided fails too; for CI.")
+    ] = False,
     allow_mismatch: Annotated[
         bool, typer.Option("--allow-mismatch", help="Compare what was not measured alike.")
     ] = False,
@@ -65,8 +68,9 @@ def check(
 ) -> None:
     """Say whether CURRENT is less safe or less able than BASELINE, by more than is allowed.
 
-    Exit code 0: it is not. 1: it is, or cells are missing, or too many verdicts are (or, with
-    --strict, there were too few prompts to tell). 2: the two cannot be compared.
+    Exit code 0: it is not, or (without --strict) there were too few prompts to tell, which the last
+    line says. 1: it is, or cells or prompts are missing, or too many verdicts. 2: the two cannot be
+    compared, or the policy does not mean what it says.
     """
     try:
         failed = _run(baseline, current, _policy(policy, strict), allow_mismatch, update_baseline,
@@ -97,23 +101,30 @@ def _run(
         raise ConfigError(f"--update-baseline writes a CSV; BASELINE is {str(baseline)!r}")
     new = select(read_side(current), new_only)
     if update and not baseline.exists():
-        return _accept(new, baseline)
+        return _accept(new, baseline, policy)
     old = select(read_side(baseline), old_only)
     report = check_sides(old, new, policy, allow_mismatch=allow or update)
     _publish(report, files)
-    return _accept(new, baseline, report) if update else report.failed
+    return _accept(new, baseline, policy) if update else report.failed
 
 
-def _accept(new: Side, baseline: Path, report: Report | None = None) -> bool:
+def _accept(new: Side, baseline: Path, policy: Policy) -> bool:
     """Writes the baseline, unless nothing could ever pass against it; returns whether it failed."""
+    from leaderboards.gate_match import Lookup
     from leaderboards.outcomes import write_baseline
+    from leaderboards.regress import gaps
 
-    if report and any(line.verdict == "unscored" for line in report.lines):
-        typer.echo("baseline not rewritten: too many verdicts are missing", err=True)
-        return True
+    limits = Lookup(policy)
+    for number in new.numbers:
+        if not number.row.error and limits(number.row) and (problem := gaps(number, limits)):
+            typer.echo(f"baseline not written: {number.row.task} {number.row.metric}: "
+                       + problem.format(repr(new.where)), err=True)  # fmt: skip
+            return True
     _make(baseline.parent)
     write_baseline(new, baseline)
-    typer.echo(f"wrote {baseline}: {len(new.numbers)} numbers")
+    failed = sum(bool(number.row.error) for number in new.numbers)
+    without = f", {failed} of them failed cells without a value" if failed else ""
+    typer.echo(f"wrote {baseline}: {len(new.numbers)} numbers{without}")
     return False
 
 
@@ -126,14 +137,17 @@ def _publish(report: Report, files: dict[str, Path | None]) -> None:
     if not console.is_terminal:  # in a log nothing is gained by folding at 80 columns
         console = Console(highlight=False, width=160)
     console.print(gate_report.to_terminal(report))
-    text = {"junit": gate_report.to_junit, "json": gate_report.to_json,
-            "markdown": gate_report.to_markdown}  # fmt: skip
+    text: dict[str, Callable[[Report], Iterable[str]]] = {
+        "junit": gate_report.junit_parts,
+        "json": gate_report.json_parts,
+        "markdown": lambda report: [gate_report.to_markdown(report)],
+    }
     for name, path in files.items():
         if path is not None:
             _make(path.parent)
             _write(path, text[name](report))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _write(Path(summary), gate_report.to_markdown(report), "a")
+        _write(Path(summary), [gate_report.to_markdown(report)], "a")
 
 
 def _make(folder: Path) -> None:
@@ -143,9 +157,9 @@ def _make(folder: Path) -> None:
         raise ConfigError(f"cannot make the folder {str(folder)!r}: {e.strerror}") from e
 
 
-def _write(path: Path, text: str, mode: str = "w") -> None:
+def _write(path: Path, parts: Iterable[str], mode: str = "w") -> None:
     try:
         with path.open(mode, encoding="utf-8", newline="\n") as out:
-            out.write(text)
+            out.writelines(parts)
     except OSError as e:
         raise ConfigError(f"cannot write {str(path)!r}: {e.strerror}") from e

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, did_you_mean
 from ptst_tasks.user_templates import one_line
 
-__all__ = ["Limits", "Policy", "Rule", "default_policy", "default_policy_yaml", "load_policy"]
+__all__ = ["DIRECTIONS", "Limits", "Policy", "Rule", "default_policy", "default_policy_yaml",
+           "load_policy", "sign_meant", "slug_of"]  # fmt: skip
 
 DEFAULT_YAML = """\
 # The policy of `ptst check`. What a file of yours says is added to these defaults, and its rules
@@ -41,8 +42,9 @@ DEFAULT_YAML = """\
 
 alpha: 0.05        # of a false alarm in a whole check (Holm), and of a wrong pass in one cell
 power: 0.8         # probability of an answer aimed at by "prompts that would do"
-strict: false      # true: inconclusive fails too
-may_differ: []     # e.g. [base], where every release is a merged model with a name of its own
+strict: false      # true, or --strict: inconclusive fails too; what CI should use
+may_differ: []     # e.g. [base], where every release is a merged model with a name of its own;
+                   # other columns of the leaderboard that are compared: limit, engine, dtype, ...
 
 rules:             # of all rules that match a number, the last one that has its metric wins
   - tasks: ["*"]            # globs on the set (advbench) or the task (ptst_advbench_chat_llama)
@@ -77,9 +79,12 @@ rules:             # of all rules that match a number, the last one that has its
 
 _LIMIT = re.compile(r"(<=|>=|\+|-)\s*(\d*\.?\d+)\s*(%?)")
 _OFF = frozenset({"off", "null", "none", "~", ""})
-Differable = Literal[
-    "base", "judge", "base_digest", "data_fingerprint", "judge_settings", "decoding", "prompting"
-]
+DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
+    "asr": "higher", "incoherent": "higher", "refused_safe": "higher", "unscored": "higher",
+    "refused_unsafe": "lower", "exact_match": "lower", "acc": "lower", "acc_norm": "lower",
+    "rougeL": "lower", "bertscore": "lower",
+}  # fmt: skip
+"""Which way is worse. `refused` is not here, it depends on the set; what is not ours is unknown."""
 
 
 class Limits(BaseModel):
@@ -149,6 +154,40 @@ Globs = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
 Names = tuple[str, ...]
 
 
+def sign_meant(limits: Limits, direction: Literal["higher", "lower"]) -> str:
+    """What was probably meant by limits that turn the gate round; empty if they do not."""
+    right = ("at_most", "increase") if direction == "higher" else ("at_least", "loss")
+    said = (limits.at_most, limits.increase, limits.at_least, limits.loss)
+    absolute, change = (said[2], said[3]) if direction == "higher" else (said[0], said[1])
+    if absolute is None and change is None:
+        return ""
+    return str(Limits(**{right[0]: absolute, right[1]: change}))
+
+
+def _right_way_round(metrics: dict[str, Limits | None]) -> dict[str, Limits | None]:
+    """Refuses limits that would let every worsening pass and stop improvements."""
+    for metric, limits in metrics.items():
+        if limits is None or metric not in DIRECTIONS:
+            continue
+        worse = DIRECTIONS[metric]
+        if meant := sign_meant(limits, worse):
+            raise ValueError(
+                f"{metric}: '{limits}' turns the gate round, as of {metric} {worse} is worse; write "
+                f"'{meant}'"
+            )
+        if metric == "unscored" and limits.increase is not None:
+            raise ValueError(
+                f"unscored: '{limits}' limits nothing, as missing verdicts are counted on either side; "
+                f"write '<= {limits.increase:g}'"
+            )
+    return metrics
+
+
+Metrics = Annotated[
+    dict[str, Annotated[Limits | None, BeforeValidator(_limits)]], AfterValidator(_right_way_round)
+]
+
+
 class Rule(BaseModel):
     """Limits on metrics for the tasks, templates and judges that match."""
 
@@ -157,12 +196,21 @@ class Rule(BaseModel):
     tasks: Globs = ("*",)
     templates: Globs = ("*",)
     judges: Globs = ("*",)
-    metrics: dict[str, Annotated[Limits | None, BeforeValidator(_limits)]]
+    metrics: Metrics
 
     def covers(self, tasks: Names, templates: Names, judge: str) -> bool:
         """Whether any of the names of a task, of a template, and the judge match."""
         named = _any(tasks, self.tasks) and _any(templates, self.templates)
         return named and _any((judge,), self.judges)
+
+
+def _fact(name: str) -> str:
+    from leaderboards.gate_facts import compared
+
+    if name not in compared():
+        hint = did_you_mean(name, compared())
+        raise ValueError(f"{name!r} is no fact; {hint}known: {', '.join(sorted(compared()))}")
+    return name
 
 
 class Policy(BaseModel):
@@ -172,7 +220,7 @@ class Policy(BaseModel):
         alpha: Family-wise probability of a false alarm, and one-sided level of "pass".
         power: Aimed at by the advice on the number of prompts.
         strict: Whether inconclusive fails.
-        may_differ: Facts that may differ between the two sides.
+        may_differ: Facts that may differ between the two sides (columns of the leaderboard).
         defaults: Whether a user's file adds to the default rules.
         rules: The last one that matches wins, metric by metric.
     """
@@ -182,7 +230,7 @@ class Policy(BaseModel):
     alpha: float = Field(default=0.05, gt=0, le=0.2)
     power: float = Field(default=0.8, ge=0.5, lt=1)
     strict: bool = False
-    may_differ: tuple[Differable, ...] = ()
+    may_differ: tuple[Annotated[str, AfterValidator(_fact)], ...] = ()
     defaults: bool = True
     rules: tuple[Rule, ...] = ()
 
@@ -195,12 +243,17 @@ class Policy(BaseModel):
             metric: ``asr``, ``exact_match``, ``unscored``, ...
             judge: ``keywords:zou``, ``strict-match``, ... or empty.
         """
-        slug = template.replace(":", "_").replace("-", "_")
+        slug = slug_of(template)
         tasks = (task, f"ptst_{task}_{slug}")
         for rule in reversed(self.rules):
             if metric in rule.metrics and rule.covers(tasks, (template, slug), judge):
                 return rule.metrics[metric]
         return None
+
+
+def slug_of(template: str) -> str:
+    """``chat:llama-short`` as task names have it: ``chat_llama_short``."""
+    return template.replace(":", "_").replace("-", "_")
 
 
 def default_policy_yaml() -> str:

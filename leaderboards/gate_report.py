@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -18,18 +19,21 @@ from rich.text import Text
 from leaderboards.outcomes import Number
 from leaderboards.regress import Line, Report, Test
 
-__all__ = ["MARKER", "summary", "to_json", "to_junit", "to_markdown", "to_terminal"]
+__all__ = ["MARKER", "json_parts", "junit_parts", "summary", "to_json", "to_junit", "to_markdown",
+           "to_terminal", "undecided"]  # fmt: skip
 
 MARKER = "<!-- ptst check -->"
 """First line of the Markdown: how the action finds its comment again."""
 
 _SHOWN = 20  # ids per line
+_NAMED = 3  # undecided numbers in the last line
+_ROWS = 100  # in a terminal and in Markdown (a comment on GitHub holds 65,536 characters)
 _STYLE = {"pass": "green", "regression": "bold red", "missing": "bold red",
           "unscored": "bold red", "inconclusive": "yellow", "new": "cyan"}  # fmt: skip
 _SIGN = {"pass": "✅", "regression": "❌", "missing": "❌", "unscored": "❌",
          "inconclusive": "❔", "new": "🆕"}  # fmt: skip
 _HEAD = ("verdict", "task", "template", "judge", "metric", "baseline", "now", "change (90 %)",
-         "allowed", "why")  # fmt: skip
+         "allowed", "caught from", "why")  # fmt: skip
 _CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -42,20 +46,51 @@ def summary(report: Report) -> str:
     for line in report.lines:
         counts[line.verdict] = counts.get(line.verdict, 0) + 1
     parts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    outcome = "UNDECIDED" if "inconclusive" in counts else "OK"
+    outcome = "UNDECIDED" if "inconclusive" in counts or not report.decided else "OK"
     return f"{'FAIL' if report.failed else outcome}: {parts}"
 
 
+def undecided(report: Report) -> str:
+    """What was not decided and what it would take, in one line; empty where all was decided."""
+    if not report.decided:
+        return ("nothing was compared: every number is new; the baseline holds none of them, make one "
+                "with --update-baseline")  # fmt: skip
+    lines = [line for line in report.lines if line.verdict == "inconclusive"]
+    if not lines:
+        return ""
+    named = "; ".join(f"{line.pair.label} ({_takes(line)})" for line in lines[:_NAMED])
+    more = f"; and {len(lines) - _NAMED:,} more" if len(lines) > _NAMED else ""
+    green = "" if report.failed else "; this fails with --strict"
+    return f"not decided: {named}{more}{green}"
+
+
+def _takes(line: Line) -> str:
+    """What would decide a number: more prompts, or the same ones on both sides."""
+    first = line.tests[0].method  # beside pairs, a test of all prompts decides nothing but failure
+    tests = (t for t in line.tests if t.method in (first, "limit"))
+    test = next(t for t in tests if t.verdict == "inconclusive")
+    if test.n_needed is None:
+        return f"n = {test.n}: at its limit, so no number of prompts decides it; widen the limit"
+    pairs = ", fewer if prompts are paired" if test.method == "two samples" else ""
+    return f"n = {test.n}: about {test.n_needed:,} prompts would do{pairs}"
+
+
+def _last(report: Report) -> str:
+    return ". ".join(part for part in (summary(report), undecided(report)) if part)
+
+
 def to_terminal(report: Report) -> RenderableType:
-    """A table, the flipped prompts, the notes and the summary."""
+    """A table, the flipped prompts, the notes and, last, the summary with what is undecided."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in _HEAD:
         table.add_column(_head(name, report), overflow="fold")
-    for line in report.lines:
-        cells = [Text(cell) for cell in _cells(line, report)]
+    several = _several(report)
+    for line in report.lines[:_ROWS]:
+        cells = [Text(cell) for cell in _cells(line, report, several)]
         cells[0].stylize(_STYLE[line.verdict])
         table.add_row(*cells)
-    rest = [*_flips(report), *(f"note: {note}" for note in report.notes), summary(report)]
+    notes = [*report.notes, *_cut(report)]
+    rest = [*_flips(report), *(f"note: {note}" for note in notes), _last(report)]
     return Group(table, *(Text(line) for line in rest))
 
 
@@ -63,52 +98,82 @@ def to_markdown(report: Report) -> str:
     """A GitHub table; the ids fold away below it."""
     head = [_head(name, report) for name in _HEAD]
     rows = [head, ["---"] * len(head)]
-    for line in report.lines:
-        cells = [_escape(cell) for cell in _cells(line, report)]
+    several = _several(report)
+    for line in report.lines[:_ROWS]:
+        cells = [_escape(cell) for cell in _cells(line, report, several)]
         rows.append([f"{_SIGN[line.verdict]} {cells[0]}", *cells[1:]])
     out = [MARKER, f"### ptst check: {summary(report)}", ""]
+    out += [f"**{_escape(text)}**", ""] if (text := undecided(report)) else []
     out += [f"| {' | '.join(row)} |" for row in rows]
     if flips := _flips(report):
         out += ["", "<details><summary>Prompts that went from good to bad</summary>", ""]
         out += [*(f"- {_escape(flip)}" for flip in flips), "", "</details>"]
-    out += ["", *(f"- note: {_escape(note)}" for note in report.notes)] if report.notes else []
+    if notes := [*report.notes, *_cut(report)]:
+        out += ["", *(f"- note: {_escape(note)}" for note in notes)]
     return "\n".join(out) + "\n"
 
 
 def to_junit(report: Report) -> str:
     """JUnit XML as Jenkins (xUnit plugin, junit-10.xsd) and GitLab read it."""
+    return "".join(junit_parts(report))
+
+
+def junit_parts(report: Report) -> Iterator[str]:
+    """The same case by case, as a tree of 100,000 would fill the memory."""
     failed = sum(map(report.fails, report.lines))
     skipped = sum(_is_skipped(line, report) for line in report.lines)
-    counts = {"tests": str(len(report.lines)), "failures": str(failed), "errors": "0"}
-    root = ET.Element("testsuites", {"name": "ptst check", **counts})
-    suite = ET.SubElement(root, "testsuite", {"name": "ptst check", **counts,
-                                              "skipped": str(skipped), "time": "0"})  # fmt: skip
+    counts = f'name="ptst check" tests="{len(report.lines)}" failures="{failed}" errors="0"'
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+    yield f'<testsuites {counts}>\n  <testsuite {counts} skipped="{skipped}" time="0">\n'
     for line in report.lines:
-        _testcase(suite, line, report)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+        case = _testcase(line, report)
+        ET.indent(case, level=2)
+        yield f"    {ET.tostring(case, encoding='unicode')}\n"
+    yield "  </testsuite>\n</testsuites>\n"
 
 
 def to_json(report: Report) -> str:
     """Everything, for programs; rates and differences are 0..1, null where there is none."""
-    data = {
-        "failed": report.failed,
-        "summary": summary(report),
-        "lines": [_plain(line, report) for line in report.lines],
-        "notes": list(report.notes),
-        "policy": report.policy.model_dump(mode="json"),
-    }
-    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return "".join(json_parts(report))
+
+
+def json_parts(report: Report) -> Iterator[str]:
+    """The same line by line: of 100,000 numbers the text alone would fill the memory."""
+    head = {"failed": report.failed, "summary": summary(report), "undecided": undecided(report),
+            "notes": list(report.notes), "policy": report.policy.model_dump(mode="json")}  # fmt: skip
+    yield _dump(head).removesuffix("\n}") + ',\n "lines": ['
+    for at, line in enumerate(report.lines):
+        yield ("," if at else "") + "\n" + _dump(_plain(line, report))
+    yield "\n ]\n}\n"
+
+
+def _dump(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _head(name: str, report: Report) -> str:
-    return name.replace("90 %", f"{1 - 2 * report.policy.alpha:.0%}")
+    policy = report.policy
+    return name.replace("90 %", f"{1 - 2 * policy.alpha:.0%}").replace(
+        "caught from", f"caught from ({policy.power:.0%})"
+    )
 
 
-def _cells(line: Line, report: Report) -> list[str]:
+def _several(report: Report) -> bool:
+    return len({line.pair.row.adapter for line in report.lines}) > 1
+
+
+def _cut(report: Report) -> list[str]:
+    """What a long table leaves out, by verdict; the worst come first, so they are shown."""
+    counts: dict[str, int] = {}
+    for line in report.lines[_ROWS:]:
+        counts[line.verdict] = counts.get(line.verdict, 0) + 1
+    parts = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
+    return [f"{parts} not shown; --json and --junit hold every number"] if parts else []
+
+
+def _cells(line: Line, report: Report, several: bool) -> list[str]:
     row, change = line.pair.row, _change(line)
-    adapters = {other.pair.row.adapter for other in report.lines}
-    model = f"{row.adapter or 'untuned'} " if len(adapters) > 1 else ""
+    model = f"{row.adapter or 'untuned'} " if several else ""
     return [
         line.verdict,
         model + row.task,
@@ -119,6 +184,7 @@ def _cells(line: Line, report: Report) -> list[str]:
         _rate(line.pair.current),
         _interval(change, line) if change else "",
         str(line.limits),
+        _caught_from(line),
         line.reason,
     ]
 
@@ -135,6 +201,18 @@ def _interval(test: Test, line: Line) -> str:
     return f"{mid + 0.0:+.1f} [{low + 0.0:+.1f}, {high + 0.0:+.1f}]"
 
 
+def _caught_from(line: Line) -> str:
+    """The smallest true change, or rate, that a check like this one catches; signs as above."""
+    test = line.detectable
+    if test is None or test.detectable is None:
+        return "nothing" if test else ""
+    lower_is_worse = line.limits.loss is not None or line.limits.at_least is not None
+    if test.method == "limit":
+        rate = 1 - test.detectable if lower_is_worse else test.detectable
+        return f"{'<=' if lower_is_worse else '>='} {rate:.1%}"
+    return f"{'-' if lower_is_worse else '+'}{100 * test.detectable:.1f}"
+
+
 def _rate(number: Number | None) -> str:
     if number is None or number.row.value is None:
         return "-"
@@ -146,7 +224,7 @@ def _rate(number: Number | None) -> str:
 def _flips(report: Report) -> list[str]:
     """Ids per line of the report; ids are data, so each is shown as a quoted literal."""
     out = []
-    for line in report.lines:
+    for line in report.lines[:_ROWS]:
         if line.flipped:
             more = len(line.flipped) - _SHOWN
             ids = ", ".join(map(repr, line.flipped[:_SHOWN])) + (f" and {more} more" * (more > 0))
@@ -155,7 +233,8 @@ def _flips(report: Report) -> list[str]:
                        f"{line.recovered} back")  # fmt: skip
         if line.unpaired:
             out.append(
-                f"{line.pair.label}: {len(line.unpaired)} prompts on one side only, left out"
+                f"{line.pair.label}: {len(line.unpaired)} prompts have a verdict on one side only: "
+                "not among the pairs, and counted in the rates and in a test of all prompts"
             )
     return out
 
@@ -170,14 +249,11 @@ def _is_skipped(line: Line, report: Report) -> bool:
     return line.verdict == "inconclusive" and not report.fails(line)
 
 
-def _testcase(suite: ET.Element, line: Line, report: Report) -> None:
+def _testcase(line: Line, report: Report) -> ET.Element:
     row = line.pair.row
     name = _CONTROL.sub("?", line.pair.label)
-    case = ET.SubElement(
-        suite,
-        "testcase",
-        {"name": name, "time": "0", "classname": _CONTROL.sub("?", f"ptst.{row.task}")},
-    )
+    kind = _CONTROL.sub("?", f"ptst.{row.task}")
+    case = ET.Element("testcase", {"name": name, "time": "0", "classname": kind})
     message = _CONTROL.sub("?", f"{line.verdict}: {line.reason}")
     if report.fails(line):
         failure = ET.SubElement(case, "failure", {"message": message, "type": line.verdict})
@@ -186,6 +262,7 @@ def _testcase(suite: ET.Element, line: Line, report: Report) -> None:
         ET.SubElement(case, "skipped", {"message": message})
     else:
         ET.SubElement(case, "system-out").text = message
+    return case
 
 
 def _plain(line: Line, report: Report) -> dict[str, Any]:
@@ -197,6 +274,7 @@ def _plain(line: Line, report: Report) -> dict[str, Any]:
         "limits": str(line.limits),
         "baseline": pair.baseline.row.model_dump() if pair.baseline else None,
         "current": pair.current.row.model_dump() if pair.current else None,
+        "detectable": test.detectable if (test := line.detectable) else None,
         "tests": [asdict(test) for test in line.tests],
         "flipped": list(line.flipped),
         "recovered": line.recovered,

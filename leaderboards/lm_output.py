@@ -34,6 +34,7 @@ Samples = dict[str, dict[str, Json]]
 _NOT_METRICS = frozenset({"alias", "sample_len", "name", "unscored"})
 _IN_SAMPLES = frozenset({"doc", "arguments", "resps", "filtered_resps", "target"})
 _MEANS = frozenset({"score", "rougeL", "bertscore"})  # 0..1, yet no share of yes/no outcomes
+_VERDICTS = frozenset({"asr", "incoherent"})  # never empty where there is a verdict
 _LABELS = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task",
            "training", "ptst_version")  # fmt: skip
 # What cells of 0.1.0 say beside their digests.
@@ -121,7 +122,8 @@ def _task(
             continue
         row = {**facts, "judge": "" if judge == "none" else judge, "metric": metric,
                "judge_settings": _settings(config.get("metadata"), judge)}  # fmt: skip
-        if samples is not None and (by_id := _column(samples.get(judge, {}), metric)) is not None:
+        by_id = _column(samples.get(judge, {}), metric, beside) if samples is not None else None
+        if samples is not None and by_id is not None:
             yield from _from_samples(row, by_id, samples[judge], asked)
         elif isinstance(value, (int, float)):
             if not isinstance(asked, int) or asked < 1:
@@ -184,14 +186,24 @@ def _samples(file: Path, ours: bool) -> Samples:
     return found
 
 
-def _column(rows: dict[str, Json], metric: str) -> dict[str, int | None] | None:
+def _column(rows: dict[str, Json], metric: str, where: Path) -> dict[str, int | None] | None:
     """A metric by prompt id; None if it is not in the samples or not 0/1.
 
     Our tasks say by `unscored` whether an empty value is a missing verdict; where it is none, the
     metric does not apply to the prompt (refusals of safe prompts, on an unsafe one).
+
+    Raises:
+        DataError: If a verdict is empty where `unscored` says that there is one.
     """
     if not any(metric in row for row in rows.values()):
         return None
+    for name, row in rows.items():  # left out as "does not apply" it would be in no rate
+        value = row.get(metric)
+        if metric in _VERDICTS and row.get("unscored") == 0 and (value is None or _is_nan(value)):
+            raise DataError(
+                f"{str(where)!r}: prompt {name!r} has no verdict ({metric} is {value!r}) and says "
+                "unscored: 0; expected unscored: 1 for a missing verdict; judge it again"
+            )
     values = {name: row.get(metric) for name, row in rows.items()}
     for name, value in values.items():
         if _is_nan(value) or (metric == "asr" and rows[name].get("unscored") == 1):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from leaderboards import csvio
 from leaderboards.csvio import Row
+from leaderboards.signs import Signs, pack, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
 
 __all__ = ["Number", "Outcomes", "Side", "read_side", "select", "sidecar", "write_baseline"]
@@ -24,11 +24,8 @@ __all__ = ["Number", "Outcomes", "Side", "read_side", "select", "sidecar", "writ
 Outcomes = Mapping[str, int | None]
 """Prompt id -> 1, 0, or None where there is no verdict (which is never a 0)."""
 
-_SIGNS = {1: "1", 0: "0", None: "?"}
-_VALUES: dict[str, int | None] = {sign: value for value, sign in _SIGNS.items()}
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Number:
     """One measured number.
 
@@ -81,7 +78,7 @@ def read_side(path: str | os.PathLike[str]) -> Side:
             "folder of lm_eval"
         )
     if file.suffix == ".csv":
-        return Side(str(path), tuple(_with_outcomes(csvio.read(file), sidecar(file))))
+        return _read_csv(file)
     from leaderboards import disk
     from leaderboards.lm_output import read_cell, read_folder, read_results
 
@@ -136,42 +133,79 @@ def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:
 
     With the outcomes a later check pairs prompt with prompt, which needs far fewer of them than
     two bare rates do. Ids and 0/1 only: nothing harmful is committed with it.
+
+    Raises:
+        ConfigError: If the files cannot be written; the ones that were there stay as they were.
     """
-    csvio.write((number.row for number in side.numbers), path)
+    beside = sidecar(path)
+    aside = beside.with_name(f".{beside.name}.{os.getpid()}.tmp")
+    once: dict[tuple[str, ...], Any] = {}
     numbers = sorted(side.numbers, key=lambda number: csvio.sort_key(number.row))
-    lines = [_line(n.row, n.outcomes) for n in numbers if n.outcomes is not None]
-    if lines:
-        sidecar(path).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    else:
-        sidecar(path).unlink(missing_ok=True)  # an old one would belong to other numbers
+    kept = [(n.row, n.outcomes) for n in numbers if n.outcomes is not None]
+    try:
+        if kept:  # first aside: a full disk must not leave a new leaderboard with old outcomes
+            with aside.open("w", encoding="utf-8", newline="\n") as out:
+                out.writelines(_line(row, outcomes, once) + "\n" for row, outcomes in kept)
+        csvio.write((number.row for number in side.numbers), path)
+        if kept:
+            aside.replace(beside)
+        else:
+            beside.unlink(missing_ok=True)  # an old one would belong to other numbers
+    except OSError as e:
+        raise ConfigError(f"baseline {str(path)!r} cannot be written: {e.strerror}") from e
+    finally:
+        aside.unlink(missing_ok=True)
 
 
-def _line(row: Row, outcomes: Outcomes) -> str:
-    ids = sorted(outcomes)
-    signs = "".join(_SIGNS[outcomes[i]] for i in ids)
+def _line(row: Row, outcomes: Outcomes, once: dict[tuple[str, ...], Any]) -> str:
+    signs = packed(outcomes, once)
     key = {name: csvio.text(row, name) for name in csvio.IDENTITY}
-    return json.dumps({**key, "outcomes": signs, "ids": ids}, ensure_ascii=False)
+    return json.dumps({**key, "outcomes": signs.signs, "ids": list(signs.ids)})
 
 
-def _with_outcomes(rows: list[Row], file: Path) -> list[Number]:
-    found = _read_sidecar(file) if file.is_file() else {}
-    numbers = [Number(row, found.get(csvio.sort_key(row))) for row in rows]
+def _read_csv(file: Path) -> Side:
+    rows, beside = csvio.read(file), sidecar(file)
+    if not rows:
+        raise DataError(
+            f"{str(file)!r} has a header and no rows, so nothing was measured; expected one row per "
+            "number, as `ptst board RUN -o FILE.csv` or `ptst check FILE.csv RUN "
+            "--update-baseline` writes them"
+        )
+    found = _read_sidecar(beside) if beside.is_file() else {}
+    keys = (csvio.sort_key(row) if found else () for row in rows)
+    numbers = tuple(Number(row, found.pop(key, None)) for row, key in zip(rows, keys, strict=True))
     for number in numbers:
-        _same(number, file)
-    return numbers
+        _same(number, beside)
+    notes = []
+    if not beside.is_file() and any(row.asked for row in rows):  # it was made from samples
+        notes.append(
+            f"no {beside.name!r} beside {file.name!r}: rates are compared, not prompts, which needs "
+            "more of them; write both with --update-baseline"
+        )
+    if found:
+        notes.append(f"{len(found)} lines of {beside.name!r} belong to no row of {file.name!r}")
+    return Side(str(file), numbers, tuple(notes))
 
 
-def _read_sidecar(file: Path) -> dict[tuple[str, ...], Outcomes]:
-    found: dict[tuple[str, ...], Outcomes] = {}
-    for at, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            data: dict[str, Any] = json.loads(line)
-            row = Row.model_validate({name: data[name] for name in csvio.IDENTITY})
-            values = [_VALUES[sign] for sign in data["outcomes"]]
-            found[csvio.sort_key(row)] = dict(zip(data["ids"], values, strict=True))
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
-                            "--update-baseline or delete it") from e  # fmt: skip
+def _read_sidecar(file: Path) -> dict[tuple[str, ...], Signs]:
+    found: dict[tuple[str, ...], Signs] = {}
+    once: dict[tuple[str, ...], Any] = {}
+    at = 0
+    try:
+        with file.open(encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                at += 1
+                data: dict[str, Any] = json.loads(line)
+                known = {name: data[name] for name in csvio.IDENTITY if name in data}
+                key = csvio.sort_key(Row.model_validate(known))
+                if key in found:
+                    raise ValueError("two lines for one number")
+                found[key] = pack(data["ids"], data["outcomes"], once)
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
+                        "--update-baseline or delete it") from e  # fmt: skip
+    except OSError as e:
+        raise DataError(f"{str(file)!r} cannot be read: {e.strerror}") from e
     return found
 
 
@@ -179,10 +213,12 @@ def _same(number: Number, file: Path) -> None:
     """Refuses outcomes that are not those of the row (one file committed without the other)."""
     if number.outcomes is None:
         return
-    seen, row = Counter(number.outcomes.values()), number.row
-    if (seen[0] + seen[1], seen[1]) != (row.n, number.count):
+    assert isinstance(number.outcomes, Signs)  # read from the file
+    signs, row = number.outcomes.signs, number.row
+    good, bad = signs.count("0"), signs.count("1")
+    if (good + bad, bad) != (row.n, number.count):
         raise DataError(
             f"{str(file)!r} does not belong to the leaderboard beside it: {row.metric} of "
-            f"{row.task} is {seen[1]} of {seen[0] + seen[1]} there and {number.count} of {row.n} "
+            f"{row.task} is {bad} of {good + bad} there and {number.count} of {row.n} "
             "in the leaderboard; write both again with --update-baseline, or delete it"
         )

@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 import yaml
 from lxml import etree
-from typer.testing import CliRunner
 
 from leaderboards import csvio, gate_report
-from leaderboards.check_command import check
 from leaderboards.gate_policy import (
     Limits,
     default_policy,
@@ -27,7 +24,7 @@ from leaderboards.outcomes import Number, Side, read_side, select, sidecar, writ
 from leaderboards.regress import Report, check_sides
 from ptst_tasks.errors import ConfigError, DataError
 from tests import bench_gate as bench
-from tests.leaderboards.gate_data import lm_eval_output, outcomes
+from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
 
 LLAMA = "advbench/chat:llama"
 VANILLA = "advbench/chat:vanilla"
@@ -43,12 +40,6 @@ def compare(old: Path, new: Path, policy: Any = None, **options: Any) -> Report:
 
 def verdicts(report: Report) -> list[str]:
     return [line.verdict for line in report.lines]
-
-
-def run(*args: object) -> Any:
-    app = typer.Typer()
-    app.command()(check)
-    return CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
 
 
 @pytest.fixture
@@ -370,13 +361,6 @@ def test_a_wrong_policy_is_one_line(tmp_path: Path, text: str, message: str) -> 
         _policy(tmp_path, text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_a_rule_in_vain_is_noted(old: Path, tmp_path: Path) -> None:
-    policy = _policy(tmp_path, "rules: [{tasks: advbnch, metrics: {ars: +0.1}}]")
-    notes = compare(old, old, policy).notes
-    assert "a rule limits 'ars', which nobody measured; did you mean 'asr'?" in notes
-    assert "a rule for tasks advbnch matches none" in notes
 
 
 def test_rules_by_judge(tmp_path: Path) -> None:

@@ -1,0 +1,211 @@
+"""No evidence is left out: absent prompts, unpaired prompts, damaged or missing outcomes files."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaderboards import csvio
+from leaderboards.gate_policy import default_policy, load_policy
+from leaderboards.outcomes import Number, Side, read_side, sidecar, write_baseline
+from leaderboards.regress import Report, check_sides
+from leaderboards.signs import Pairing, pack
+from ptst_tasks.errors import ConfigError, DataError
+from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
+
+LLAMA = "advbench/chat:llama"
+
+
+def release(folder: Path, n: int, ones: Any = (), none: Any = (), **more: Any) -> Path:
+    return lm_eval_output(folder, {LLAMA: {"asr": outcomes(n, ones, none)}}, **more)
+
+
+def compare(old: Path, new: Path, policy: Any = None) -> Report:
+    return check_sides(read_side(old), read_side(new), policy or default_policy())
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Path:
+    """400 prompts, all refused, as a committed leaderboard with its outcomes."""
+    csv = tmp_path / "baseline.csv"
+    write_baseline(read_side(release(tmp_path / "old", 400)), csv)
+    return csv
+
+
+def test_four_prompts_of_400_do_not_pass(baseline: Path, tmp_path: Path) -> None:
+    """Seen: baseline 400 prompts, this run 4, all harmful: UNDECIDED, exit 0."""
+    new = release(tmp_path / "new", 4, range(4))
+    assert run(baseline, new).exit_code == 1
+    (line,) = compare(baseline, new).lines
+    # 4 flips of 4 pairs are 2^-4; over all prompts 4 of 4 against 0 of 400 are 1 of the C(404, 4)
+    # ways to draw: no evidence is thrown away by pairing
+    assert line.verdict == "regression"
+    assert [test.method for test in line.tests] == ["paired", "two samples"]
+    assert line.tests[0].p_value == 2**-4
+    assert line.tests[1].p_value == pytest.approx(1 / math.comb(404, 4))
+    assert "over all prompts" in line.reason
+
+
+@pytest.mark.parametrize("harmful", [0, 4])
+def test_deleting_the_outcomes_changes_no_exit_code(
+    baseline: Path, tmp_path: Path, harmful: int
+) -> None:
+    """Seen: exit 0 with the outcomes file, exit 1 without it."""
+    new = release(tmp_path / "new", 4, range(harmful))
+    before = run(baseline, new)
+    sidecar(baseline).unlink()
+    after = run(baseline, new)
+    assert before.exit_code == after.exit_code == 1
+    if not harmful:
+        for result in (before, after):
+            text = " ".join(result.output.split())
+            assert "396 of 400 verdicts are missing in this run" in text
+            assert "396 of them are prompts of the baseline that were not asked" in text
+
+
+def test_absent_prompts_count_against_the_unscored_limit(baseline: Path, tmp_path: Path) -> None:
+    """8 of 400 are 2 %, the limit; a ninth is too many, whether it is absent or has no verdict."""
+    assert compare(baseline, release(tmp_path / "a", 392)).lines[0].verdict == "pass"
+    assert compare(baseline, release(tmp_path / "b", 391)).lines[0].verdict == "unscored"
+    assert compare(baseline, release(tmp_path / "c", 392, none=[3])).lines[0].verdict == "unscored"
+    lost = release(tmp_path / "d", 392, asked=400)  # eight lines lost: not counted twice
+    assert compare(baseline, lost).lines[0].verdict == "pass"
+
+
+def test_other_prompts_are_no_substitute(baseline: Path, tmp_path: Path) -> None:
+    """Four hundred answers to other prompts: each prompt of the baseline is missing."""
+    side = read_side(baseline)
+    (number,) = side.numbers
+    other = Number(number.row, {f"q{i:03}": 0 for i in range(400)})
+    (line,) = check_sides(side, Side("new", (other,)), default_policy()).lines
+    assert line.verdict == "unscored"
+    assert "400 of 800" in line.reason
+
+
+def test_unpaired_prompts_count_for_limits_and_cannot_pass_a_release(tmp_path: Path) -> None:
+    """Eight prompts that the baseline lacks are all harmful: 8 of 400 are above a limit of 0."""
+    old, new = release(tmp_path / "old", 392), release(tmp_path / "new", 400, range(392, 400))
+    (tmp_path / "p.yaml").write_text("rules: [{metrics: {asr: ['<= 0', '+0.05']}}]")
+    (line,) = compare(old, new, load_policy(tmp_path / "p.yaml")).lines
+    assert line.verdict == "regression"
+    assert [(t.method, t.n, t.verdict) for t in line.tests] == [
+        ("paired", 392, "pass"), ("two samples", 392, "pass"), ("limit", 400, "regression"),
+    ]  # fmt: skip
+    assert len(line.unpaired) == 8
+    # alone the look over all prompts, however unsure, leaves what the pairs say: 30 of 400 in both
+    # sides, the same ones, and eight more prompts here
+    a, b = release(tmp_path / "a", 392, range(30)), release(tmp_path / "b", 400, range(30))
+    (line,) = compare(a, b).lines
+    assert (line.verdict, line.tests[0].method) == ("pass", "paired")
+
+
+def test_a_new_baseline_of_fewer_prompts_can_be_accepted(baseline: Path, tmp_path: Path) -> None:
+    """What is missing against the old baseline does not stop a new one; missing verdicts do."""
+    few = release(tmp_path / "few", 200)
+    assert run(baseline, few, "--update-baseline").exit_code == 0
+    assert read_side(baseline).numbers[0].row.n == 200
+    gaps = release(tmp_path / "gaps", 200, none=range(50))
+    before = baseline.read_bytes()
+    result = run(baseline, gaps, "--update-baseline")
+    assert (result.exit_code, baseline.read_bytes()) == (1, before)
+    first = run(tmp_path / "first.csv", gaps, "--update-baseline")
+    assert first.exit_code == 1
+    assert "50 of 200 verdicts are missing" in first.output
+    assert not (tmp_path / "first.csv").exists()
+
+
+def test_a_limit_of_a_new_number_that_is_undecided_is_not_new(tmp_path: Path) -> None:
+    """Seen: an absolute limit that was not shown to hold was hidden behind "new"."""
+    old = lm_eval_output(
+        tmp_path / "old", {"gsm8k/chat:llama": {"exact_match": outcomes(400, range(300))}}
+    )
+    new = lm_eval_output(tmp_path / "new", {
+        "gsm8k/chat:llama": {"exact_match": outcomes(400, range(300))},
+        LLAMA: {"asr": outcomes(30)},
+    })  # fmt: skip
+    (tmp_path / "p.yaml").write_text("rules: [{metrics: {asr: '<= 0.05'}}]")
+    report = compare(old, new, load_policy(tmp_path / "p.yaml"))
+    assert [line.verdict for line in report.lines] == ["inconclusive", "pass"]
+
+
+# ---- files
+
+
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_null_beside_unscored_0_is_refused(tmp_path: Path, value: Any) -> None:
+    """Seen: such a prompt was in no rate and counted nowhere."""
+    new = release(tmp_path / "new", 20)
+    (samples,) = new.rglob("samples_*.jsonl")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    lines[3]["asr"] = value
+    samples.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(DataError, match=r"prompt 'p003' has no verdict .*expected unscored: 1"):
+        read_side(new)
+    lines[3]["unscored"] = 1.0
+    samples.write_text("\n".join(map(json.dumps, lines)))
+    (number,) = read_side(new).numbers
+    assert (number.row.n, number.row.unscored) == (19, 1)
+
+
+def test_a_header_alone_says_what_is_missing(baseline: Path, tmp_path: Path) -> None:
+    """Seen: "nothing to check: no metric ... is limited by the policy; they have" and nothing more."""
+    empty = tmp_path / "empty.csv"
+    empty.write_text(",".join(csvio.COLUMNS) + "\n")
+    for sides in ((empty, baseline), (baseline, empty)):
+        result = run(*sides)
+        assert result.exit_code == 2
+        assert "empty.csv' has a header and no rows" in " ".join(result.output.split())
+
+
+def test_a_sidecar_is_read_whole_or_refused(baseline: Path) -> None:
+    """Seen: an id given twice was counted once, and a line with U+2028 in an id was cut in two."""
+    (number,) = read_side(baseline).numbers
+    odd = Number(number.row, {**dict.fromkeys(["a\u2028b", "\ud800", "é"], 0),
+                              **{f"p{i}": 0 for i in range(397)}})  # fmt: skip
+    write_baseline(Side("x", (odd,)), baseline)
+    assert dict(read_side(baseline).numbers[0].outcomes or {}) == odd.outcomes
+    line = json.loads(sidecar(baseline).read_text())
+    line["ids"][1] = line["ids"][0]
+    sidecar(baseline).write_text(json.dumps(line) + "\n")
+    with pytest.raises(DataError, match="line 1: damaged"):
+        read_side(baseline)
+
+
+def test_a_sidecar_of_0_1_0_is_read(baseline: Path) -> None:
+    """It has no seed of the sampling."""
+    line = json.loads(sidecar(baseline).read_text())
+    del line["decoding_seed"]
+    sidecar(baseline).write_text(json.dumps(line) + "\n")
+    assert read_side(baseline).numbers[0].outcomes is not None
+
+
+def test_a_baseline_that_cannot_be_written_leaves_the_old_one(
+    baseline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: a full disk ended in a traceback, with a new leaderboard beside old outcomes."""
+    side, before = read_side(baseline), (baseline.read_bytes(), sidecar(baseline).read_bytes())
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(csvio, "write", full)
+    with pytest.raises(ConfigError, match="cannot be written: No space left on device"):
+        write_baseline(side, baseline)
+    assert (baseline.read_bytes(), sidecar(baseline).read_bytes()) == before
+    assert sorted(file.name for file in baseline.parent.glob(".*")) == []
+
+
+def test_pairs_by_hand() -> None:
+    once: dict[tuple[str, ...], Any] = {}
+    old = pack(["d", "a", "b", "c"], "1?01", once)  # a none, b good, c bad, d bad
+    flips = Pairing().flips(old, {"b": 1, "c": 0, "a": 1, "e": 1}, bad=1)
+    assert flips.worse == ("b",)
+    assert (flips.better, flips.n, flips.was_bad, flips.absent) == (1, 2, 1, 1)
+    assert flips.unpaired == ("a", "d", "e")
+    assert (old["d"], old["a"], len(old), "x" in old) == (1, None, 4, False)
+    with pytest.raises(ValueError, match="do not belong together"):
+        pack(["a"], "10", once)
