@@ -36,7 +36,14 @@ def run_lm_eval(args: Sequence[str]) -> None:
             raise ConfigError(f"lm_eval does not accept these options: {e}") from e
         folder = config.include_path or str(TASKS_DIR)
         tasks = load_tasks(_names(config.tasks), config.metadata or {}, folder)
-        preflight(tasks, config.model, config.model_args, bool(config.apply_chat_template))
+        options = preflight(
+            tasks,
+            config.model,
+            config.model_args,
+            bool(config.apply_chat_template),
+            config.gen_kwargs,
+        )
+        namespace.gen_kwargs = options or None
         with mock.patch("lm_eval.tasks.TaskManager", _only(folder)):
             cli.execute(namespace)
 

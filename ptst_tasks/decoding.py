@@ -135,7 +135,9 @@ def check(
     return out
 
 
-def merge(task: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def merge(
+    task: Mapping[str, Any], given: Mapping[str, Any], *, where: str = "gen_kwargs"
+) -> dict[str, Any]:
     """A task's own options with those of a study in their place.
 
     Sampling takes the place of the greedy settings that tasks come with as a whole: without a
@@ -150,7 +152,7 @@ def merge(task: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     elif given.get("do_sample") is False:
         out = {k: v for k, v in out.items() if k in given or k not in SAMPLING_ONLY}
         out["temperature"] = 0.0
-    return check(out, seed=True)
+    return check(out, where=where, seed=True)
 
 
 def complete(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,6 +229,9 @@ def _stops(value: Any, where: str) -> list[str]:
     stops = [] if value is None else [value] if isinstance(value, str) else value
     text = isinstance(stops, (list, tuple)) and all(isinstance(stop, str) for stop in stops)
     _expect(text, where, "until", value, "a stop string or a list of them")
+    _expect(
+        "" not in stops, where, "until", value, "no empty string: every answer would end at once"
+    )
     return list(stops)
 
 

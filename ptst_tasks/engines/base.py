@@ -254,18 +254,22 @@ def all_stops(options: Options, own: Mapping[str, Any]) -> list[str]:
     """The stop strings that were asked for, and those of the model's generation_config.
 
     Raises:
-        EngineError: If the latter ends answers in a way that cannot be had row by row.
+        EngineError: If its values ask for answers that cannot be had row by row.
     """
     if own.get("min_length") and "min_new_tokens" not in options.rest:
         raise EngineError(
             f"the base's generation_config has min_length {own['min_length']!r}, which counts the "
             "prompt and its padding; say min_new_tokens in gen_kwargs, which takes its place"
         )
-    if own.get("max_time"):
-        raise EngineError(
-            f"the base's generation_config has max_time {own['max_time']!r}: answers would depend on "
-            "how fast this machine is; take it out there"
-        )
+    several = (own.get("num_return_sequences") or 1) > 1
+    for name, why in (
+        ("max_time", "answers would depend on how fast this machine is"),
+        ("num_return_sequences" if several else "", "one answer is asked for"),
+    ):
+        if own.get(name):
+            raise EngineError(
+                f"the base's generation_config has {name} {own[name]!r}: {why}; take it out there"
+            )
     more = [stop for stop in own.get("stop_strings") or () if stop not in options.until]
     return [*options.until, *more]
 

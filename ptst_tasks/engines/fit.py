@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ def _read(folder: str | Path) -> tuple[Any, dict[str, Any]]:
         config = PeftConfig.from_pretrained(str(folder))
         weights: dict[str, Any] = load_peft_weights(str(folder), device="cpu")
     except Exception as e:  # whatever JSON, safetensors, pickle or the hub's client raise
+        if not Path(folder).exists():
+            raise UnfitError(f"is not there: {str(folder)!r} is no folder here") from e
         raise _unfit(f"{str(folder)!r} cannot be read as one: {_one_line(e)}") from e
     if not weights:
         raise _unfit(f"{str(folder)!r} holds no weights")
@@ -156,7 +158,7 @@ class Fit:
                 )
 
 
-def check_origin(folder: str | Path, base: str) -> None:
+def check_origin(folder: str | Path, base: str | Callable[[], str]) -> None:
     """Makes sure that an adapter was not trained on other weights than those in use.
 
     Nothing is said where nothing is known: an adapter without a manifest of ours, a base without a
@@ -165,7 +167,7 @@ def check_origin(folder: str | Path, base: str) -> None:
     Args:
         folder: The adapter's; a copy kept along training has its manifest two folders above.
         base: What identifies the base's weights, as in `ptst_tasks.provenance.Base`: a digest, or
-            ``hub:COMMIT``.
+            ``hub:COMMIT``; or what computes it, asked only if there is something to compare.
 
     Raises:
         EngineError: If its manifest names another base; the message names both.
@@ -173,8 +175,9 @@ def check_origin(folder: str | Path, base: str) -> None:
     place = Path(folder)
     found = (read_json(p / "manifest.json") for p in (place, place.parent.parent))
     trained = (next((m for m in found if m), {}).get("base")) or {}
-    if not isinstance(trained, Mapping):
+    if not isinstance(trained, Mapping) or not trained:
         return
+    base = base if isinstance(base, str) else base()
     kind, _, commit = base.partition(":")
     known = str(trained.get("commit" if kind == "hub" else "weights") or "")
     here = commit if kind == "hub" else base

@@ -54,7 +54,7 @@ def make_plan(options: Options, own: GenerationConfig, tokenizer: Any) -> Plan:
             f"engine 'hf' cannot do {sorted(unknown)[0]!r}; use engine vllm, or leave it out"
         )
     mode = config.get_generation_mode()
-    if mode not in ("greedy_search", "sample") or (config.num_return_sequences or 1) > 1:
+    if mode not in ("greedy_search", "sample"):
         raise EngineError(
             "engine 'hf' answers once and token by token; the options or the base's generation_config "
             f"ask for {getattr(mode, 'value', mode)!r} (set num_beams: 1, or take it out there)"
