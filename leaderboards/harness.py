@@ -36,8 +36,14 @@ def run_lm_eval(args: Sequence[str]) -> None:
         folder = config.include_path or str(TASKS_DIR)
         tasks = load_tasks(_names(config.tasks), config.metadata or {}, folder)
         refuse_idle(tasks.values(), config.metadata or {})
-        preflight(tasks, config.model, config.model_args, bool(config.apply_chat_template))
-        line.run(_only(folder))
+        options = preflight(
+            tasks,
+            config.model,
+            config.model_args,
+            bool(config.apply_chat_template),
+            config.gen_kwargs,
+        )
+        line.run(_only(folder), options)
 
 
 def _names(tasks: Any) -> list[str]:

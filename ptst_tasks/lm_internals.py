@@ -25,11 +25,11 @@ __all__ = [
     "declares",
     "filter_steps",
     "load_yaml",
-    "read_gen_kwargs",
     "register_models",
     "save_results",
     "set_base_model",
     "set_filters",
+    "stops_with_end",
     "without_bars",
 ]
 
@@ -44,7 +44,7 @@ PRIVATE: Mapping[str, str] = {
     "lm_eval.tasks._yaml_loader.load_yaml": "a YAML that lm-eval drops without a word is a fault here",
     "lm_eval.models": "imported for its registry: lm-eval's own names come first",
     "lm_eval.api.registry.model_registry": "our engines' names for --model",
-    "lm_eval.models.utils.normalize_gen_kwargs": "options are read as lm-eval's models read them",
+    "lm_eval.models.utils.handle_stop_sequences": "answers end where lm-eval's models end them",
     "lm_eval.models.utils.postprocess_generated_text": "answers are cut as lm-eval's models cut them",
     "lm_eval.filters.build_filter_ensemble": "a judge is a filter with our function in it",
     "lm_eval.loggers.EvaluationTracker": "a cell is lm-eval's own results and samples files",
@@ -80,8 +80,14 @@ class CommandLine:
         self._read = self._cli.parse_args()
         self.config: Any = EvaluatorConfig.from_cli(self._read)
 
-    def run(self, task_manager: Callable[..., Any]) -> None:
-        """Does what they say, with another maker of task managers than lm-eval's."""
+    def run(self, task_manager: Callable[..., Any], gen_kwargs: Mapping[str, Any]) -> None:
+        """Does what they say.
+
+        Args:
+            task_manager: Makes task managers in lm-eval's place.
+            gen_kwargs: Decoding options in place of those that were said.
+        """
+        self._read.gen_kwargs = dict(gen_kwargs) or None
         with mock.patch("lm_eval.tasks.TaskManager", task_manager):
             self._cli.execute(self._read)
 
@@ -109,11 +115,11 @@ def register_models(targets: Mapping[str, str]) -> None:
             model_registry.register(name, target=target)
 
 
-def read_gen_kwargs(given: Mapping[str, Any], limit: int) -> dict[str, Any]:
-    """Generation options with one name each, and `limit` new tokens where they do not say."""
-    from lm_eval.models.utils import normalize_gen_kwargs
+def stops_with_end(stops: Sequence[str], end: str | None) -> list[str]:
+    """Stop strings with the end of sequence among them, as lm-eval's models take it."""
+    from lm_eval.models.utils import handle_stop_sequences
 
-    return dict(normalize_gen_kwargs(dict(given), limit))
+    return list(handle_stop_sequences(list(stops), end))
 
 
 def cut_at_stops(text: str, stops: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptst_tasks import TASKS_DIR, task_manager
+from ptst_tasks import TASKS_DIR, decoding, task_manager
 from ptst_tasks.chat import Rendered, Renderer
+from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ChatFormatError, ConfigError, UnknownNameError
 from ptst_tasks.lm_internals import load_yaml
 from ptst_tasks.options import Options
@@ -19,15 +20,8 @@ from ptst_tasks.options import Options
 if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
 
-__all__ = [
-    "Preview",
-    "check_index",
-    "load_tasks",
-    "load_tokenizer",
-    "preflight",
-    "preview",
-    "refuse_idle",
-]
+__all__ = ["Preview", "check_adapter", "check_index", "check_options", "load_tasks", "load_tokenizer",
+           "preflight", "preview", "refuse_idle"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +156,12 @@ def preflight(
     model: str,
     model_args: dict[str, Any],
     apply_chat_template: bool,
-) -> None:
+    gen_kwargs: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Finds out, before any model is loaded, whether these tasks can run as asked.
+
+    Returns:
+        The decoding options with every sampling option said, where answers are drawn.
 
     Raises:
         PTSTError: With what to change.
@@ -190,6 +188,70 @@ def preflight(
             )
         if tokenizer is not None:
             preview(task, str(name), tokenizer)
+    options = check_options(tasks, model, gen_kwargs or {}, local=local)
+    if adapter := model_args.get("peft") or model_args.get("lora_local_path"):
+        check_adapter(str(adapter), model_args, plain="vllm" in model)
+    return options
+
+
+def check_options(
+    tasks: Mapping[str, TemplatedTask], model: str, given: Mapping[str, Any], *, local: bool
+) -> dict[str, Any]:
+    """Reads ``--gen_kwargs``; says what they leave open.
+
+    Raises:
+        ConfigError: If they contradict each other, or a task's own options.
+    """
+    where, stock = "--gen_kwargs", not model.startswith("ptst-")
+    if stock and local and "vllm" not in model and "seed" in given:
+        raise ConfigError(f"{where} holds 'seed', which model {model!r} does not take; use --seed")
+    options = decoding.check(given, where=where, seed=True)
+    for name, task in tasks.items():
+        if task.OUTPUT_TYPE == "generate_until":
+            decoding.merge(
+                task.config.generation_kwargs or {}, options, where=f"{where} and the task {name}"
+            )
+    if not options.get("do_sample"):
+        return options
+    # The tasks' own temperature is 0; an endpoint may know no more than this one name.
+    return decoding.complete(options) if local else {"temperature": 1.0, **options}
+
+
+def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) -> None:
+    """Looks at an adapter and its base before either is loaded.
+
+    Args:
+        folder: The adapter's, or its id on the hub.
+        model_args: Of lm-eval's model class.
+        plain: Whether only plain LoRA can be run (vLLM).
+
+    Raises:
+        ConfigError: If the adapter cannot be this base's.
+    """
+    from ptst_tasks.engines.fit import Fit, UnfitError, check_origin
+
+    base = str(model_args.get("pretrained", ""))
+    config = _load_config(base, model_args)
+    try:
+        Fit(config).check(folder, shared=False, plain=plain)
+    except UnfitError as e:
+        raise ConfigError(f"the adapter {folder!r} {e}") from e
+    commit = getattr(config, "_commit_hash", None) or ""
+    place = Path(base)
+    check_origin(folder, lambda: weights_digest(place) if place.is_dir() else f"hub:{commit}")
+
+
+def _load_config(name: str, model_args: Mapping[str, Any]) -> Any:
+    from transformers import AutoConfig
+
+    own = {
+        k: model_args[k] for k in ("revision", "trust_remote_code", "gguf_file") if k in model_args
+    }
+    try:
+        return AutoConfig.from_pretrained(name, **own)
+    except Exception as e:  # OSError, ValueError, KeyError, ... for a folder that is none
+        why = " ".join(str(e).split())[:160]
+        raise ConfigError(f"the base {name!r} cannot be read: {why}") from e
 
 
 def _check_served(model_args: dict[str, Any]) -> None:

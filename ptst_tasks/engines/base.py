@@ -1,35 +1,59 @@
 """What all engines share: the switch between adapters, and how a request is read.
 
 A study knows an engine as lm-eval's own interface and this: `attach`, `use`, `adapter`,
-`attached`, `journal`, `on_batch`, `prompt_ids`, `facts`, `served`, `close`.
+`attached`, `journal`, `on_batch`, `prompt_ids`, `decoding`, `facts`, `served`, `close`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ptst_tasks.decoding import Options, draw, read
+from ptst_tasks.engines.ends import Ends
+from ptst_tasks.engines.fit import UnfitError
 from ptst_tasks.engines.journal import Journal
-from ptst_tasks.errors import EngineError
-from ptst_tasks.lm_internals import cut_at_stops, read_gen_kwargs
+from ptst_tasks.errors import ConfigError, EngineError
 
-__all__ = [
-    "PROBE",
-    "Adapters",
-    "Request",
-    "cut",
-    "read_options",
-    "read_requests",
-    "reason",
-    "sampled",
-]
-
-_ONLY_SAMPLING = ("do_sample", "temperature", "top_p", "top_k", "min_p")
+__all__ = ["PROBE", "Adapters", "Plan", "Request", "all_stops", "read_requests", "reason"]
 
 PROBE = "Question: What is 2 + 3?\nAnswer:"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the requests with the same options are answered.
+
+    Attributes:
+        options: As they were asked for.
+        ends: Where an answer ends.
+        engine: The engine's own form of the options; what it generates with.
+        record: All of that as plain values; see `Adapters.decoding`.
+        group: What requests must share to share a batch: the record without what each row has for
+            itself.
+    """
+
+    options: Options
+    ends: Ends
+    engine: Any
+    record: Mapping[str, Any]
+    group: str
+
+    @classmethod
+    def make(cls, options: Options, ends: Ends, engine: Any, rest: Mapping[str, Any]) -> Plan:
+        """A plan; `rest` is what the engine says of its own form of the options."""
+        said = {k: v for k, v in options.record().items() if k != "eos_token_id"}
+        record = {**said, **rest, "until": list(ends.stops), "eos_token_ids": sorted(ends.ids)}
+        row = {"max_gen_toks", "until", "eos_token_ids", "seed"}
+        if "forced_eos_token_id" in record:  # at the end of the longest
+            row.remove("max_gen_toks")
+        shared = {k: v for k, v in record.items() if k not in row}
+        return cls(options, ends, engine, record, json.dumps(shared, sort_keys=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +63,26 @@ class Request:
     Attributes:
         place: Its place among all.
         ids: Token ids of the prompt.
-        limit: New tokens at most.
-        stops: Stop strings.
-        options: Decoding options, sorted.
+        plan: How it is answered.
+        seed: Of this one answer, where it is drawn.
         task: The task it belongs to.
     """
 
     place: int
     ids: tuple[int, ...]
-    limit: int
-    stops: tuple[str, ...]
-    options: tuple[tuple[str, Any], ...]
+    plan: Plan
+    seed: int | None = None
     task: str = ""
+
+    @property
+    def limit(self) -> int:
+        """New tokens at most."""
+        return self.plan.options.limit
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What decides its answer beside the model and the plan's group."""
+        return self.ids, self.limit, self.plan.ends.stops, sorted(self.plan.ends.ids), self.seed
 
 
 class Adapters:
@@ -69,6 +101,8 @@ class Adapters:
     def start(self, journal: str | Path | None) -> None:
         """Begins with the base alone."""
         self._names: dict[str, Any] = {}
+        self._plans: dict[str, Plan] = {}
+        self._broken = ""
         self.active = self.state = ""
         self.journal = Journal(Path(journal) if journal else None)
         self.on_batch: Callable[[int], None] = lambda _: None
@@ -79,7 +113,31 @@ class Adapters:
         return list(self._names)
 
     def attach(self, name: str, folder: str | Path) -> None:
-        """Makes an adapter known, and makes sure that it changes what the model says."""
+        """Makes an adapter known, and makes sure that it changes what the model says.
+
+        Whatever goes wrong, the base and the adapters that are there stay as they are.
+        """
+        raise NotImplementedError
+
+    def decoding(self, gen_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Every option as this engine uses it for requests with these generation options.
+
+        lm-eval's names for `max_gen_toks`, `until`, `do_sample` and `temperature`, transformers'
+        for the rest; the model's own defaults and the ids that end an answer included.
+
+        Raises:
+            PTSTError: If this engine cannot do what is asked for.
+        """
+        return dict(self.plan(gen_kwargs).record)
+
+    def plan(self, gen_kwargs: Mapping[str, Any]) -> Plan:
+        """How requests with these options are answered; made once for each."""
+        key = json.dumps(gen_kwargs, sort_keys=True, default=str)
+        if key not in self._plans:
+            self._plans[key] = self._plan(read(gen_kwargs, self.max_gen_toks))  # type: ignore[attr-defined]
+        return self._plans[key]
+
+    def _plan(self, options: Options) -> Plan:
         raise NotImplementedError
 
     def use(self, name: str = "", state: str = "") -> None:
@@ -89,7 +147,19 @@ class Adapters:
             name: As it was attached.
             state: Digest of base and adapter, for the journal's keys.
         """
+        self.alive()
+        if name and name not in self._names:
+            raise EngineError(f"no adapter {name!r} is attached")
         self.active, self.state = name, state or name
+
+    def alive(self) -> None:
+        """Makes sure that the base is still the one that was loaded.
+
+        Raises:
+            EngineError: If it is not, for every use from then on.
+        """
+        if self._broken:
+            raise EngineError(self._broken)
 
     @contextlib.contextmanager
     def adapter(self, name: str = "", state: str = "") -> Iterator[Self]:
@@ -110,10 +180,6 @@ class Adapters:
         """Token ids of prompts; one by one, since lm-eval decides about BOS by the first of many."""
         return [self.tok_encode(prompt) for prompt in prompts]  # type: ignore[attr-defined]
 
-    def decoding(self, given: Any) -> dict[str, Any]:
-        """Every option as this engine uses it."""
-        return dict(given)
-
     def facts(self) -> dict[str, str]:
         """What else of the model decides its answers: ``dtype``, and the ``commit`` on the hub."""
         raise NotImplementedError
@@ -128,58 +194,84 @@ class Adapters:
             "(untrained, or its target modules are not in this base)"
         )
 
+    def unfit(self, name: str, folder: str | Path, error: Exception) -> EngineError:
+        """The error of an adapter that cannot be attached, from what was found or raised."""
+        if isinstance(error, EngineError):
+            return error
+        why = reason(error)
+        said = why if isinstance(error, UnfitError) else f"does not fit this base: {why}"
+        return EngineError(f"the adapter {name!r} {said} ({folder})")
 
-def read_options(
-    given: dict[str, Any], limit: int
-) -> tuple[int, tuple[str, ...], tuple[tuple[str, Any], ...]]:
-    """Reads lm-eval's generation options.
+    def unsound(self, whose: str) -> EngineError:
+        """The error of a model whose logits are no numbers."""
+        return EngineError(
+            f"{whose} gives NaN or infinite logits on a probe prompt; its answers would be noise"
+        )
 
-    Args:
-        given: As a task says them.
-        limit: New tokens where it does not say.
+    def new_name(self, name: str) -> None:
+        """Makes sure that a name is free.
 
-    Returns:
-        The limit, the stop strings, and the rest, sorted.
-    """
-    options = read_gen_kwargs(given, limit)
-    limit, stops = int(options.pop("max_gen_toks")), tuple(options.pop("until", None) or ())
-    return limit, stops, tuple(sorted(options.items()))
-
-
-def sampled(options: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The options of answers that are drawn at random; of greedy ones without what they ignore.
-
-    ``do_sample`` is in what is returned exactly if answers are drawn.
-    """
-    found = dict(options)
-    if found.get("do_sample"):
-        return found
-    return {k: v for k, v in found.items() if k not in _ONLY_SAMPLING}
+        Raises:
+            EngineError: If it is not.
+        """
+        self.alive()
+        if name in self._names:
+            raise EngineError(
+                f"an adapter {name!r} is attached already; give this one another name"
+            )
 
 
 def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:
-    """Tokenises lm-eval's requests.
+    """Tokenises lm-eval's requests, and gives each answer that is drawn its own seed.
 
     Raises:
-        EngineError: If a prompt and its answer do not fit into the context.
+        EngineError: If a prompt and its answer do not fit into the context, or the options cannot
+            be had.
     """
-    out = []
+    out, seen = [], Counter[tuple[str, tuple[int, ...]]]()
     encoded = lm.encode([request.args[0] for request in requests])
     for place, (request, ids) in enumerate(zip(requests, encoded, strict=True)):
-        limit, stops, options = read_options(request.args[1], lm.max_gen_toks)
-        if len(ids) + limit > lm.max_length:
+        task, asked = request.task_name or "", tuple(ids)
+        try:
+            plan: Plan = lm.plan(request.args[1])
+        except (ConfigError, EngineError) as e:
+            raise EngineError(str(e), task) from e
+        if len(ids) + plan.options.limit > lm.max_length:
             raise EngineError(
-                f"a prompt of {len(ids)} tokens and {limit} new ones exceed the model's "
+                f"a prompt of {len(ids)} tokens and {plan.options.limit} new ones exceed the model's "
                 f"{lm.max_length}; lower max_gen_toks (lm-eval would cut the prompt's head)",
-                task=request.task_name or "",
+                task=task,
             )
-        out.append(Request(place, tuple(ids), limit, stops, options, request.task_name or ""))
+        seed = plan.options.seed
+        if seed is not None:  # the task too: what else is in the pass changes no answer
+            seed = draw(seed, task, asked, seen[task, asked])
+            seen[task, asked] += 1
+        out.append(Request(place, asked, plan, seed, task))
     return out
 
 
-def cut(text: str, stops: Sequence[str]) -> str:
-    """An answer up to its first stop string, as lm-eval cuts it."""
-    return cut_at_stops(text, stops)
+def all_stops(options: Options, own: Mapping[str, Any]) -> list[str]:
+    """The stop strings that were asked for, and those of the model's generation_config.
+
+    Raises:
+        EngineError: If its values ask for answers that cannot be had row by row.
+    """
+    if own.get("min_length") and "min_new_tokens" not in options.rest:
+        raise EngineError(
+            f"the base's generation_config has min_length {own['min_length']!r}, which counts the "
+            "prompt and its padding; say min_new_tokens in gen_kwargs, which takes its place"
+        )
+    several = (own.get("num_return_sequences") or 1) > 1
+    for name, why in (
+        ("max_time", "answers would depend on how fast this machine is"),
+        ("num_return_sequences" if several else "", "one answer is asked for"),
+    ):
+        if own.get(name):
+            raise EngineError(
+                f"the base's generation_config has {name} {own[name]!r}: {why}; take it out there"
+            )
+    more = [stop for stop in own.get("stop_strings") or () if stop not in options.until]
+    return [*options.until, *more]
 
 
 def reason(error: Exception) -> str:

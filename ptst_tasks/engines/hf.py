@@ -12,16 +12,17 @@ from typing import Any
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason, sampled
+from ptst_tasks.decoding import Options
+from ptst_tasks.engines.base import PROBE, Adapters, Plan, Request, read_requests, reason
+from ptst_tasks.engines.fit import Fit, UnfitError
+from ptst_tasks.engines.hf_adapters import InLayers
+from ptst_tasks.engines.hf_generation import answer, make_plan
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.lm_internals import base_model, set_base_model
 
 __all__ = ["ManyAdapters"]
-
-_EVERY = 8  # steps between two looks for stop strings; what is generated in between is cut off
 
 
 class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
@@ -56,59 +57,111 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
             super().__init__(pretrained=pretrained, **kwargs)
         except (OSError, TypeError, ValueError) as e:
             raise EngineError(f"the base {pretrained!r} cannot be loaded: {reason(e)}") from e
+        self._layers = InLayers(base_model(self))
+        self._fit: Fit | None = None
+        self._before: torch.Tensor | None = None
         for name, folder in (adapters or {}).items():
             self.attach(name, folder)
 
     def attach(self, name: str, folder: str | Path) -> None:
         """Loads an adapter and makes sure that it changes what the model says.
 
-        Raises:
-            EngineError: If it does not fit this base, or its logits equal the base's.
-        """
-        from peft import PeftModel
+        Whatever goes wrong, it is taken out again, and the base is what it was to the last bit.
 
-        inner = f"a{len(self._names)}"  # peft's names may hold no dot
+        Raises:
+            EngineError: If it does not fit this base, its logits equal the base's or are no
+                numbers, or the base could not be put back, which then is said to every use of it.
+        """
+        self.new_name(name)
+        base, inner = self._base_logits(), ""
         try:
-            if self._names:
-                base_model(self).load_adapter(str(folder), adapter_name=inner)
-            else:
-                wrapped = PeftModel.from_pretrained(
-                    base_model(self), str(folder), adapter_name=inner
-                )
-                set_base_model(self, wrapped)
-        except (OSError, ValueError, RuntimeError, KeyError) as e:
-            raise EngineError(
-                f"the adapter {name!r} ({folder}) does not fit this base: {reason(e)}"
-            ) from e
+            self._check_files(Path(folder))
+            inner = self._layers.add(Path(folder))
+            set_base_model(self, self._layers.model)
+            self._check_logits(name, inner, base)
+        except Exception as e:  # peft raises whatever it meets
+            if inner:
+                self._layers.remove(inner)
+            set_base_model(self, self._layers.model)
+            self._check_base(name)
+            raise self.unfit(name, folder, e) from e
         self._names[name] = inner
-        base_model(self).eval()
-        self._probe(name)
+        self.use(self.active, self.state)
+
+    def _check_files(self, folder: Path) -> None:
+        """Looks at the files before peft builds them in.
+
+        Raises:
+            UnfitError: If they do not belong into this base.
+        """
+        base = self._layers.base
+        self._fit = self._fit or Fit(base.config, type(base))
+        for name, weights in self._fit.check(folder).items():
+            # peft would load these into the base, for every other adapter as well.
+            there = base.get_parameter(name) if not self._names else self._own(name)
+            if not torch.equal(weights.to(there.dtype), there.cpu()):
+                raise UnfitError(
+                    f"does not fit this base: it brings the base's own {name!r} with other values; "
+                    "merge it into a model of its own"
+                )
+
+    def _own(self, name: str) -> torch.Tensor:
+        """A weight of the base, also of a layer that an adapter is built into."""
+        named: dict[str, torch.Tensor] = dict(
+            self._layers.base.named_parameters(remove_duplicate=False)
+        )
+        layer, _, leaf = name.rpartition(".")
+        inside = (f"{layer}.base_layer.{leaf}", f"{layer}.original_module.{leaf}", name)
+        return next(named[n] for n in inside if n in named)
+
+    def _logits(self, inner: str) -> torch.Tensor:
+        ids = torch.tensor([self.tok_encode(PROBE)], device=self.device)
+        self._layers.switch(inner)
+        with torch.no_grad():
+            logits: torch.Tensor = self.model(ids).logits
+        return logits
+
+    def _base_logits(self) -> torch.Tensor:
+        """What the base said to the probe before any adapter.
+
+        Raises:
+            EngineError: If that is no numbers.
+        """
+        if self._before is None:
+            self._before = self._logits("")
+        if _unsound(self._before):
+            raise self.unsound("the base")
+        return self._before
+
+    def _check_logits(self, name: str, inner: str, base: torch.Tensor) -> None:
+        adapted = self._logits(inner)
+        if _unsound(adapted):
+            raise self.unsound(f"the adapter {name!r}")
+        if torch.equal(base, adapted):
+            raise self.idle(name)
+        if not torch.equal(base, self._logits("")):
+            raise UnfitError("does not fit this base: it changes what the base alone says")
+
+    def _check_base(self, name: str) -> None:
+        """Makes sure that a failed adapter left nothing behind; else this engine is done for."""
+        if self._before is not None and not torch.equal(self._before, self._logits("")):
+            self._broken = (
+                f"the base is no longer what it was since the adapter {name!r} failed; leave that "
+                "adapter out and start again"
+            )
 
     def use(self, name: str = "", state: str = "") -> None:
         """Switches to an adapter, or with an empty name to the base alone."""
         super().use(name, state)
-        if not self._names:
-            return
-        if name:
-            base_model(self).base_model.enable_adapter_layers()
-            base_model(self).set_adapter(self._names[name])
-        else:
-            base_model(self).base_model.disable_adapter_layers()
+        self._layers.switch(self._names[name] if name else "")
 
     def facts(self) -> dict[str, str]:
         """The model's dtype, and its commit on the hub."""
         commit = getattr(self.model.config, "_commit_hash", None)
         return {"dtype": str(getattr(self.model, "dtype", "")), "commit": commit or ""}
 
-    def _probe(self, name: str) -> None:
-        ids = torch.tensor([self.tok_encode(PROBE)], device=self.device)
-        with torch.no_grad():
-            self.use("")
-            base = self.model(ids).logits
-            self.use(name)
-            adapted = self.model(ids).logits
-        if torch.equal(base, adapted):
-            raise self.idle(name)
+    def _plan(self, options: Options) -> Plan:
+        return make_plan(options, self._layers.base.generation_config, self.tokenizer)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """Answers all requests; each has a length limit and stop strings of its own.
@@ -116,79 +169,49 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         Raises:
             EngineError: If a prompt and its answer do not fit into the context.
         """
+        self._sound()
         jobs = read_requests(self, requests)
         # Alike in options, then in limit and length: rows of a batch wait for each other little.
-        jobs.sort(key=lambda j: (repr(j.options), -j.limit, -len(j.ids), j.ids))
+        jobs.sort(key=lambda j: (j.plan.group, -j.limit, -len(j.ids), j.ids))
         out = [""] * len(jobs)
         for batch in _batches(jobs, self._rows()):
-            key = batch_key(
-                self.state, [(j.ids, j.limit, j.stops) for j in batch], batch[0].options
-            )
+            key = batch_key(self.state, [j.key for j in batch], batch[0].plan.group)
             answers = self.journal.get(key)
             if answers is None:
                 answers = self._answer(batch)
                 self.journal.put(key, answers)
-            for job, answer in zip(batch, answers, strict=True):
-                out[job.place] = answer
+            for job, text in zip(batch, answers, strict=True):
+                out[job.place] = text
             self.on_batch(len(batch))
         return out
+
+    def _loglikelihood_tokens(self, *args: Any, **kwargs: Any) -> Any:
+        self._sound()
+        return super()._loglikelihood_tokens(*args, **kwargs)
+
+    def _sound(self) -> None:
+        """Makes sure that the base answers with numbers, and is still the one that was loaded."""
+        self.alive()
+        if self._before is None:
+            self._base_logits()
+            self.use(self.active, self.state)
 
     def _rows(self) -> int:
         return self.batch_size if isinstance(self.batch_size, int) else 32
 
     def _answer(self, batch: Sequence[Request]) -> list[str]:
-        width = max(len(j.ids) for j in batch)
-        pad = self.tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (width - len(j.ids)) + list(j.ids) for j in batch])
-        mask = torch.tensor([[0] * (width - len(j.ids)) + [1] * len(j.ids) for j in batch])
-        options = {"do_sample": False, **sampled(batch[0].options)}
-        rows = _Rows(self.tokenizer, width, batch)
-        done = self.model.generate(
-            input_ids=ids.to(self.device),
-            attention_mask=mask.to(self.device),
-            max_new_tokens=max(j.limit for j in batch),
-            stopping_criteria=StoppingCriteriaList([rows]),
-            pad_token_id=pad,
-            use_cache=True,
-            **options,
-        )
-        return [
-            cut(self.tok_decode(new[: j.limit]), j.stops)
-            for new, j in zip(done[:, width:].tolist(), batch, strict=True)
-        ]
+        return answer(self, self._layers.base, batch)
 
 
-class _Rows(StoppingCriteria):  # type: ignore[misc]
-    """Ends each row at its own limit, or soon after one of its own stop strings."""
-
-    def __init__(self, tokenizer: Any, width: int, batch: Sequence[Request]) -> None:
-        special = set(tokenizer.all_special_tokens)
-        self._tokenizer, self._width, self._batch = tokenizer, width, batch
-        # The end of sequence is the model's own business; its text need not be looked for.
-        self._stops = [[s for s in j.stops if s and s not in special] for j in batch]
-        self._limits = torch.tensor([j.limit for j in batch])
-        self._done = torch.zeros(len(batch), dtype=torch.bool)
-
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        made = input_ids.shape[1] - self._width
-        self._done |= made >= self._limits
-        if made % _EVERY == 0 and any(self._stops):
-            self._look(input_ids, made)
-        return self._done.to(input_ids.device)
-
-    def _look(self, input_ids: Any, made: int) -> None:
-        for i, stops in enumerate(self._stops):
-            if stops and not self._done[i]:
-                # A stop string has at most a token per byte, so this tail holds any new one.
-                tail = min(made, _EVERY + max(len(s.encode()) for s in stops))
-                text = self._tokenizer.decode(input_ids[i, -tail:], skip_special_tokens=True)
-                self._done[i] = any(s in text for s in stops)
+def _unsound(logits: torch.Tensor) -> bool:
+    """Whether logits are no numbers; minus infinity is how some models forbid a token."""
+    return bool((logits.isnan() | logits.isposinf()).any())
 
 
 def _batches(jobs: Sequence[Request], rows: int) -> Iterator[Sequence[Request]]:
     start = 0
     for end in range(1, len(jobs) + 1):
         full = end - start == rows
-        if end == len(jobs) or full or jobs[end].options != jobs[start].options:
+        if end == len(jobs) or full or jobs[end].plan.group != jobs[start].plan.group:
             yield jobs[start:end]
             start = end

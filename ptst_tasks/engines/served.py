@@ -3,12 +3,21 @@
 The base and its adapters are names there: LoRA modules of a vLLM server, or fine-tuned models of
 OpenAI's. ``chat:*`` prompts go as messages, so the server's own chat template applies; text
 templates and the literal chat formats go as text.
+
+Answers that are drawn carry a seed of their own, made of the study's seed, the prompt and its place
+among repeats. Endpoints are free to ignore it (OpenAI calls it best effort); then the same seed need
+not give the same answers again. Stop strings are compared with text that the endpoint sends or
+sees; one that is a special token there has to be named by its id (for vLLM's server ``extra:
+{stop_token_ids: [...]}``).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +25,11 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from ptst_tasks.decoding import Options, draw
 from ptst_tasks.endpoints import at_once, run_async
-from ptst_tasks.engines.base import Adapters
+from ptst_tasks.engines.base import Adapters, Plan
 from ptst_tasks.engines.calls import Calls, RefusedError
+from ptst_tasks.engines.ends import Ends
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.engines.wire import (
@@ -27,6 +38,7 @@ from ptst_tasks.engines.wire import (
     Messages,
     answer,
     body,
+    fields,
     log_probabilities,
     model_names,
     probes,
@@ -101,6 +113,7 @@ class Served(Adapters, LM):  # type: ignore[misc]
         Raises:
             EngineError: If it is not served, or its log-probabilities equal the base's.
         """
+        self.new_name(name)
         run_async(self._examine(name, str(folder)))
         self._names[name] = str(folder)
 
@@ -108,6 +121,8 @@ class Served(Adapters, LM):  # type: ignore[misc]
         async with self.endpoint.client() as client:
             await self._check(client, model)
             adapted = await self._probe(client, model)
+            if any(math.isnan(value) for _, value in adapted):
+                raise self.unsound(f"the adapter {name!r}")
             if len(adapted) > 1 and adapted == await self._probe_base(client):
                 raise self.idle(name)
 
@@ -217,17 +232,50 @@ class Served(Adapters, LM):  # type: ignore[misc]
     def _jobs(self, requests: Iterable[Instance]) -> dict[str, Job]:
         """One job per different prompt; where answers are drawn at random, one per request."""
         jobs: dict[str, Job] = {}
+        seen = Counter[tuple[str, str]]()
         for place, request in enumerate(requests):
             prompt, given = request.args
-            path, call, stops = body(self.model, prompt, given, self.max_gen_toks, self.settings)
-            job = Job(path, call, stops, request.task_name or "")
-            key = batch_key(self.state, self.served, path, call, stops)
+            task, seed = request.task_name or "", None
+            options = self._options(given, task)
+            if options.seed is not None:
+                asked = (task, json.dumps(prompt, sort_keys=True))
+                seed = draw(options.seed, *asked, seen[asked])
+                seen[asked] += 1
+            path, call = body(self.model, prompt, options, self.settings, seed)
+            key = batch_key(self.state, self.served, path, call, options.until, seed)
+            job = Job(path, call, options.until, task)
             nth = 0
-            while job.samples and key in jobs:
+            while job.samples and key in jobs:  # drawn by the endpoint, without a seed of ours
                 nth += 1
                 key = batch_key(key, nth)
             jobs.setdefault(key, job).places.append(place)
         return jobs
+
+    def _options(self, given: Mapping[str, Any], task: str) -> Options:
+        try:
+            return self.plan(given).options
+        except (ConfigError, EngineError) as e:
+            raise EngineError(str(e), task) from e
+
+    def plan(self, gen_kwargs: Mapping[str, Any]) -> Plan:
+        """How requests with these options are answered.
+
+        Raises:
+            PTSTError: If the endpoint cannot do what is asked for.
+        """
+        if "seed" in gen_kwargs and self.settings.extra.get("seed") is not None:
+            raise EngineError(
+                f"{WHO}: extra holds 'seed' {self.settings.extra['seed']!r}, and each answer has one of "
+                "its own; leave it out there"
+            )
+        return super().plan(gen_kwargs)
+
+    def _plan(self, options: Options) -> Plan:
+        told = {**fields(options, self.settings), **self.settings.extra}
+        plan = Plan.make(options, Ends(None, options.until, ()), None, told)
+        # Where the endpoint ends an answer by itself is its own affair.
+        record = {k: v for k, v in plan.record.items() if k != "eos_token_ids"}
+        return dataclasses.replace(plan, record=record)
 
     def _place(self, out: list[str], job: Job, text: str) -> None:
         for place in job.places:

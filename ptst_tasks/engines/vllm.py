@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +27,13 @@ from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from ptst_tasks.engines.base import PROBE, Adapters, Request, cut, read_requests, reason, sampled
+from ptst_tasks.decoding import KNOWN, NEUTRAL, SAMPLING, SAMPLING_ONLY, Options
+from ptst_tasks.engines.base import PROBE, Adapters, Plan, Request, all_stops, read_requests, reason
+from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
-from ptst_tasks.lm_internals import base_config
+from ptst_tasks.lm_internals import base_config, cut_at_stops
 
 __all__ = ["ManyAdapters", "lora_limits"]
 
@@ -38,6 +41,9 @@ _REFUSED = {
     "lora_local_path": "adapters are attached by name (in a study: train.adapters)",
     "data_parallel_size": "use tensor_parallel_size, or a study with executor ray",
 }
+_TAKES = {**{name: name for name in (*SAMPLING, "repetition_penalty", "presence_penalty",
+                                     "frequency_penalty")}, "min_new_tokens": "min_tokens"}  # fmt: skip
+"""Transformers' names -> vLLM's, of the options that mean the same."""
 
 
 class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
@@ -81,7 +87,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         # Left to themselves, vLLM's processes can keep the interpreter from ending.
         atexit.register(self.close)
         self.lora_request: LoRARequest | None = None
-        self._made = 0
+        self._made, self._probed = 0, False
         self._fit: Fit | None = None
         for name, folder in (adapters or {}).items():
             self.attach(name, folder)
@@ -89,27 +95,53 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
     def attach(self, name: str, folder: str | Path) -> None:
         """Loads an adapter; makes sure that it changes what the model says, and not what the base says.
 
+        Whatever goes wrong, it is taken out again.
+
         Raises:
             EngineError: If it does not fit this base, or vLLM cannot run it, or a probe fails.
         """
-        self._made += 1  # vLLM keeps what it knows of a number, also of one that failed
-        request = LoRARequest(name, self._made, str(Path(folder).resolve()))
-        base = self._probe(None)
+        self.new_name(name)
+        base = self._probe_base()
+        # Never the same twice: vLLM keeps what it knows of a number, also of one that failed, and
+        # what it computed under an adapter's name.
+        self._made += 1
+        request = LoRARequest(f"a{self._made}", self._made, str(Path(folder).resolve()))
         try:
             self._check(request)
             # Loads now: what fails in the middle of a batch takes the whole engine with it.
             self.model.llm_engine.add_lora(request)
+            self._check_probes(name, request, base)
         except Exception as e:  # vLLM passes on whatever its worker raised
-            raise EngineError(
-                f"the adapter {name!r} ({folder}) does not fit this base: {reason(e)}"
-            ) from e
-        if self._probe(request) == base:
+            with contextlib.suppress(Exception):  # most have not got as far as being there
+                self.model.llm_engine.remove_lora(request.lora_int_id)
+            if self._probe(None) != base:
+                self._broken = f"vLLM's base answers otherwise since {name!r} failed; use engine hf"
+            raise self.unfit(name, folder, e) from e
+        self._names[name] = request
+
+    def _check_probes(self, name: str, request: LoRARequest, base: dict[int, float]) -> None:
+        adapted = self._probe(request)
+        if any(math.isnan(value) for value in adapted.values()):
+            raise self.unsound(f"the adapter {name!r}")
+        if adapted == base:
             raise self.idle(name)
         if self._probe(None) != base:
             raise EngineError(
                 f"vLLM's base answers otherwise since {name!r} is there; use engine hf"
             )
-        self._names[name] = request
+
+    def _probe_base(self) -> dict[int, float]:
+        """What the base says to the probe.
+
+        Raises:
+            EngineError: If that is no numbers.
+        """
+        self.alive()
+        base = self._probe(None)
+        if any(math.isnan(value) for value in base.values()):
+            raise self.unsound("the base")
+        self._probed = True
+        return base
 
     def _check(self, request: LoRARequest) -> None:
         lora = self.model.llm_engine.vllm_config.lora_config
@@ -117,7 +149,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             raise ValueError("vLLM was started without adapters; name them in adapters or expected")
         PEFTHelper.from_local_dir(request.lora_path, None).validate_legal(lora)
         self._fit = self._fit or Fit(base_config(self))
-        self._fit.check(Path(request.lora_path))
+        self._fit.check(request.lora_path, plain=True)
 
     def _probe(self, request: LoRARequest | None) -> dict[int, float]:
         """The likeliest tokens after the probe, with their log-probabilities."""
@@ -151,14 +183,18 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         Raises:
             EngineError: If a prompt and its answer do not fit into the context, or vLLM dies.
         """
+        self.alive()
+        if not self._probed:
+            self._probe_base()
         jobs = read_requests(self, requests)
-        keys = [batch_key(self.state, j.ids, j.limit, j.stops, j.options) for j in jobs]
+        keys = [batch_key(self.state, *j.key, j.plan.group) for j in jobs]
         out = [self.journal.get(key) or [] for key in keys]
         todo = [j for j in jobs if not out[j.place]]
         self.on_batch(len(jobs) - len(todo))
         for job, ids in self._answers(todo):
             # Decoded as the HF engine does; vLLM's own text may begin with another white space.
-            out[job.place] = [cut(self.tok_decode(ids), job.stops)]
+            ends = job.plan.ends
+            out[job.place] = [cut_at_stops(self.tok_decode(ends.trim(ids)), ends.stops)]
             self.journal.add(keys[job.place], out[job.place])
             self.on_batch(1)
         return [answer for (answer,) in out]
@@ -177,14 +213,10 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         if not jobs:
             return
         engine = self.model.llm_engine
-        kinds = [(j.limit, j.stops, repr(j.options)) for j in jobs]  # a handful
-        params = {
-            kind: self._params(job) for kind, job in dict(zip(kinds, jobs, strict=True)).items()
-        }
         with _alive():
             numbers = self.model.enqueue(
                 [TokensPrompt(prompt_token_ids=list(j.ids)) for j in jobs],
-                [params[kind] for kind in kinds],
+                [self._params(j) for j in jobs],
                 lora_request=self.lora_request,
                 use_tqdm=False,
             )
@@ -202,20 +234,36 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             if waiting:  # stopped half-way: the next pass must not be handed these
                 engine.abort_request([n for n, _ in waiting.values()], internal=True)
 
-    def _params(self, job: Request) -> SamplingParams:
+    def _plan(self, options: Options) -> Plan:
         """Transformers' meaning of the options, the model's own defaults included."""
-        own = self.model.llm_engine.model_config.get_diff_sampling_param()
-        own = {k: v for k, v in own.items() if k != "max_tokens"}
-        options = sampled([*own.items(), *job.options])
-        if not options.pop("do_sample", False):
-            options["temperature"] = 0.0
-        stops = list(job.stops)
+        config = self.model.llm_engine.model_config
+        own = config.try_get_generation_config()
+        eos = options.rest.get("eos_token_id", own.get("eos_token_id"))
+        if config.generation_config == "vllm":  # asked for nothing of the model's own
+            own = {}
+        own = {**own, **config.override_generation_config}
+        told = _told(options, own)
+        ends = Ends(self.tokenizer, all_stops(options, own), id_list(eos))
+        params = {theirs: told[ours] for ours, theirs in _TAKES.items() if ours in told}
+        if not options.do_sample:
+            params["temperature"] = 0.0
+        params |= {
+            "max_tokens": options.limit,
+            "stop": list(ends.words),
+            "detokenize": bool(ends.words),
+            # All ends are said; vLLM's text knows no special tokens, and its own list of ends is
+            # the one of the model and its tokenizer.
+            "stop_token_ids": sorted(ends.ids),
+            "ignore_eos": True,
+        }
         try:
-            return SamplingParams(
-                **options, max_tokens=job.limit, stop=stops, detokenize=bool(stops)
-            )
+            SamplingParams(**params)
         except (TypeError, ValueError) as e:
-            raise EngineError(f"vLLM does not take these options: {reason(e)}", job.task) from e
+            raise EngineError(f"vLLM does not take these options: {reason(e)}") from e
+        return Plan.make(options, ends, params, {k: v for k, v in told.items() if k in _TAKES})
+
+    def _params(self, job: Request) -> SamplingParams:
+        return SamplingParams(**job.plan.engine, seed=job.seed)
 
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False
@@ -246,6 +294,31 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             total = sum(step.logprobs[0][token].logprob for step, token in steps)
             out.append((total, all(step.token_ids[0] == token for step, token in steps)))
         return out
+
+
+def _told(options: Options, own: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked for and what the model's generation_config adds to it.
+
+    Raises:
+        EngineError: If vLLM has no such option; left out, the answers would be those of other ones.
+    """
+    said = SAMPLING if options.do_sample else SAMPLING_ONLY  # are not the model's to say
+    added = {k: v for k, v in own.items() if k in KNOWN and k not in said}
+    told = {**added, **options.rest}
+    out = {}
+    for name, value in told.items():
+        if name in _TAKES:
+            out[name] = value
+        elif name in KNOWN - {"do_sample", "eos_token_id"} and value not in (
+            None,
+            NEUTRAL.get(name),
+        ):
+            whose = "" if name in options.rest else " of the base's generation_config"
+            raise EngineError(
+                f"vLLM does not take these options: {name} {value!r}{whose}; use engine hf, or set "
+                f"{name}: {NEUTRAL.get(name)} in gen_kwargs"
+            )
+    return out
 
 
 def lora_limits(folders: Sequence[Path]) -> dict[str, Any]:

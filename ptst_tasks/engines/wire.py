@@ -10,14 +10,20 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptst_tasks.engines.base import PROBE, cut, read_options, sampled
-from ptst_tasks.engines.served_settings import ServedSettings
+from ptst_tasks.decoding import NEUTRAL, Options
+from ptst_tasks.endpoints import OPENAI
+from ptst_tasks.engines.base import PROBE
+from ptst_tasks.engines.served_settings import WHO, ServedSettings
+from ptst_tasks.errors import EngineError
+from ptst_tasks.lm_internals import cut_at_stops
 
-__all__ = ["CHAT", "MODELS", "TEXT", "Job", "MalformedError", "Messages", "answer", "body",
+__all__ = ["CHAT", "MODELS", "TEXT", "Job", "MalformedError", "Messages", "answer", "body", "fields",
            "log_probabilities", "model_names", "probes"]  # fmt: skip
 
 CHAT, TEXT, MODELS = "/chat/completions", "/completions", "/models"
 _MOST_STOPS = 4  # OpenAI takes no more; an answer is cut by all of them afterwards
+_OPENAIS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_OTHERS = ("top_k", "min_p", "repetition_penalty")  # of vLLM, llama.cpp and what follows them
 
 
 class MalformedError(Exception):
@@ -56,35 +62,60 @@ class Job:
         return bool(self.body.get("temperature", 1))
 
 
+def fields(options: Options, settings: ServedSettings) -> dict[str, Any]:
+    """The fields of a body that say how an answer is drawn, without its limit, stops and seed.
+
+    All sampling options are said, also those that are off: a vLLM server would take what is left out
+    from the model's generation_config. OpenAI's own API knows fewer, and is told no other.
+
+    Raises:
+        EngineError: If the endpoint has no such option.
+    """
+    openai = settings.endpoint.url.rstrip("/") == OPENAI
+    known = _OPENAIS if openai else (*_OPENAIS, *_OTHERS)
+    out = {} if options.do_sample else {"temperature": 0.0}
+    for name, value in options.rest.items():
+        if name in known:
+            out[name] = value
+        elif value not in (None, NEUTRAL.get(name)):
+            whose = "OpenAI's API" if openai else WHO
+            raise EngineError(
+                f"{whose} has no {name}, and it is {value!r}; leave it out, or say in engine_args what "
+                "the server calls it: extra: {...}"
+            )
+    return out
+
+
 def body(
-    model: str, prompt: Any, given: dict[str, Any], limit: int, settings: ServedSettings
-) -> tuple[str, dict[str, Any], tuple[str, ...]]:
+    model: str,
+    prompt: Any,
+    options: Options,
+    settings: ServedSettings,
+    seed: int | None = None,
+) -> tuple[str, dict[str, Any]]:
     """Writes one call.
 
     Args:
         model: As the endpoint calls it.
         prompt: Text, or messages.
-        given: lm-eval's generation options.
-        limit: New tokens where they do not say.
+        options: Decoding options.
         settings: Of the engine.
+        seed: Of this answer, if it is drawn; an endpoint is free to ignore it.
 
     Returns:
-        The route, the body, and all stop strings.
+        The route and the body.
     """
-    limit, stops, rest = read_options(given, limit)
-    options = sampled(rest)
-    if not options.pop("do_sample", False):
-        options["temperature"] = 0.0
     chat = isinstance(prompt, list)
     sent: dict[str, Any] = {
         "model": model,
         "messages" if chat else "prompt": prompt,
-        settings.token_field if chat else "max_tokens": limit,
-        "stop": [s for s in stops if s][:_MOST_STOPS] or None,
-        **options,
+        settings.token_field if chat else "max_tokens": options.limit,
+        "stop": [s for s in options.until if s][:_MOST_STOPS] or None,
+        **fields(options, settings),
+        "seed": seed,
         **settings.extra,
     }
-    return CHAT if chat else TEXT, {k: v for k, v in sent.items() if v is not None}, stops
+    return CHAT if chat else TEXT, {k: v for k, v in sent.items() if v is not None}
 
 
 def answer(reply: Any, stops: tuple[str, ...]) -> str:
@@ -102,7 +133,7 @@ def answer(reply: Any, stops: tuple[str, ...]) -> str:
     if text is not None and not isinstance(text, str):
         raise MalformedError
     # A server may send half a character (a lone surrogate), which no file can hold.
-    return cut((text or "").encode("utf-8", "replace").decode(), stops)
+    return cut_at_stops((text or "").encode("utf-8", "replace").decode(), stops)
 
 
 def probes(model: str, settings: ServedSettings) -> list[tuple[str, dict[str, Any]]]:
@@ -111,8 +142,8 @@ def probes(model: str, settings: ServedSettings) -> list[tuple[str, dict[str, An
         CHAT: ([{"role": "user", "content": PROBE}], {"logprobs": True, "top_logprobs": 5}),
         TEXT: (PROBE, {"logprobs": 5}),
     }
-    one = {"max_gen_toks": 1}
-    return [(path, {**body(model, prompt, one, 1, settings)[1], **more})
+    one = Options(1, (), False)
+    return [(path, {**body(model, prompt, one, settings)[1], **more})
             for path, (prompt, more) in asked.items()]  # fmt: skip
 
 
