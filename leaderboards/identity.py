@@ -11,6 +11,7 @@ from typing import Any
 from leaderboards.lm_files import quiet
 from leaderboards.study import Study
 from ptst_tasks.digests import digest_json, ids_digest, read_json
+from ptst_tasks.engines.fit import check_origin
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
 from ptst_tasks.provenance import (
@@ -70,14 +71,18 @@ class Records:
         """What identifies an adapter; all empty for the base alone.
 
         Raises:
-            ConfigError: If its folder holds no weights.
+            PTSTError: If its folder holds no weights, or it was trained on another base.
             OSError: If a file cannot be read.
         """
         if place is None:
             return Adapter()
         if (place, step) not in self._adapters:
-            served = Adapter(weights=f"served:{lm.served}/{place}", step=step)
-            self._adapters[place, step] = served if lm.served else adapter_of(Path(place), step)
+            if lm.served:
+                found = Adapter(weights=f"served:{lm.served}/{place}", step=step)
+            else:
+                found = adapter_of(Path(place), step)
+                check_origin(place, self.base(lm).weights)
+            self._adapters[place, step] = found
         return self._adapters[place, step]
 
     def data(self, lm: Any, name: str, task: Any) -> Data:

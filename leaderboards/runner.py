@@ -30,6 +30,7 @@ from leaderboards.lm_files import no_bars, quiet, write_results
 from leaderboards.progress import Outcome, Progress
 from leaderboards.store import Cell, Store, incomplete
 from leaderboards.study import AdapterPlan, Study
+from ptst_tasks.decoding import merge
 from ptst_tasks.digests import digest_json, write_json
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError
 from ptst_tasks.provenance import Adapter, Decoding, Generation, model_digest
@@ -213,7 +214,8 @@ class Runner:
             loaded = load_tasks(names, self.study.options(family))
             for task in loaded.values():
                 if task.OUTPUT_TYPE != "multiple_choice":
-                    task.config.generation_kwargs.update(self.study.test.gen_kwargs)
+                    own = task.config.generation_kwargs
+                    task.config.generation_kwargs = merge(own, self.study.test.gen_kwargs)
             out |= loaded
         return out
 

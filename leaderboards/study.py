@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaderboards.executor_args import read_args
 from ptst_tasks.chat import CHAT_FORMATS
+from ptst_tasks.decoding import check
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
 from ptst_tasks.generate import FAMILIES, task_name
 from ptst_tasks.templates import Templates, slug
@@ -145,7 +146,7 @@ class Study(_Strict):
         for name in self.test.sets:
             if name not in FAMILIES:
                 raise UnknownNameError("set", name, FAMILIES, where="test.sets")
-        self._check_seeds()
+        self._check_decoding()
         read_args(self.executor, self.executor_args)
         if self.engine == "openai":
             self._check_served()
@@ -161,7 +162,8 @@ class Study(_Strict):
         check_train(self)
         check_test(self)
 
-    def _check_seeds(self) -> None:
+    def _check_decoding(self) -> None:
+        check(self.test.gen_kwargs, where=f"study {self.name!r}: test.gen_kwargs")
         seeds = self.test.decoding_seeds
         if seeds and not self.test.gen_kwargs.get("do_sample"):
             raise ConfigError(

@@ -56,6 +56,7 @@ PRIVATE: Mapping[str, str] = {
 """Private name -> why. Attributes stand without their class."""
 
 OVERRIDDEN: Mapping[str, str] = {
+    "ptst_tasks.engines.hf": "_loglikelihood_tokens",
     "ptst_tasks.engines.vllm": "_loglikelihood_tokens",
 }
 """Module -> the private method of lm-eval's class that its own class replaces."""
