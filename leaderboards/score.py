@@ -74,7 +74,9 @@ class Task:
         Raises:
             DataError: If a line is damaged, or a judge's line of a prompt is there twice.
         """
-        seen: dict[str, bytearray] = {}  # filter -> a flag per prompt: the files may be of any length
+        seen: dict[
+            str, bytearray
+        ] = {}  # filter -> a flag per prompt: the files may be of any length
         done = bytearray()
         for at, row in rows(self.samples):
             try:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from ptst_tasks.judges.endpoint import EndpointJudge
     from ptst_tasks.prices import Price
 
-__all__ = ["UNNAMED", "endpoints", "limit_inline", "make_all", "models_of", "note", "share", "snapshots"]
+__all__ = [
+    "UNNAMED",
+    "endpoints",
+    "limit_inline",
+    "make_all",
+    "models_of",
+    "note",
+    "share",
+    "snapshots",
+]
 
 UNNAMED = "unknown"
 """In a results file: of some verdicts nobody knows which model gave them."""
