@@ -12,14 +12,14 @@ import asyncio
 import sys
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 __all__ = ["SIGNS", "WAIT", "GoneError", "OutageError", "Watch", "sign_of", "watch_of"]
 
 T = TypeVar("T")
-Sign = Literal["refused", "silent", "answered", ""]
+Sign = Literal["refused", "away", "silent", "answered", ""]
 
 WAIT = 300.0  # seconds that an outage is waited out
 SIGNS = 8  # failed calls in a row, over all callers, that are an outage
@@ -41,13 +41,15 @@ def sign_of(error: Exception) -> Sign:
     """What a failed call says about its endpoint.
 
     Returns:
-        ``refused``: nobody listens there, nothing was sent. ``silent``: sent, and no answer of
-        the model (a 5xx, a reset, a timeout). ``answered``: somebody is there and said no. Empty:
-        nothing.
+        ``refused``: nobody listens there, nothing was sent. ``away``: a gateway says so.
+        ``silent``: sent, and no answer of the model (another 5xx, a reset, a timeout).
+        ``answered``: somebody is there and said no. Empty: nothing.
     """
     import openai
 
     if isinstance(error, openai.APIStatusError):
+        if error.status_code in (502, 503, 504):
+            return "away"
         return "silent" if error.status_code >= 500 or error.status_code == 408 else "answered"
     if isinstance(error, openai.APIConnectionError):  # a timeout, too
         return "refused" if type(error.__cause__).__name__ in _NOT_SENT else "silent"
@@ -67,18 +69,24 @@ class Watch:
     Attributes:
         place: Its address, for the lines on the screen.
         say: Shows a line.
-        ever: Whether it ever answered with what was asked for.
+        answers: How often it answered with what was asked for.
         since: Since when (of `time.monotonic`) it is away; None while it is there.
     """
 
     place: str
     say: Callable[[str], None] = _to_stderr
-    ever: bool = False
+    answers: int = 0
     since: float | None = None
 
     def __post_init__(self) -> None:
         self._signs, self._looking, self._one_look = 0, False, False
+        self._who: set[Hashable] = set()
         self._pause, self._told, self._clock, self._why = _FIRST, 0.0, "", ""
+
+    @property
+    def ever(self) -> bool:
+        """Whether it ever answered; one that did not is not waited for."""
+        return self.answers > 0
 
     def look_again(self) -> None:
         """Allows one more look at an endpoint that was given up: before new work, once."""
@@ -91,6 +99,7 @@ class Watch:
         *,
         longest: float = WAIT,
         signs: int = SIGNS,
+        who: Hashable = None,
     ) -> T:
         """Makes a call when the endpoint is there.
 
@@ -98,7 +107,9 @@ class Watch:
             call: Makes it.
             why: Says why it failed, in a few words.
             longest: Seconds to wait for an endpoint that is away.
-            signs: Failed calls in a row that count as an outage; a refused one counts at once.
+            signs: Failed calls in a row that are an outage; a refused one is at once.
+            who: The prompt. One alone that is not answered is no outage, it may be its own fault;
+                None for a call whose failure says nothing unless the endpoint is plainly away.
 
         Raises:
             OutageError: If it fell into an outage: it can be made again, and will wait.
@@ -109,12 +120,16 @@ class Watch:
         try:
             reply = await call()
         except Exception as e:
-            if not self._lost(e, why, looking, signs, longest):
+            lost = self._lost(e, signs, who)
+            if not lost:
                 raise
+            self._why = why(e)
+            if looking:
+                self._tell(longest)
             raise OutageError(self._why) from e
         finally:
             self._looking = self._looking and not looking
-        self.ever = True
+        self.answers += 1
         self._back()
         return reply
 
@@ -139,25 +154,24 @@ class Watch:
             return True
         return False
 
-    def _lost(
-        self, error: Exception, why: Callable[[Exception], str], looking: bool, signs: int,
-        longest: float,
-    ) -> bool:  # fmt: skip
+    def _lost(self, error: Exception, signs: int, who: Hashable) -> bool:
         """Takes note of a failed call; returns whether it belongs to an outage."""
         sign = sign_of(error)
         if sign == "answered":
             self._back()
         if sign in ("", "answered"):
             return False
+        if self.since is not None:
+            return True
+        if not self.ever or (sign == "silent" and who is None):
+            return False
         self._signs += 1
-        if self.since is None:
-            if not self.ever or (sign != "refused" and self._signs < signs):
-                return False
-            self.since, self._clock = time.monotonic(), time.strftime("%H:%M:%S")
-            self._pause, self._told = _FIRST, 0.0
-        self._why = why(error)
-        if looking:
-            self._tell(longest)
+        self._who.add(who)
+        enough = self._signs >= signs and (sign == "away" or len(self._who) > 1)
+        if sign != "refused" and not enough:
+            return False
+        self.since, self._clock = time.monotonic(), time.strftime("%H:%M:%S")
+        self._pause, self._told = _FIRST, 0.0
         return True
 
     def _tell(self, longest: float) -> None:
@@ -176,6 +190,7 @@ class Watch:
             away = time.monotonic() - self.since
             self.say(f"{self.place} answers again after {away:.0f} s; going on")
         self.since, self._signs, self._told = None, 0, 0.0
+        self._who.clear()
 
 
 _WATCHES: weakref.WeakValueDictionary[tuple[str, str], Watch] = weakref.WeakValueDictionary()

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -36,6 +36,7 @@ Mode = Literal["json", "text"]
 Messages = list[dict[str, str]]
 
 MALFORMED = 4  # replies without a grade before a pair is given up
+TURNS = 3  # failed calls of a pair before others are asked first: is it the pair or the endpoint?
 READING = 1
 """Version of how replies are asked for and read (schema, `parse`); raise it with a change."""
 
@@ -134,6 +135,8 @@ class _Pair:
     why: str = ""
     attempt: int = 0
     malformed: int = 0
+    answers: int = -1  # of the endpoint, to anybody, when this pair failed last
+    own_fault: bool = False  # others were answered while it was not
 
 
 class _Queue:
@@ -149,6 +152,9 @@ class _Queue:
         if not self._pairs:
             raise StopIteration
         return self._pairs.popleft()
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
 
     def put_back(self, pair: _Pair) -> None:
         self._pairs.append(pair)
@@ -234,9 +240,9 @@ class EndpointJudge(CachedJudge):
         async def decide(pair: _Pair) -> None:
             if book.arrived(pair.key):
                 return
-            verdict = await self._one(client, pair)
+            verdict = await self._one(client, pair, lambda: bool(queue))
             if verdict is None:
-                queue.put_back(pair)  # another pair looks whether the endpoint is back
+                queue.put_back(pair)  # another pair looks whether the endpoint is there
             else:
                 book.done(pair.key, verdict)
 
@@ -256,14 +262,16 @@ class EndpointJudge(CachedJudge):
         except ImportError as e:
             raise ConfigError("judging through an endpoint needs: pip install 'ptst[judge]'") from e
 
-    async def _one(self, client: AsyncOpenAI, pair: _Pair) -> Verdict | None:
-        """A verdict; None if the endpoint went away, and the pair is to be asked again."""
+    async def _one(
+        self, client: AsyncOpenAI, pair: _Pair, others: Callable[[], bool]
+    ) -> Verdict | None:
+        """A verdict; None if another pair is to be asked first, and this one again."""
         if not pair.attempt:
             pair.mode = self.first_mode()
         while pair.attempt < self.config.attempts and pair.malformed < MALFORMED:
             pair.attempt += 1
             try:
-                reply = await self._call(client, self.request(pair.query, pair.response, pair.mode))
+                reply = await self._call(client, pair)
             except _Limit:
                 return Verdict(reason="the limit of calls or money was reached")
             except OutageError:
@@ -278,7 +286,10 @@ class EndpointJudge(CachedJudge):
                 pair.why, wait = self._judge_failure(e, pair.attempt)
                 if wait is None:
                     return Verdict(reason=pair.why)
+                pair.answers = self._watch.answers
                 await asyncio.sleep(wait)
+                if pair.attempt % TURNS == 0 and others():
+                    return None
                 continue
             if pair.mode == "text" and self.first_mode() == "json" and not pair.malformed:
                 self._text_only = True  # the same pair failed only with a schema
@@ -290,13 +301,16 @@ class EndpointJudge(CachedJudge):
                 pair.mode = "text"  # at temperature 0 the same prompt would give the same again
         return Verdict(reason=f"{pair.why}; given up after {pair.attempt} calls")
 
-    async def _call(self, client: AsyncOpenAI, body: dict[str, Any]) -> Any:
+    async def _call(self, client: AsyncOpenAI, pair: _Pair) -> Any:
         """Makes a call when the endpoint is there, within the budget."""
+        body = self.request(pair.query, pair.response, pair.mode)
+        pair.own_fault |= pair.answers not in (-1, self._watch.answers)
         reply = await self._watch.through(
             partial(self._paid, client, body),
             self.describe,
             longest=self.config.outage,
             signs=min(SIGNS, self.config.attempts),
+            who=None if pair.own_fault else pair.key,
         )
         self._answered, self._silent = True, 0
         return reply
