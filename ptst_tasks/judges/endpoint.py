@@ -64,10 +64,10 @@ class EndpointSettings(JudgeSettings):
     VOLATILE: ClassVar[Mapping[str, str]] = {
         "base_url": "its host and path are in the key; a server restarted on another port is the same",
         "api_key_env": "who pays, not who judges",
-        "concurrency": "how fast",
+        "concurrency": "it is only how fast",
         "timeout": "decides whether there is a reply, not what it says; missing verdicts are not kept",
         "attempts": "as timeout",
-        "backoff": "how fast",
+        "backoff": "it is only how fast",
         "outage": "as timeout",
         "price_in": "what it costs",
         "price_out": "what it costs",
