@@ -48,7 +48,7 @@ def _pending(
     for block in blocks(found):
         todo = judge.pending([i.query for i in block], [i.response for i in block])
         yield {key: pair for key, pair in todo.items() if key not in seen}
-        seen |= todo.keys()
+        seen.update(todo)
 
 
 def estimates(

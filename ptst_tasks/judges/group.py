@@ -121,7 +121,8 @@ def snapshots(models: Mapping[str, int]) -> dict[str, int]:
     """
     if not any(models):
         return {}
-    return {name or UNNAMED: models[name] for name in sorted(models)}
+    named = {name: models[name] for name in sorted(models) if name}
+    return named | ({UNNAMED: models[""]} if "" in models else {})
 
 
 def note(ours: dict[str, Any], judge: Judge, models: Mapping[str, int]) -> None:

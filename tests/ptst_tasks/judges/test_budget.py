@@ -144,7 +144,9 @@ def test_inline_judges_share_one_limit_over_all_tasks(data_dir: Path, ledger: Le
                  f"strongreject:model=fake,base_url={server.url},output=text,attempts=1"]  # fmt: skip
         tasks = load_tasks(["ptst_advbench_chat_vanilla", "ptst_advbench_chat_llama"],
                            {"judge": judge, "max_calls": 5})  # fmt: skip
-        found = [run_inline(task, [f"{name} {i}" for i in range(4)]) for name, task in tasks.items()]
+        found = [
+            run_inline(task, [f"{name} {i}" for i in range(4)]) for name, task in tasks.items()
+        ]
         assert len(server.bodies) == 5 == ledger.calls
     scored = [v for one in found for v in one if v["harmful"] is not None]
     assert len(scored) == 5

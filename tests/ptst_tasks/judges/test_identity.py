@@ -80,7 +80,9 @@ def test_every_setting_changes_the_key_or_says_why_not(settings: dict[str, Any],
     judge, _, text = spec.partition(":")
     there = dict(part.split("=", 1) for part in text.split(","))
     for field, value in values.items():
-        changed = key(f"{judge}:" + ",".join(f"{k}={v}" for k, v in {**there, field: value}.items()))
+        changed = key(
+            f"{judge}:" + ",".join(f"{k}={v}" for k, v in {**there, field: value}.items())
+        )
         if field in kind.VOLATILE:
             assert len(kind.VOLATILE[field]) > 8  # the reason
             assert (changed == key(spec)) is (field not in CONTENT), field
@@ -119,9 +121,7 @@ def test_judges_without_a_cache_have_an_identity_too(
     [("keywords.READING", "keywords:zou"), ("organism.READING", "organism"),
      ("endpoint.READING", "rubric:model=m"), ("endpoint.READING", "strongreject:model=m")],
 )  # fmt: skip
-def test_another_way_to_read_is_another_key(
-    where: str, spec: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_another_way_to_read_is_another_key(where: str, spec: str, monkeypatch: pytest.MonkeyPatch):
     before = key(spec)
     monkeypatch.setattr(f"ptst_tasks.judges.{where}", 2)
     assert key(spec) != before
@@ -240,7 +240,9 @@ def test_a_hub_id_is_keyed_by_the_commit_that_is_loaded(
         assert asked == [commit]  # what is keyed is what runs
         keys.append(judge.key("q", "r"))
     assert keys[0] != keys[1]
-    pinned = judges.make(f"guards:wildguard,model=org/guard,revision={'a' * 40},engine=transformers")
+    pinned = judges.make(
+        f"guards:wildguard,model=org/guard,revision={'a' * 40},engine=transformers"
+    )
     assert judging(pinned).weights == f"hub:{'a' * 40}"
 
 
@@ -327,7 +329,9 @@ def test_a_guards_old_verdicts_are_not_used(tmp_path: Path, cache_file: Path):
 
 
 def test_lone_surrogates_have_a_key():
-    assert key("rubric:model=m") != verdict_key(judging(judges.make("rubric:model=m")), "q", "\udc80")
+    assert key("rubric:model=m") != verdict_key(
+        judging(judges.make("rubric:model=m")), "q", "\udc80"
+    )
 
 
 def test_a_record_that_contradicts_itself_is_refused(tmp_path: Path):
