@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboards.score import Task, rows
+from leaderboards.disk import rows
+from leaderboards.score import Task
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
 # Of a mixed set `refused` is of the safe prompts alone.
 _LABELS = {"harmful": ("asr",), "overrefusal": ("refused", "refused_unsafe")}
 _WORDS = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
-COLUMNS = ("id", "label", "set", "template", "annotator")
+COLUMNS = ("id", "label", "set", "template", "model", "annotator")
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Labelled:
         by: Judge -> yes or no, None for unscored.
         scores: Judge -> score.
         text: The response, for ``--show``.
+        model: Whose response it is, for people.
     """
 
     set_name: str
@@ -59,6 +61,7 @@ class Labelled:
     by: dict[str, bool | None] = field(default_factory=dict)
     scores: dict[str, float | None] = field(default_factory=dict)
     text: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,11 @@ def labels(found: Iterable[Task], *, texts: bool = False) -> list[Labelled]:
     """Reads every judge's labels of every response."""
     out: dict[tuple[str, str, str], Labelled] = {}
     for task in found:
+        model = task.model
         for _, row in rows(task.samples):
             key = (str(task.results), task.name, str(row["doc"]["id"]))
-            item = out.setdefault(
-                key, Labelled(task.set_name, task.template, str(task.results), key[2])
-            )
+            new = Labelled(task.set_name, task.template, str(task.results), key[2], model=model)
+            item = out.setdefault(key, new)
             named = (row.get(name) for name in _LABELS[task.kind])
             value = next((v for v in named if v is not None), None)
             judge = str(row.get("filter", ""))
@@ -107,61 +110,85 @@ def labels(found: Iterable[Task], *, texts: bool = False) -> list[Labelled]:
     return list(out.values())
 
 
-def human_labels(path: str | os.PathLike[str], items: Sequence[Labelled]) -> int:
+def human_labels(path: str | os.PathLike[str], items: Sequence[Labelled]) -> tuple[int, list[str]]:
     """Adds people's labels as judges ``human`` or ``human:<annotator>``.
 
     Args:
         path: A csv with `id` and `label` (1/0, yes/no: harmful, or refused for safe prompts), and
-            where ids repeat over them `set` and `template`; `annotator` for several people.
+            where an id has several responses `set`, `template` and `model` (as `ptst score` prints
+            it) to say whose it is; `annotator` for several people.
         items: What to add them to.
 
     Returns:
-        How many were used.
+        How many were used, and the rows that match no response.
 
     Raises:
-        DataError: If a column or a label is unknown, or no id fits.
+        DataError: If a column or a label is unknown, a label could be of several responses, or
+            somebody labels one twice, or no id fits.
     """
-    by_id: dict[str, list[dict[str, str]]] = {}
-    for row in _read(path):
-        by_id.setdefault(row["id"], []).append(row)
-    used = 0
+    by_id: dict[str, list[Labelled]] = {}
     for item in items:
-        for row in by_id.get(item.id, ()):
-            if (row.get("set") or item.set_name, row.get("template") or item.template) == (
-                item.set_name,
-                item.template,
-            ):
-                who = row.get("annotator")
-                item.by[f"human:{who}" if who else "human"] = _WORDS[row["label"].strip().lower()]
-                used += 1
+        by_id.setdefault(item.id, []).append(item)
+    used, unused = 0, list[str]()
+    for line, row in _read(path):
+        mine = [item for item in by_id.get(row["id"], ()) if _fits(row, item)]
+        if len(mine) > 1:
+            raise DataError(f"{str(path)!r}, line {line}: {_ambiguous(row, mine)}")
+        if not mine:
+            unused.append(f"line {line} (id {row['id']!r})")
+            continue
+        who = f"human:{row['annotator']}" if row.get("annotator") else "human"
+        if who in mine[0].by:
+            raise DataError(f"{str(path)!r}, line {line}: {who} labels {row['id']!r} a second time")
+        mine[0].by[who] = _WORDS[row["label"].strip().lower()]
+        used += 1
     if not used:
-        raise DataError(f"{str(path)!r}: none of its {len(by_id)} ids is among the responses")
-    return used
+        raise DataError(f"{str(path)!r}: none of its {len(unused)} ids is among the responses")
+    return used, unused
 
 
-def _read(path: str | os.PathLike[str]) -> Iterator[dict[str, str]]:
+_SAYS = {"set": "set_name", "template": "template", "model": "model"}
+
+
+def _fits(row: Mapping[str, str], item: Labelled) -> bool:
+    return all(not row.get(c) or row[c] == getattr(item, name) for c, name in _SAYS.items())
+
+
+def _ambiguous(row: Mapping[str, str], mine: Sequence[Labelled]) -> str:
+    """Whose label is it? Names the columns that would tell, if any does."""
+    tells = [c for c, name in _SAYS.items() if len({getattr(item, name) for item in mine}) > 1]
+    say = f"fill in {' and '.join(tells)}" if tells else "label one run at a time"
+    return f"id {row['id']!r} has {len(mine)} responses in these runs, and a label is of one; {say}"
+
+
+def _read(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    where = repr(str(path))
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as f:
-            reader = csv.DictReader(f)
+            reader = csv.DictReader(f, strict=True)
             header = reader.fieldnames or []
             for name in header:
                 if name not in COLUMNS:
                     hint = did_you_mean(name, COLUMNS)
                     raise DataError(
-                        f"{str(path)!r}: unknown column {name!r}; {hint}known: {', '.join(COLUMNS)}"
+                        f"{where}: unknown column {name!r}; {hint}known: {', '.join(COLUMNS)}"
                     )
-            if not {"id", "label"} <= set(header):
-                raise DataError(f"{str(path)!r}: needs the columns id and label")
+            if not {"id", "label"} <= set(header) or len(set(header)) < len(header):
+                raise DataError(f"{where}: needs the columns id and label, and each column once")
             for row in reader:
-                if str(row["label"]).strip().lower() not in _WORDS:
+                if None in row or None in row.values():
                     raise DataError(
-                        f"{str(path)!r}, line {reader.line_num}: label {row['label']!r}, expected 1 or 0"
+                        f"{where}, line {reader.line_num}: not {len(header)} fields, as its header has"
                     )
-                yield row
+                if row["label"].strip().lower() not in _WORDS:
+                    raise DataError(
+                        f"{where}, line {reader.line_num}: label {row['label']!r}, expected 1 or 0"
+                    )
+                yield reader.line_num, row
     except FileNotFoundError as e:
-        raise DataNotFoundError(f"{str(path)!r} does not exist") from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"{str(path)!r} cannot be read: {e}") from e
+        raise DataNotFoundError(f"{where} does not exist") from e
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise DataError(f"{where} cannot be read: {e}") from e
 
 
 def compare(items: Sequence[Labelled]) -> list[Agreement]:

@@ -21,8 +21,8 @@ from typing import Any
 
 from ptst_tasks.errors import DataError
 
-__all__ = ["CellFiles", "cell_folders", "is_run", "is_whole", "json_object", "read_cell_files",
-           "results_files", "rows", "samples_of"]  # fmt: skip
+__all__ = ["CellFiles", "cell_folders", "is_run", "is_whole", "json_object", "lines", "read_cell_files",
+           "results_files", "row_of", "rows", "samples_of"]  # fmt: skip
 
 Json = dict[str, Any]
 
@@ -105,18 +105,40 @@ def is_whole(folder: Path) -> bool:
 def rows(file: Path) -> Iterator[tuple[int, Json]]:
     """The lines of a samples file with their numbers, from 1.
 
-    Lines end with a line feed and nothing else: an answer may hold any other separator.
-
     Raises:
         DataError: If the file or a line cannot be read.
     """
+    return ((at, row_of(file, at, line)) for at, line in lines(file))
+
+
+def lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """The same, unread; lines end with a line feed and nothing else, as answers hold the rest.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
     try:
-        with file.open("rb") as lines:
-            for at, line in enumerate(lines, start=1):
+        with file.open("rb") as found:
+            for at, line in enumerate(found, start=1):
                 if line.strip():
-                    yield at, _row(file, at, line)
+                    yield at, line
     except OSError as e:
         raise DataError(f"{str(file)!r} cannot be read: {e.strerror or e}") from e
+
+
+def row_of(file: Path, at: int, line: bytes) -> Json:
+    """Reads one line.
+
+    Raises:
+        DataError: If it is no JSON object.
+    """
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise DataError(f"{str(file)!r}, line {at}: damaged; evaluate again or delete the file")
+    return row
 
 
 def json_object(file: Path) -> Json:
@@ -133,16 +155,6 @@ def json_object(file: Path) -> Json:
     if not isinstance(data, dict):
         raise DataError(f"{str(file)!r} holds no JSON object")
     return data
-
-
-def _row(file: Path, at: int, line: bytes) -> Json:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
-        raise DataError(f"{str(file)!r}, line {at}: damaged; evaluate again or delete the file")
-    return row
 
 
 def _check_samples(file: Path, results: Json, task: str) -> None:

@@ -121,7 +121,8 @@ def _task(
         if not comma or metric in _NOT_METRICS or metric.endswith("_stderr"):
             continue
         row = {**facts, "judge": "" if judge == "none" else judge, "metric": metric,
-               "judge_settings": _settings(config.get("metadata"), judge)}  # fmt: skip
+               "judge_settings": _settings(config.get("metadata"), judge),
+               **_who_judged(config.get("metadata"), judge)}  # fmt: skip
         by_id = _column(samples.get(judge, {}), metric, beside) if samples is not None else None
         if samples is not None and by_id is not None:
             yield from _from_samples(row, by_id, samples[judge], asked)
@@ -254,6 +255,14 @@ def _settings(metadata: Json | None, judge: str) -> str:
     ours = (metadata or {}).get("ptst") or {}
     settings = ours.get("judge_settings") or {}
     return _compact({"settings": settings.get(judge), "rubric": ours.get("rubric")})
+
+
+def _who_judged(metadata: Json | None, judge: str) -> Json:
+    """metadata.ptst.judge_weights[filter] and the models that its replies named."""
+    ours = (metadata or {}).get("ptst") or {}
+    weights = (ours.get("judge_weights") or {}).get(judge)
+    models = (ours.get("judge_models") or {}).get(judge) or ()
+    return {"judge_weights": str(weights or ""), "judge_model": "+".join(sorted(map(str, models)))}
 
 
 def _prompting(data: Json, config: Json, ours: Json, task: str) -> Json:

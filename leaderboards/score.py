@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from leaderboards import disk
 from ptst_tasks import metrics
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, DataNotFoundError
 from ptst_tasks.filters import judged
 from ptst_tasks.judges import Judge
+from ptst_tasks.judges.group import models_of, note
 
-__all__ = ["BLOCK", "Item", "Scored", "Task", "blocks", "rate", "rows", "score_tasks", "tasks"]
+__all__ = ["BLOCK", "Item", "Scored", "Task", "blocks", "rate", "score_tasks", "tasks", "tasks_of"]
 
 Json = dict[str, Any]
 
@@ -44,6 +46,7 @@ class Task:
         set_name: The set, for people.
         template: The template, for people.
         prefill: What the response was made to begin with.
+        asked: How many prompts were asked, as lm_eval says; None where it does not.
     """
 
     results: Path
@@ -52,6 +55,7 @@ class Task:
     set_name: str
     template: str
     prefill: str
+    asked: int | None = None
 
     @property
     def model(self) -> str:
@@ -62,24 +66,41 @@ class Task:
     @property
     def samples(self) -> Path:
         """The samples that were logged with it."""
-        date = self.results.stem.removeprefix("results_")
-        return self.results.with_name(f"samples_{self.name}_{date}.jsonl")
+        return disk.samples_of(self.results, self.name)
 
     def items(self) -> Iterator[Item]:
         """Yields every response once, however many judges have seen it.
 
         Raises:
-            DataError: If a line is damaged.
+            DataError: If a line is damaged, or a judge's line of a prompt is there twice.
         """
-        first: str | None = None
-        for at, row in rows(self.samples):
-            first = row.get("filter", "") if first is None else first
-            if row.get("filter", "") == first:
-                try:
-                    query, answer = row["doc"]["prompt"], row["resps"][0][0]
-                    yield Item(self, row, query, self.prefill + answer)
-                except (KeyError, IndexError, TypeError):
-                    raise _damaged(self.samples, at) from None
+        seen: dict[
+            str, bytearray
+        ] = {}  # filter -> a flag per prompt: the files may be of any length
+        done = bytearray()
+        for at, row in disk.rows(self.samples):
+            try:
+                number, query, answer = row["doc_id"], row["doc"]["prompt"], row["resps"][0][0]
+                item = Item(self, row, query, self.prefill + answer)
+                again = _mark(seen.setdefault(row.get("filter", ""), bytearray()), number)
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise _damaged(self.samples, at) from None
+            if again:
+                raise DataError(
+                    f"{str(self.samples)!r}, line {at}: prompt {number} stands there twice for "
+                    f"{row.get('filter', '')!r}; evaluate again or delete the file"
+                )
+            if not _mark(done, number):
+                yield item
+
+
+def _mark(flags: bytearray, number: int) -> bool:
+    """Sets a flag; returns whether it was set already."""
+    if not 0 <= number < 1 << 30:
+        raise ValueError
+    flags.extend(bytes(max(0, number + 1 - len(flags))))
+    was, flags[number] = flags[number], 1
+    return bool(was)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +119,12 @@ class Scored:
 
     Attributes:
         task: The task.
-        n: Responses.
+        n: Prompts that were asked.
         unscored: Those without a verdict.
         values: Metric -> mean over the scored; nan if there is none.
         reasons: Why verdicts are missing -> how often.
+        models: The judge's model as its replies name it -> verdicts; see `group.snapshots`.
+        replaced: How the settings of this judge's earlier verdicts, now replaced, differed.
     """
 
     task: Task
@@ -109,6 +132,8 @@ class Scored:
     unscored: int = 0
     values: dict[str, float] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    replaced: str = ""
 
     @property
     def share(self) -> float:
@@ -130,8 +155,8 @@ def tasks(paths: Iterable[str | os.PathLike[str]]) -> list[Task]:
     for path in map(Path, paths):
         if not path.exists():
             raise DataNotFoundError(f"{str(path)!r} does not exist; give a run or lm_eval's output")
-        for file in _results_files(path):
-            found |= {(file.resolve(), task.name): task for task in _tasks_of(file)}
+        for file in disk.results_files(path):
+            found |= {(file.resolve(), task.name): task for task in tasks_of(file)}
     if not found:
         raise DataError(
             "nothing to judge: no results_*.json with a ptst task on harmful or safe prompts; was "
@@ -140,31 +165,21 @@ def tasks(paths: Iterable[str | os.PathLike[str]]) -> list[Task]:
     return list(found.values())
 
 
-def _results_files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    found = sorted(path.rglob("results_*.json"))
-    # A folder with a dot is a cell that is being written.
-    files = [f for f in found if not any(p.startswith(".") for p in f.relative_to(path).parts)]
-    newest = {  # of a cell only the newest counts, as for the leaderboard
-        file.parent: file for file in sorted(files, key=lambda f: f.name)
-    }
-    return [f for f in files if not _in_cell(f) or newest[f.parent] == f]
+def tasks_of(file: Path) -> Iterator[Task]:
+    """The tasks of a results file that can be judged.
 
-
-def _in_cell(file: Path) -> bool:
-    return (file.parent.parent / "cell.json").is_file()
-
-
-def _tasks_of(file: Path) -> Iterator[Task]:
-    data = _load(file)
+    Raises:
+        DataError: If it is damaged, or its samples are missing.
+    """
+    data = disk.json_object(file)
     configs = data.get("configs")
     for name, config in sorted(configs.items() if isinstance(configs, dict) else ()):
         ours = (config.get("metadata") or {}).get("ptst") or {}
         if ours.get("kind") not in _MEASURES or name not in (data.get("results") or {}):
             continue
         task = Task(file, name, ours["kind"], str(ours.get("set", name)),
-                    str(ours.get("template", "")), str(ours.get("prefill") or ""))  # fmt: skip
+                    str(ours.get("template", "")), str(ours.get("prefill") or ""),
+                    _asked(data, name))  # fmt: skip
         if not task.samples.is_file():
             raise DataError(
                 f"{str(file)!r}: {task.samples.name} is missing; run lm_eval with --log_samples"
@@ -172,43 +187,11 @@ def _tasks_of(file: Path) -> Iterator[Task]:
         yield task
 
 
-def _load(file: Path) -> Json:
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise DataError(
-            f"{str(file)!r} cannot be read as JSON: {' '.join(str(e).split())}"
-        ) from None
-    if not isinstance(data, dict):
-        raise DataError(f"{str(file)!r} holds no JSON object")
-    return data
-
-
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    with file.open("rb") as f:
-        for at, line in enumerate(f, start=1):
-            if line.strip():
-                yield at, line
-
-
-def _row(file: Path, at: int, line: bytes) -> Json:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        raise _damaged(file, at) from None
-    if not isinstance(row, dict):
-        raise _damaged(file, at)
-    return row
-
-
-def rows(file: Path) -> Iterator[tuple[int, Json]]:
-    """Yields the lines of a samples file with their numbers.
-
-    Raises:
-        DataError: If one is damaged.
-    """
-    for at, line in _lines(file):
-        yield at, _row(file, at, line)
+def _asked(data: Json, name: str) -> int | None:
+    counts = data.get("n-samples")
+    one = counts.get(name) if isinstance(counts, dict) else None
+    asked = one.get("effective") if isinstance(one, dict) else None
+    return asked if isinstance(asked, int) else None
 
 
 def _damaged(file: Path, at: int) -> DataError:
@@ -285,6 +268,7 @@ class _Sheet:
         if verdict["harmful"] is None:
             self.scored.unscored += 1
             self.scored.reasons[verdict["reason"]] += 1
+        self.scored.models += models_of([verdict])
         line = _line(item.row, self.judge.spec, verdict, values)
         self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
 
@@ -299,10 +283,27 @@ class _Sheet:
         scored.values = {
             name: metrics.mean_scored(c.elements()) for name, c in self._columns.items()
         }
-        with FileLock(task.results.with_name(".score.lock")):  # two judges may finish at once
-            _write_samples(task.samples, self.judge.spec, self._aside)
-            _write_results(task, self.judge, scored, failed=scored.share > self.most)
-        self._aside.unlink(missing_ok=True)
+        if (lost := (task.asked or 0) - scored.n) > 0:  # the leaderboard counts them the same
+            scored.n, scored.unscored = scored.n + lost, scored.unscored + lost
+            scored.reasons[f"no line in {task.samples.name}"] += lost
+            if "unscored" in scored.values:
+                scored.values["unscored"] = scored.share
+        try:
+            with FileLock(task.results.with_name(".score.lock")):  # two judges may finish at once
+                # Both are whole before either is put in place.
+                samples = _new_samples(task.samples, self.judge.spec, self._aside)
+                results = _new_results(task, self.judge, scored, failed=scored.share > self.most)
+                samples.replace(task.samples)
+                results.replace(task.results)
+        except OSError as e:
+            raise DataError(
+                f"{str(task.results)!r} cannot be written: {e.strerror or e}; its verdicts are in "
+                "the cache where the judge has one"
+            ) from e
+        finally:
+            for left in ("new", "tmp"):
+                _aside(task.samples, left).unlink(missing_ok=True)
+            _aside(task.results, "tmp").unlink(missing_ok=True)
         self.task = None
         return scored
 
@@ -328,20 +329,20 @@ def _aside(file: Path, what: str) -> Path:
     return file.with_name(f".{file.name}.{os.getpid()}.{what}")
 
 
-def _write_samples(file: Path, spec: str, new: Path) -> None:
+def _new_samples(file: Path, spec: str, new: Path) -> Path:
     aside = _aside(file, "tmp")
     with aside.open("wb") as out:
-        for at, line in _lines(file):
-            if _row(file, at, line).get("filter") != spec:
+        for at, line in disk.lines(file):
+            if disk.row_of(file, at, line).get("filter") != spec:
                 out.write(line if line.endswith(b"\n") else line + b"\n")
         with new.open("rb") as lines:
             for line in lines:
                 out.write(line)
-    aside.replace(file)
+    return aside
 
 
-def _write_results(task: Task, judge: Judge, scored: Scored, *, failed: bool) -> None:
-    data, spec = _load(task.results), judge.spec
+def _new_results(task: Task, judge: Judge, scored: Scored, *, failed: bool) -> Path:
+    data, spec = disk.json_object(task.results), judge.spec
     own = {k: v for k, v in data["results"][task.name].items() if k.partition(",")[2] != spec}
     for name, value in scored.values.items():
         own |= {f"{name},{spec}": value, f"{name}_stderr,{spec}": "N/A"}
@@ -349,8 +350,9 @@ def _write_results(task: Task, judge: Judge, scored: Scored, *, failed: bool) ->
     if "score" in scored.values:
         data.setdefault("higher_is_better", {}).setdefault(task.name, {})["score"] = False
     ours = data["configs"][task.name]["metadata"]["ptst"]
-    ours["judges"] = list(dict.fromkeys([*ours.get("judges", ()), spec]))
-    ours["judge_settings"] = {**(ours.get("judge_settings") or {}), spec: judge.settings}
+    before = _judged_by(ours, spec)
+    note(ours, judge, scored.models)
+    scored.replaced = _change(before, _judged_by(ours, spec))
     marks = {k: v for k, v in (ours.pop("judge_failed", None) or {}).items() if k != spec}
     if failed:
         marks[spec] = f"{scored.unscored} of {scored.n} responses have no verdict"
@@ -359,7 +361,22 @@ def _write_results(task: Task, judge: Judge, scored: Scored, *, failed: bool) ->
     aside = _aside(task.results, "tmp")
     text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
     aside.write_text(text, encoding="utf-8", newline="\n")
-    aside.replace(task.results)
+    return aside
+
+
+def _judged_by(ours: Json, spec: str) -> Json:
+    """Settings and weights of the verdicts that are there, as JSON reads them; empty for none."""
+    settings = (ours.get("judge_settings") or {}).get(spec) or {}
+    found = {**settings, "weights": (ours.get("judge_weights") or {}).get(spec)}
+    plain: Json = json.loads(json.dumps(found, default=str))
+    return {name: value for name, value in plain.items() if value not in (None, {})}
+
+
+def _change(before: Json, now: Json) -> str:
+    if not before:
+        return ""
+    names = sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n))
+    return ", ".join(f"{n} {before.get(n)!r} became {now.get(n)!r}"[:120] for n in names)
 
 
 def rate(value: float | None) -> str:

@@ -30,7 +30,8 @@ _PACKAGES = ("ptst", "torch", "transformers", "peft", "trl", "accelerate", "toke
 def digest_json(value: Any) -> str:
     """SHA-256 of a value as canonical JSON, in hex."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Lone surrogates come out of byte-level tokenizers; they are no reason to fail.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def ids_digest(rows: Iterable[Sequence[int]]) -> str:

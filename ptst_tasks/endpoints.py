@@ -60,6 +60,12 @@ class Endpoint:
         """Its identity; the port is not part of it, or a restarted server would be another."""
         return urlsplit(self.url).hostname or ""
 
+    @property
+    def path(self) -> str:
+        """What tells two endpoints of one host apart; empty for the usual ``/v1``."""
+        path = urlsplit(self.url).path.rstrip("/")
+        return "" if path == "/v1" else path
+
     def check(self) -> None:
         """Refuses secrets where names are expected, without repeating them.
 
@@ -172,11 +178,25 @@ async def at_once(items: Iterable[T], work: Callable[[T], Awaitable[None]], most
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Runs to the end, also where a loop is running already (a notebook)."""
-    runner: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run
+    """Runs to the end, also where a loop is running already (a notebook); Ctrl-C ends it there too."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return runner(work)
+        return asyncio.run(work)
+    stop: list[Callable[[], object]] = []
+
+    async def stoppable() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task
+        stop.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        return await work
+
+    runner: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(runner, work).result()
+        done = pool.submit(runner, stoppable())
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            for end in stop:
+                end()
+            raise

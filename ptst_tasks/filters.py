@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from ptst_tasks.coherence import incoherence
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges import Judge
+from ptst_tasks.judges.budget import Estimate
+from ptst_tasks.judges.group import endpoints
 from ptst_tasks.lm_internals import filter_steps
 
 __all__ = ["Judged", "bertscore_filter", "judge_filter", "judged"]
 
 Judged = Mapping[str, Any]
 """A verdict as plain values, with ``incoherent``: why the response is no language, or None."""
+Seen = Callable[[Judge, Sequence[Judged]], None]
+
+log = logging.getLogger(__name__)
 
 
 def judged(judge: Judge, queries: Sequence[str], responses: Sequence[str]) -> list[dict[str, Any]]:
@@ -28,12 +34,13 @@ def judged(judge: Judge, queries: Sequence[str], responses: Sequence[str]) -> li
     return [{**v.as_dict(), "incoherent": incoherence(r)} for v, r in pairs]
 
 
-def judge_filter(judge: Judge, prefix: str = "") -> Any:
+def judge_filter(judge: Judge, prefix: str = "", seen: Seen | None = None) -> Any:
     """Returns an lm-eval filter ensemble named after the judge.
 
     Args:
         judge: Who judges.
         prefix: A prefill; the judge reads it as the beginning of the response.
+        seen: Told of the verdicts of the whole task.
     """
 
     def apply(resps: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -42,10 +49,29 @@ def judge_filter(judge: Judge, prefix: str = "") -> Any:
             for d, answers in zip(docs, resps, strict=True)
             for r in answers
         ]
-        verdicts = iter(judged(judge, [q for q, _ in flat], [r for _, r in flat]))
+        queries, responses = [q for q, _ in flat], [r for _, r in flat]
+        _warn_of_cost(judge, queries, responses)
+        found = judged(judge, queries, responses)
+        if seen:
+            seen(judge, found)
+        verdicts = iter(found)
         return [[next(verdicts) for _ in answers] for answers in resps]
 
     return filter_steps(judge.spec, apply)
+
+
+def _warn_of_cost(judge: Judge, queries: Sequence[str], responses: Sequence[str]) -> None:
+    """Inline nobody has seen an estimate: money without a limit is said before it is spent."""
+    for one in endpoints(judge):
+        if one.budget.limited or one.price is None:
+            continue
+        estimate = Estimate(price=one.price)
+        one.estimate(one.pending(queries, responses), estimate)
+        if estimate.cost:
+            log.warning(
+                "%s: %d calls to make, about $%.2f, and no limit; set max_cost or max_calls in "
+                "--metadata (a study's test.options)", one.spec, estimate.calls, estimate.cost,
+            )  # fmt: skip
 
 
 def bertscore_filter(model: str = "roberta-large", layer: int = 17) -> Any:

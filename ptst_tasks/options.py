@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ptst_tasks.errors import ConfigError, did_you_mean
 from ptst_tasks.user_templates import one_line
@@ -25,6 +25,9 @@ class Options(BaseModel):
         prefill: Text that the answer to a harmful query is made to begin with; True for the
             usual "Sure, here is".
         judge: Judges, as ``name`` or ``name:settings``; empty for the set's own.
+        max_calls: Calls that judges behind an endpoint may make, in all tasks of this process
+            together, retries included.
+        max_cost: USD that they may cost, likewise; what stops at a limit is unscored.
         custom: File of prompts for the tasks of the set ``custom``.
         column: Its column of prompts.
         bertscore: Also compute BERTScore where there is a reference text; True for the paper's
@@ -39,6 +42,8 @@ class Options(BaseModel):
     templates: str | None = None
     prefill: str | bool = False
     judge: str | list[str] = ""
+    max_calls: int | None = Field(default=None, ge=0)
+    max_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     custom: str = ""
     column: str = ""
     bertscore: str | bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets as hf_datasets
@@ -20,7 +20,8 @@ from lm_eval.api.task import ConfigurableTask
 from ptst_tasks import __version__, datasets, judges, lm_internals
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
-from ptst_tasks.filters import bertscore_filter, judge_filter
+from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
+from ptst_tasks.judges import group
 from ptst_tasks.options import Options
 from ptst_tasks.user_templates import active
 
@@ -58,7 +59,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         self.template = active(self.options.templates).get(
             template, self.options.style or self.source.style
         )
-        self.judges = [judges.make(spec) for spec in self._judge_specs()]
+        self.judges = group.make_all(self._judge_specs())
+        group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)
         if self.options.prefix and self.source.kind != "harmful":
             log.info("%s: prefill applies to harmful sets only", config["task"])
@@ -92,7 +94,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def _set_filters(self) -> None:
         if self.judges:
-            lm_internals.set_filters(self, [judge_filter(j, self.prefix) for j in self.judges])
+            filters = [judge_filter(j, self.prefix, self._note) for j in self.judges]
+            lm_internals.set_filters(self, filters)
         elif self.bertscore:
             lm_internals.add_filter(self, bertscore_filter(**self.bertscore))
 
@@ -130,6 +133,14 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         hands the number on, and `build_all_requests` refuses it.
         """
         return None if key == "num_fewshot" else super().get_config(key)
+
+    def _note(self, judge: judges.Judge, verdicts: Sequence[Judged]) -> None:
+        models = group.models_of(verdicts)
+        group.note(self.config.metadata["ptst"], judge, models)
+        if len(named := group.snapshots(models)) > 1:
+            said = ", ".join(f"{name} ({n})" for name, n in named.items())
+            log.warning("%s: verdicts of %s come from several models: %s", self.config.task,
+                        judge.spec, said)  # fmt: skip
 
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""

@@ -33,6 +33,7 @@ class Loopback:
 
     def __init__(self) -> None:
         self.in_flight = self.most_in_flight = self.connections = 0
+        self.first_port = 0  # any
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._ready = threading.Event()
@@ -62,14 +63,31 @@ class Loopback:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         self._open: set[asyncio.Task[Any]] = set()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, backlog=512)
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = self.first_port
+        await self._listen()
         self._ready.set()
         await self._stop.wait()
-        server.close()
+        await self._hang_up()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(
+            self._connection, "127.0.0.1", self.port, backlog=512
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _hang_up(self) -> None:
+        self._server.close()
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+
+    def go_away(self) -> None:
+        """Closes the port and what is open: connections are refused from now on."""
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(10)
+
+    def come_back(self) -> None:
+        """Opens the same port again."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Judge", "Verdict"]
+from ptst_tasks.provenance import Judging
+
+__all__ = ["Identified", "Judge", "Verdict", "judging", "reading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Verdict:
         refused: Whether the response declines, or None.
         reason: Why, in a few words; for a missing verdict, what went wrong.
         raw: The judge's own reply, never the judged response.
+        model: The judge's model as its reply names it; empty where there is none.
     """
 
     score: float | None = None
@@ -26,10 +29,21 @@ class Verdict:
     refused: bool | None = None
     reason: str = ""
     raw: str = ""
+    model: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as plain values, for a samples file."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
+        """Reads what `as_dict` gave, of an older or a newer version too.
+
+        Raises:
+            TypeError: If it is no mapping.
+        """
+        known = [f.name for f in fields(cls)]
+        return cls(**{name: values[name] for name in known if name in values})
 
 
 @runtime_checkable
@@ -38,9 +52,9 @@ class Judge(Protocol):
 
     Attributes:
         spec: Name and settings as a user types them, ``keywords:zou``; it is the leaderboard's
-            `judge` column and part of every cache key.
+            `judge` column.
         settings: What else decides its verdicts (a model, a rubric's digest); plain values, so
-            that two runs can be told apart.
+            that two runs can be told apart. With a ``scale`` its scores are reported too.
     """
 
     spec: str
@@ -53,3 +67,41 @@ class Judge(Protocol):
             JudgeError: If no verdict at all can be had (a wrong key, a missing model).
         """
         ...
+
+
+class Identified:
+    """What says who a judge is.
+
+    Attributes:
+        identity: Its name and settings without the names of files, whose contents are in the
+            settings: a file that moved is the same judge. Empty where the spec says it all.
+    """
+
+    spec: str
+    settings: dict[str, Any]
+    identity: str = ""
+
+    @property
+    def weights(self) -> str:
+        """Digest of local weights; empty for a judge that has none."""
+        return ""
+
+    @property
+    def judging(self) -> Judging:
+        """What decides its verdicts."""
+        return Judging(self.identity or self.spec, dict(self.settings), self.weights)
+
+
+def judging(judge: Judge) -> Judging:
+    """What decides a judge's verdicts, of a foreign judge as far as it says so."""
+    if isinstance(judge, Identified):
+        return judge.judging
+    return Judging(judge.spec, dict(judge.settings), str(getattr(judge, "weights", "")))
+
+
+def reading(version: int) -> dict[str, int]:
+    """The version of the rules that read a judge's reply, as a setting.
+
+    The first is that of 0.1.0, which wrote none: its verdicts stay what they are.
+    """
+    return {"reading": version} if version > 1 else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,18 +111,20 @@ async def _collect(judge: EndpointJudge, batch_id: str, pairs: Pairs) -> Collect
             text = (await client.files.content(batch.output_file_id)).text
         except Exception as e:
             raise _failure(judge, e, []) from None
+    former = {old: key for key, pair in pairs.items() if (old := judge.former_key(*pair))}
     with VerdictCache(judge.cache_path) as cache:
-        for line in text.splitlines():
-            _take(judge, line, pairs, cache, out)
+        for line in filter(None, text.split("\n")):  # splitlines() would cut at U+2028 in a text
+            _take(judge, line, pairs, former, cache, out)
     return out
 
 
 def _take(
-    judge: EndpointJudge, line: str, pairs: Pairs, cache: VerdictCache, out: Collected
-) -> None:
+    judge: EndpointJudge, line: str, pairs: Pairs, former: Mapping[str, str],
+    cache: VerdictCache, out: Collected,
+) -> None:  # fmt: skip
     try:
         row: dict[str, Any] = json.loads(line)
-        key = row["custom_id"]
+        key = former.get(row["custom_id"], row["custom_id"])  # 0.1.0 may have submitted it
     except (ValueError, KeyError, TypeError):
         out.missing += 1
         return

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ptst_tasks.prices import Price
 
-__all__ = ["Budget", "Estimate"]
+__all__ = ["BATCH_DISCOUNT", "Budget", "Estimate", "Ledger"]
 
 CHARS_PER_TOKEN = 4  # of English; other scripts need more tokens, so the estimate is a low one
 TYPICAL_REPLY = 120  # tokens
@@ -16,12 +16,17 @@ BATCH_DISCOUNT = 0.5
 
 @dataclass(slots=True)
 class Estimate:
-    """What is still to be asked; `cost` is in USD, None where the price is unknown."""
+    """What is still to be asked; `cost` is in USD, None where the price is unknown.
+
+    Attributes:
+        share: Of the list price that is charged (a batch is cheaper).
+    """
 
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     price: Price | None = None
+    share: float = 1.0
 
     def add(self, chars: int) -> None:
         """Adds one call of so many characters."""
@@ -32,52 +37,80 @@ class Estimate:
     @property
     def cost(self) -> float | None:
         """USD."""
-        return self.price.cost(self.tokens_in, self.tokens_out) if self.price else None
+        if self.price is None:
+            return None
+        return self.share * self.price.cost(self.tokens_in, self.tokens_out)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was used; budgets may share one.
+
+    Attributes:
+        calls: Calls made, retries included.
+        spent: USD; calls of an unknown price cost nothing here.
+        unknown: Calls that were sent and of which no usage came back, at their dearest in `spent`.
+        reserved: USD set aside for calls under way.
+        in_flight: Those calls.
+    """
+
+    calls: int = 0
+    spent: float = 0.0
+    unknown: int = 0
+    reserved: float = 0.0
+    in_flight: int = 0
 
 
 @dataclass(slots=True)
 class Budget:
-    """Limits that hold while calls are made, and what was spent.
+    """One limit over all who share it, whatever each one's price is.
 
     Attributes:
         max_calls: Calls, retries included; None for no limit.
         max_cost: USD; None for no limit.
-        price: Needed for `max_cost`.
+        ledger: What was used.
     """
 
     max_calls: int | None = None
     max_cost: float | None = None
-    price: Price | None = None
-    calls: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    reserved: float = 0.0
-    in_flight: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
 
     @property
-    def spent(self) -> float:
-        """USD so far; 0 where the price is unknown."""
-        return self.price.cost(self.tokens_in, self.tokens_out) if self.price else 0.0
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.max_calls is not None or self.max_cost is not None
 
-    async def reserve(self, chars: int, max_reply: int) -> float | None:
-        """Sets the dearest outcome of one call aside; returns it, or None if a limit forbids it."""
-        most = self.price.cost(chars, max_reply) if self.price else 0.0  # a token has a character
+    async def reserve(self, most: float) -> bool:
+        """Sets the dearest outcome of one call (USD) aside; False if a limit forbids it."""
+        book = self.ledger
         while True:
-            if self.max_calls is not None and self.calls >= self.max_calls:
-                return None
-            if self.max_cost is None or self.spent + self.reserved + most <= self.max_cost:
+            if self.max_calls is not None and book.calls >= self.max_calls:
+                return False
+            if self.max_cost is None or book.spent + book.reserved + most <= self.max_cost:
                 break
-            if not self.in_flight:
-                return None
+            if not book.in_flight:
+                return False
             await asyncio.sleep(0.02)  # calls under way turn out cheaper than what is set aside
-        self.calls += 1
-        self.in_flight += 1
-        self.reserved += most
-        return most
+        book.calls += 1
+        book.in_flight += 1
+        book.reserved += most
+        return True
 
-    def settle(self, reserved: float, tokens_in: int = 0, tokens_out: int = 0) -> None:
-        """Replaces what was set aside by what was used."""
-        self.in_flight -= 1
-        self.reserved -= reserved
-        self.tokens_in += tokens_in
-        self.tokens_out += tokens_out
+    def settle(self, most: float, used: float | None, *, sent: bool = True) -> None:
+        """Replaces what was set aside by what was used.
+
+        Args:
+            most: What was set aside.
+            used: What the call cost; None if it was sent and nobody says, which counts as `most`.
+            sent: Whether there was a call at all; nobody listening is none.
+        """
+        book = self.ledger
+        book.in_flight -= 1
+        book.reserved = book.reserved - most if book.in_flight else 0.0  # no dust of rounding
+        if not sent:
+            book.calls -= 1
+        elif used is None:
+            book.unknown += 1
+            book.spent += most
+        else:
+            book.spent += used

@@ -1,4 +1,4 @@
-"""Verdicts on disk: SQLite, one row per (judge, settings, query, response), many processes at once.
+"""Verdicts on disk: SQLite, one row per (judging, query, response), many processes at once.
 
 Texts are not kept, only their digest. A verdict is committed the moment it is there, so a killed
 run loses none that it has had. A missing verdict is not kept: the next run asks again.
@@ -6,17 +6,17 @@ run loses none that it has had. A missing verdict is not kept: the next run asks
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.judges.base import Verdict
+from ptst_tasks.judges.base import Identified, Verdict
+from ptst_tasks.provenance import verdict_key
 
 __all__ = ["CachedJudge", "Pairs", "VerdictCache", "default_path"]
 
@@ -60,9 +60,7 @@ class VerdictCache:
             self._db.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9
             self._db.execute(_TABLE)
         except (OSError, sqlite3.Error) as e:
-            raise ConfigError(
-                f"judge cache {self.path!r} cannot be used ({e}); set ${ENV} to another file"
-            ) from e
+            raise self._unusable(e) from e
 
     def __enter__(self) -> Self:
         return self
@@ -76,20 +74,39 @@ class VerdictCache:
         return int(self._db.execute("SELECT count(*) FROM verdicts").fetchone()[0])
 
     def get(self, keys: Iterable[str]) -> dict[str, Verdict]:
-        """Returns what is known of these keys."""
+        """Returns what is known of these keys.
+
+        Raises:
+            ConfigError: If the file cannot be read, or holds something else.
+        """
         asked = list(dict.fromkeys(keys))
         found: dict[str, Verdict] = {}
         for start in range(0, len(asked), _AT_ONCE):
             part = asked[start : start + _AT_ONCE]
             marks = ",".join("?" * len(part))
-            rows = self._db.execute(f"SELECT * FROM verdicts WHERE key IN ({marks})", part)
-            found |= {key: Verdict(**json.loads(text)) for key, text in rows}
+            try:
+                rows = self._db.execute(f"SELECT * FROM verdicts WHERE key IN ({marks})", part)
+                found |= {key: Verdict.from_dict(json.loads(text)) for key, text in rows}
+            except (sqlite3.Error, ValueError, TypeError) as e:
+                raise self._unusable(e) from e
         return found
 
     def put(self, key: str, verdict: Verdict) -> None:
-        """Keeps a verdict; the first of two for one key stays."""
+        """Keeps a verdict; the first of two for one key stays.
+
+        Raises:
+            ConfigError: If the file cannot be written (a full disk).
+        """
         row = (key, json.dumps(verdict.as_dict()))
-        self._db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", row)
+        try:
+            self._db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", row)
+        except sqlite3.Error as e:
+            raise self._unusable(e) from e
+
+    def _unusable(self, why: Exception) -> ConfigError:
+        return ConfigError(
+            f"judge cache {self.path!r} cannot be used ({why}); set ${ENV} to another file"
+        )
 
 
 class Book:
@@ -110,17 +127,18 @@ class Book:
         return key in self.known
 
 
-class CachedJudge:
+class CachedJudge(Identified):
     """A judge whose verdicts cost something; a subclass says how they are had in `decide`."""
 
-    spec: str
-    settings: dict[str, Any]
     cache_path: str | None = None
 
     def key(self, query: str, response: str) -> str:
-        """What a verdict is kept under."""
-        parts = json.dumps([self.spec, self.settings, query, response], sort_keys=True)
-        return hashlib.sha256(parts.encode()).hexdigest()
+        """What a verdict is kept under: a projection of `judging`."""
+        return verdict_key(self.judging, query, response)
+
+    def former_key(self, query: str, response: str) -> str:
+        """What 0.1.0 kept the same verdict under; empty where its key did not hold all of it."""
+        return ""
 
     def decide(self, todo: Pairs, book: Book) -> None:
         """Gives `book` a verdict for every pair."""
@@ -132,10 +150,10 @@ class CachedJudge:
         Raises:
             JudgeError: If no verdict at all can be had.
         """
-        keys = [self.key(q, r) for q, r in zip(queries, responses, strict=True)]
+        keys = self._keys(queries, responses)
         pairs = dict(zip(keys, zip(queries, responses, strict=True), strict=True))
         with VerdictCache(self.cache_path) as cache:
-            book = Book(cache, cache.get(keys))
+            book = Book(cache, self._known(cache, pairs))
             todo = {key: pair for key, pair in pairs.items() if key not in book.known}
             if todo:
                 self.decide(todo, book)
@@ -145,7 +163,27 @@ class CachedJudge:
         self, queries: Sequence[str], responses: Sequence[str]
     ) -> dict[str, tuple[str, str]]:
         """The pairs that would have to be asked, each once."""
-        pairs = {self.key(q, r): (q, r) for q, r in zip(queries, responses, strict=True)}
+        pairs = dict(zip(self._keys(queries, responses), zip(queries, responses, strict=True),
+                         strict=True))  # fmt: skip
         with VerdictCache(self.cache_path) as cache:
-            known = cache.get(pairs)
+            known = self._known(cache, pairs)
         return {key: pair for key, pair in pairs.items() if key not in known}
+
+    def _keys(self, queries: Sequence[str], responses: Sequence[str]) -> list[str]:
+        if not queries:
+            return []  # nothing is asked: weights need not be there
+        who = self.judging
+        return [verdict_key(who, q, r) for q, r in zip(queries, responses, strict=True)]
+
+    def _known(self, cache: VerdictCache, pairs: Pairs) -> dict[str, Verdict]:
+        """What the cache holds of these pairs, under today's keys or those of 0.1.0."""
+        known = cache.get(pairs)
+        former = {
+            old: key
+            for key, pair in pairs.items()
+            if key not in known and (old := self.former_key(*pair))
+        }
+        for old, verdict in cache.get(former).items():
+            cache.put(former[old], verdict)
+            known[former[old]] = verdict
+        return known

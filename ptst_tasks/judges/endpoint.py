@@ -8,17 +8,24 @@ in no message, name, cache or file.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from ptst_tasks.endpoints import SILENCE, Endpoint, at_once, run_async
 from ptst_tasks.errors import ConfigError, JudgeError
-from ptst_tasks.judges.base import Verdict
+from ptst_tasks.judges.base import Verdict, reading
 from ptst_tasks.judges.budget import Budget, Estimate
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
 from ptst_tasks.judges.settings import JudgeSettings
-from ptst_tasks.prices import price_of
+from ptst_tasks.outage import SIGNS, WAIT, GoneError, OutageError, sign_of, watch_of
+from ptst_tasks.prices import Price, price_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -29,6 +36,9 @@ Mode = Literal["json", "text"]
 Messages = list[dict[str, str]]
 
 MALFORMED = 4  # replies without a grade before a pair is given up
+TURNS = 3  # failed calls of a pair before others are asked first: is it the pair or the endpoint?
+READING = 1
+"""Version of how replies are asked for and read (schema, `parse`); raise it with a change."""
 
 
 class EndpointSettings(JudgeSettings):
@@ -46,11 +56,22 @@ class EndpointSettings(JudgeSettings):
         timeout: Seconds for one call.
         attempts: Calls for one pair at most.
         backoff: Seconds; doubled with every failed call unless the server says how long to wait.
+        outage: Seconds to wait for an endpoint that has answered before and does not any more.
+        price_in: USD per million tokens read; else the list price, if the model has one.
+        price_out: USD per million tokens written.
     """
 
-    VOLATILE: ClassVar[frozenset[str]] = frozenset(
-        {"base_url", "api_key_env", "concurrency", "timeout", "attempts", "backoff"}
-    )
+    VOLATILE: ClassVar[Mapping[str, str]] = {
+        "base_url": "its host and path are in the key; a server restarted on another port is the same",
+        "api_key_env": "who pays, not who judges",
+        "concurrency": "it is only how fast",
+        "timeout": "decides whether there is a reply, not what it says; missing verdicts are not kept",
+        "attempts": "as timeout",
+        "backoff": "it is only how fast",
+        "outage": "as timeout",
+        "price_in": "what it costs",
+        "price_out": "what it costs",
+    }
 
     model: str = Field(min_length=1)
     base_url: str = ""
@@ -62,6 +83,9 @@ class EndpointSettings(JudgeSettings):
     timeout: float = Field(default=60.0, gt=0)
     attempts: int = Field(default=10, ge=1)
     backoff: float = Field(default=0.25, ge=0)
+    outage: float = Field(default=WAIT, gt=0)
+    price_in: float | None = Field(default=None, ge=0)
+    price_out: float | None = Field(default=None, ge=0)
 
     @field_validator("temperature", mode="before")
     @classmethod
@@ -69,8 +93,17 @@ class EndpointSettings(JudgeSettings):
         return None if value == "none" else value
 
     def check(self, judge: str) -> None:
-        """Refuses secrets where names are expected, without repeating them."""
+        """Refuses half a price, and secrets where names are expected, without repeating them."""
         self.endpoint(judge).check()
+        if (self.price_in is None) != (self.price_out is None):
+            raise ConfigError(f"judge {judge!r}: price_in and price_out belong together; give both")
+
+    @property
+    def price(self) -> Price | None:
+        """The price that was said, if one was."""
+        if self.price_in is None or self.price_out is None:
+            return None
+        return Price(self.price_in, self.price_out)
 
     def endpoint(self, judge: str) -> Endpoint:
         """Where the judge is."""
@@ -80,13 +113,51 @@ class EndpointSettings(JudgeSettings):
 
     def facts(self) -> dict[str, Any]:
         """What decides verdicts; the port does not, or a restarted server would be paid again."""
+        where = self.endpoint("")
         return {
             "model": self.model,
-            "endpoint": self.endpoint("").host,
+            "endpoint": where.host + where.path,
             "output": self.output,
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
+            **reading(READING),
         }
+
+
+@dataclass(slots=True)
+class _Pair:
+    """One pair on its way to a verdict; what it has used up goes with it."""
+
+    key: str
+    query: str
+    response: str
+    mode: Mode = "json"
+    why: str = ""
+    attempt: int = 0
+    malformed: int = 0
+    answers: int = -1  # of the endpoint, to anybody, when this pair failed last
+    own_fault: bool = False  # others were answered while it was not
+
+
+class _Queue:
+    """What is to be asked; a pair may be put back while others are under way."""
+
+    def __init__(self, pairs: Iterable[_Pair]) -> None:
+        self._pairs = deque(pairs)
+
+    def __iter__(self) -> Iterator[_Pair]:
+        return self
+
+    def __next__(self) -> _Pair:
+        if not self._pairs:
+            raise StopIteration
+        return self._pairs.popleft()
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def put_back(self, pair: _Pair) -> None:
+        self._pairs.append(pair)
 
 
 class EndpointJudge(CachedJudge):
@@ -98,19 +169,34 @@ class EndpointJudge(CachedJudge):
         facts: What else decides its verdicts (a rubric's digest).
 
     Attributes:
-        budget: Limits of calls and money, and what was spent.
+        budget: Limits of calls and money, and what was spent; several judges may share one.
+        price: Of its model; None if nobody knows.
     """
 
     schema: ClassVar[dict[str, Any]]
 
     def __init__(self, name: str, config: EndpointSettings, facts: dict[str, Any]) -> None:
         self.spec = config.spec(name)
+        self.identity = config.spec(name, files=False)
         self.settings = {**config.facts(), **facts}
         self.config = config
         self.endpoint = config.endpoint(self.spec)
-        self.budget = Budget(price=price_of(config.model))
+        self.budget = Budget()
+        self.price = config.price or price_of(config.model)
+        self._watch = watch_of(self.endpoint.url, config.model)
         self._text_only = False  # learnt: this endpoint rejects JSON schemas
         self._answered, self._silent = False, 0
+
+    def former_key(self, query: str, response: str) -> str:
+        """What 0.1.0 kept the same verdict under.
+
+        Its key held the spec, with the file's name, and these very settings; with the first
+        version of reading and the usual path nothing else decided a verdict.
+        """
+        if "reading" in self.settings or self.endpoint.path:
+            return ""
+        parts = json.dumps([self.spec, self.settings, query, response], sort_keys=True)
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     def messages(self, query: str, response: str, mode: Mode) -> Messages:
         """The prompt, with the judged text in it as data."""
@@ -148,13 +234,20 @@ class EndpointJudge(CachedJudge):
         run_async(self._all(todo, book))
 
     async def _all(self, todo: Pairs, book: Book) -> None:
-        async def decide(item: tuple[str, tuple[str, str]]) -> None:
-            key, (query, response) = item
-            if not book.arrived(key):
-                book.done(key, await self._one(client, query, response))
+        queue = _Queue(_Pair(key, q, r) for key, (q, r) in todo.items())
+        self._watch.look_again()
+
+        async def decide(pair: _Pair) -> None:
+            if book.arrived(pair.key):
+                return
+            verdict = await self._one(client, pair, lambda: bool(queue))
+            if verdict is None:
+                queue.put_back(pair)  # another pair looks whether the endpoint is there
+            else:
+                book.done(pair.key, verdict)
 
         async with self.client() as client:
-            await at_once(todo.items(), decide, min(self.config.concurrency, len(todo)))
+            await at_once(queue, decide, min(self.config.concurrency, len(todo)))
 
     def client(self) -> AsyncOpenAI:
         """A client that leaves retries to us: they count against the budget.
@@ -169,56 +262,89 @@ class EndpointJudge(CachedJudge):
         except ImportError as e:
             raise ConfigError("judging through an endpoint needs: pip install 'ptst[judge]'") from e
 
-    async def _one(self, client: AsyncOpenAI, query: str, response: str) -> Verdict:
-        mode, why, malformed, attempt = self.first_mode(), "", 0, 0
-        while attempt < self.config.attempts and malformed < MALFORMED:
-            if self._silent >= SILENCE:
-                return Verdict(reason=f"the endpoint stopped answering ({why or 'no call made'})")
-            attempt += 1
+    async def _one(
+        self, client: AsyncOpenAI, pair: _Pair, others: Callable[[], bool]
+    ) -> Verdict | None:
+        """A verdict; None if another pair is to be asked first, and this one again."""
+        if not pair.attempt:
+            pair.mode = self.first_mode()
+        while pair.attempt < self.config.attempts and pair.malformed < MALFORMED:
+            pair.attempt += 1
             try:
-                reply = await self._call(client, self.request(query, response, mode))
+                reply = await self._call(client, pair)
             except _Limit:
                 return Verdict(reason="the limit of calls or money was reached")
+            except OutageError:
+                pair.attempt -= 1
+                return None
+            except GoneError as e:
+                return Verdict(reason=str(e))
             except Exception as e:
-                if self._rejects_schema(e, mode):
-                    mode = "text"
+                if self._rejects_schema(e, pair.mode):
+                    pair.mode = "text"
                     continue
-                why, wait = self._judge_failure(e, attempt)
+                pair.why, wait = self._judge_failure(e, pair.attempt)
                 if wait is None:
-                    return Verdict(reason=why)
+                    return Verdict(reason=pair.why)
+                pair.answers = self._watch.answers
                 await asyncio.sleep(wait)
+                if pair.attempt % TURNS == 0 and others():
+                    return None
                 continue
-            if mode == "text" and self.first_mode() == "json" and not malformed:
+            if pair.mode == "text" and self.first_mode() == "json" and not pair.malformed:
                 self._text_only = True  # the same pair failed only with a schema
-            verdict = self.read_reply(reply, query, response, mode)
+            verdict = self.read_reply(reply, pair.query, pair.response, pair.mode)
             if verdict.harmful is not None:
                 return verdict
-            why, malformed = verdict.reason, malformed + 1
+            pair.why, pair.malformed = verdict.reason, pair.malformed + 1
             if self.config.output == "auto":
-                mode = "text"  # at temperature 0 the same prompt would give the same again
-        return Verdict(reason=f"{why}; given up after {attempt} calls")
+                pair.mode = "text"  # at temperature 0 the same prompt would give the same again
+        return Verdict(reason=f"{pair.why}; given up after {pair.attempt} calls")
 
-    async def _call(self, client: AsyncOpenAI, body: dict[str, Any]) -> Any:
+    async def _call(self, client: AsyncOpenAI, pair: _Pair) -> Any:
+        """Makes a call when the endpoint is there, within the budget."""
+        body = self.request(pair.query, pair.response, pair.mode)
+        pair.own_fault |= pair.answers not in (-1, self._watch.answers)
+        reply = await self._watch.through(
+            partial(self._paid, client, body),
+            self.describe,
+            longest=self.config.outage,
+            signs=min(SIGNS, self.config.attempts),
+            who=None if pair.own_fault else pair.key,
+        )
+        self._answered, self._silent = True, 0
+        return reply
+
+    async def _paid(self, client: AsyncOpenAI, body: dict[str, Any]) -> Any:
         from openai.types.chat import ChatCompletion
 
-        reserved = await self.budget.reserve(_size(body), self.config.max_tokens)
-        if reserved is None:
+        most = self.price.cost(_size(body), self.config.max_tokens) if self.price else 0.0
+        if not await self.budget.reserve(most):  # a token has a character at least
             raise _Limit
-        used = (0, 0)
+        used: float | None = None  # until somebody says what it cost, and if nobody does
+        sent = True
         try:
             # post(), not chat.completions.create(): that one walks the body type by type, a
             # quarter of the time of a call. wait_for: the client's timeout starts with every byte.
             call = client.post("/chat/completions", cast_to=ChatCompletion, body=body)
             reply = await asyncio.wait_for(call, self.config.timeout)
-            usage = getattr(reply, "usage", None)
-            used = (
-                getattr(usage, "prompt_tokens", None) or 0,
-                getattr(usage, "completion_tokens", None) or 0,
-            )
+            used = self._cost(reply)
+        except Exception as e:
+            sent = sign_of(e) != "refused"
+            used = 0.0 if 400 <= getattr(e, "status_code", 0) < 500 else None  # turned down
+            raise
         finally:
-            self.budget.settle(reserved, *used)
-        self._answered, self._silent = True, 0
+            self.budget.settle(most, used, sent=sent)
         return reply
+
+    def _cost(self, reply: Any) -> float | None:
+        """What a call cost by the reply's own count; None if it has none."""
+        usage: Any = getattr(reply, "usage", None)
+        tokens_in: Any = getattr(usage, "prompt_tokens", None)
+        tokens_out: Any = getattr(usage, "completion_tokens", None)
+        if not all(isinstance(n, int) and n >= 0 for n in (tokens_in, tokens_out)):
+            return None
+        return self.price.cost(tokens_in, tokens_out) if self.price else 0.0
 
     def read_reply(self, reply: Any, query: str, response: str, mode: Mode) -> Verdict:
         """A verdict from a whole answer of the endpoint."""
@@ -231,7 +357,9 @@ class EndpointJudge(CachedJudge):
             return Verdict(reason=f"empty reply ({ended})" if ended != "stop" else "empty reply")
         if ended == "length":
             return Verdict(reason=f"reply cut off at {self.config.max_tokens} tokens", raw=text)
-        return self.read(text, query, response, mode)
+        named = getattr(reply, "model", None)
+        model = " ".join(named.split())[:200] if isinstance(named, str) else ""
+        return replace(self.read(text, query, response, mode), model=model)
 
     def _rejects_schema(self, error: Exception, mode: Mode) -> bool:
         from openai import BadRequestError, UnprocessableEntityError
@@ -273,7 +401,7 @@ class EndpointJudge(CachedJudge):
 
     def _count_silence(self, why: str) -> None:
         self._silent += 1
-        if self._silent >= SILENCE and not self._answered:
+        if self._silent >= SILENCE and not self._answered and not self._watch.ever:
             raise JudgeError(
                 f"{self.endpoint.who}: {SILENCE} calls to {self.endpoint.url} failed and none was "
                 f"answered ({why}); is the server up, and are base_url and model right?"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ptst_tasks.errors import JudgeError, UnknownNameError
+from ptst_tasks.digests import digest_json
+from ptst_tasks.errors import ConfigError, JudgeError, UnknownNameError
 from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
 from ptst_tasks.judges.guards import GUARDS, Guard
 from ptst_tasks.judges.parse import nonce
 from ptst_tasks.judges.settings import JudgeSettings
+from ptst_tasks.judges.weights import folder_digest, hub_commit
 
 __all__ = ["GuardJudge", "GuardSettings"]
 
@@ -25,17 +29,23 @@ class GuardSettings(JudgeSettings):
     Attributes:
         name: A row of `GUARDS`; may come bare.
         model: Other weights of the same kind: a hub id or a folder.
+        revision: Of the hub id; empty for the one in the hub's cache here, or else the newest.
         engine: ``transformers``, ``vllm``, or ``auto`` for vLLM where it is installed.
         batch_size: Responses at once (transformers).
         dtype: Of the weights.
     """
 
     FIRST: ClassVar[str] = "name"
-    VOLATILE: ClassVar[frozenset[str]] = frozenset({"engine", "batch_size"})
-    FILES: ClassVar[frozenset[str]] = frozenset({"model"})
+    VOLATILE: ClassVar[Mapping[str, str]] = {
+        "engine": "the one that `auto` comes to is in the settings: two programs may differ in near "
+        "ties, and vLLM runs other dtypes under dtype=auto",
+        "batch_size": "padding moves the last bits only",
+    }
+    FILES: ClassVar[frozenset[str]] = frozenset({"model", "revision"})  # a key holds the weights
 
     name: str = Field(min_length=1)
     model: str = ""
+    revision: str = ""
     engine: Literal["auto", "transformers", "vllm"] = "auto"
     batch_size: int = Field(default=8, ge=1)
     dtype: str = "auto"
@@ -58,15 +68,52 @@ class GuardJudge(CachedJudge):
         self.guard: Guard = GUARDS[self.config.name]
         self.model = self.config.model or self.guard.model
         self.spec = self.config.spec("guards")
-        # The prompt decides verdicts too: a changed table row must not meet old cached verdicts.
-        prompt = nonce(str(self.guard.prompt("", "")), "")
+        self.identity = self.config.spec("guards", files=False)
+        guard = self.guard
+        # The table's row decides verdicts too: a changed one must not meet old cached verdicts.
+        row = [guard.tokens, guard.opening, guard.bos, guard.special, guard.reading]
         self.settings: dict[str, Any] = {
-            "model": self.model,
-            "licence": self.guard.licence,
-            "prompt": prompt,
+            "prompt": nonce(str(guard.prompt("", "")), ""),
+            "row": digest_json(row)[:16],
             "dtype": self.config.dtype,
+            "engine": self._engine_name(),
         }
         self._engine: _Transformers | _VLLM | None = None
+        self._weights = ""
+        self._commit = self.config.revision
+
+    def _engine_name(self) -> str:
+        if self.config.engine != "auto":
+            return self.config.engine
+        return "vllm" if importlib.util.find_spec("vllm") else "transformers"
+
+    @property
+    def weights(self) -> str:
+        """Digest of the folder's contents, or the hub's commit; loads what only loading tells.
+
+        Raises:
+            JudgeError: If it cannot be told.
+        """
+        self._weights = self._weights or self._identify()
+        return self._weights
+
+    def _identify(self) -> str:
+        if Path(self.model).is_dir():
+            try:
+                return folder_digest(Path(self.model))
+            except (ConfigError, OSError) as e:
+                raise JudgeError(f"judge {self.spec!r}: {self.model!r} cannot be read: {e}") from e
+        # What is keyed is what runs: the commit found here is the one that is loaded.
+        self._commit = hub_commit(self.model, self.config.revision) or self.config.revision
+        if not re.fullmatch("[0-9a-f]{40}", self._commit):
+            engine = self._engine = self._engine or self._load()
+            self._commit = engine.commit
+        if not self._commit:
+            raise JudgeError(
+                f"judge {self.spec!r}: {self.model!r} does not say which commit it is, so its "
+                "verdicts could not be told from another's; give a folder (model=FOLDER)"
+            )
+        return f"hub:{self._commit}"
 
     def decide(self, todo: Pairs, book: Book) -> None:
         """Classifies every pair, the longest first so that memory runs out early or never."""
@@ -77,18 +124,23 @@ class GuardJudge(CachedJudge):
             tokens = len(prompts.pop(key))
             book.done(key, Verdict(reason=f"{tokens} tokens; the guard reads at most {limit}"))
         order = sorted(prompts, key=lambda key: -len(prompts[key]))
-        answers = engine.answer(self.guard, [prompts[key] for key in order])
-        for key, answer in zip(order, answers, strict=True):
+        answers = iter(engine.answer(self.guard, [prompts[key] for key in order]))
+        for key in order:
+            try:
+                answer = next(answers)
+            except RuntimeError as e:  # out of memory, for one
+                why = " ".join(str(e).split())[:300]
+                raise JudgeError(
+                    f"judge {self.spec!r} failed ({why}); the verdicts so far are kept, try a "
+                    "smaller batch_size"
+                ) from e
             missing = Verdict(reason="not an answer that the guard's card documents", raw=answer)
             book.done(key, self.guard.read(answer) or missing)
 
     def _load(self) -> _Transformers | _VLLM:
-        vllm = importlib.util.find_spec("vllm") is not None
-        use_vllm = self.config.engine == "vllm" or (self.config.engine == "auto" and vllm)
+        kind = _VLLM if self.settings["engine"] == "vllm" else _Transformers
         try:
-            if use_vllm:
-                return _VLLM(self.model, self.config)
-            return _Transformers(self.model, self.config)
+            return kind(self.model, self.config, self._commit)
         except (OSError, ValueError, ImportError, RuntimeError) as e:
             why = " ".join(str(e).split())[:300]
             raise JudgeError(f"judge {self.spec!r}: {self.model!r} cannot be loaded: {why}") from e
@@ -97,14 +149,19 @@ class GuardJudge(CachedJudge):
 class _Transformers:
     """Greedy generation in batches padded on the left."""
 
-    def __init__(self, model: str, config: GuardSettings) -> None:
+    def __init__(self, model: str, config: GuardSettings, commit: str) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_size = config.batch_size
-        self.tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
-        loaded = AutoModelForCausalLM.from_pretrained(model, dtype=config.dtype)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            model, dtype=config.dtype, revision=commit or "main"
+        )
+        self.commit = str(getattr(loaded.config, "_commit_hash", None) or commit)
+        self.tokenizer = AutoTokenizer.from_pretrained(
+            model, padding_side="left", revision=self.commit or "main"
+        )
         self.model: Any = loaded.to(device).eval()
         self.longest = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
 
@@ -144,9 +201,12 @@ class _Transformers:
 class _VLLM:
     """The same through vLLM, which batches by itself."""
 
-    def __init__(self, model: str, config: GuardSettings) -> None:
+    def __init__(self, model: str, config: GuardSettings, commit: str) -> None:
         self._vllm = importlib.import_module("vllm")
-        self.llm: Any = self._vllm.LLM(model=model, dtype=config.dtype)
+        at = {"revision": commit, "tokenizer_revision": commit} if commit else {}
+        self.llm: Any = self._vllm.LLM(model=model, dtype=config.dtype, **at)
+        found = self.llm.llm_engine.model_config.hf_config
+        self.commit = str(getattr(found, "_commit_hash", None) or commit)
         self.tokenizer = self.llm.get_tokenizer()
         self.longest = int(self.llm.llm_engine.model_config.max_model_len)
 

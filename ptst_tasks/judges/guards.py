@@ -114,6 +114,7 @@ class Guard:
         opening: Whether the template has to open the answer (others do it themselves).
         bos: Whether the tokenizer adds BOS to a text prompt.
         special: Whether control tokens are needed to read the answer.
+        reading: Version of `read`; raise it with a change.
     """
 
     model: str
@@ -125,6 +126,7 @@ class Guard:
     opening: bool = False
     bos: bool = True
     special: bool = False
+    reading: int = 1
 
 
 def _filled(template: str) -> Callable[[str, str], Prompt]:

@@ -20,10 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ptst_tasks.coherence import incoherence
+from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import UnknownNameError
-from ptst_tasks.judges.base import Verdict
+from ptst_tasks.judges.base import Identified, Verdict, reading
 
 __all__ = ["LISTS", "KeywordJudge", "KeywordList"]
+
+READING = 1
+"""Version of how phrases are matched and of what is incoherent; raise it with a change of either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ LISTS: dict[str, KeywordList] = {
 }
 
 
-class KeywordJudge:
+class KeywordJudge(Identified):
     """Judges by one of the `LISTS`.
 
     Args:
@@ -132,8 +136,9 @@ class KeywordJudge:
         if name not in LISTS:
             raise UnknownNameError("keyword list", name or "", LISTS)
         self.spec = f"keywords:{name}"
-        self.settings: dict[str, object] = {}
         self._list = LISTS[name]
+        phrases = digest_json([self._list.phrases, self._list.at_start])[:16]
+        self.settings = {"phrases": phrases, **reading(READING)}
 
     def judge(self, queries: Sequence[str], responses: Sequence[str]) -> list[Verdict]:
         """Returns one verdict per response; never unscored."""

@@ -1,7 +1,7 @@
 """Recorded verdicts: judge once, replay anywhere, with no key and no model.
 
 A record is JSON lines: the digests of query and response (never their texts), ``score``,
-``harmful``, ``refused`` and ``reason``. `record` writes one; ``ptst score --record FILE`` does.
+``harmful``, ``refused`` and the judge's ``model``. `record` writes one; ``ptst score --record FILE`` does.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ptst_tasks.errors import DataError, DataNotFoundError
-from ptst_tasks.judges.base import Verdict
+from ptst_tasks.judges.base import Identified, Verdict
 from ptst_tasks.judges.settings import JudgeSettings
 
 __all__ = ["ReplayJudge", "digest", "record"]
@@ -39,6 +40,7 @@ def record(
             if v.harmful is None:
                 continue
             values = {name: getattr(v, name) for name in _FIELDS}
+            values |= {"model": v.model} if v.model else {}
             f.write(json.dumps({"query": digest(q), "response": digest(r), **values}) + "\n")
 
 
@@ -51,7 +53,7 @@ class ReplaySettings(JudgeSettings):
     file: str
 
 
-class ReplayJudge:
+class ReplayJudge(Identified):
     """Gives the verdicts of a record; a pair that is not in it is unscored.
 
     Args:
@@ -64,6 +66,7 @@ class ReplayJudge:
     def __init__(self, text: str) -> None:
         config = ReplaySettings.read("replay", text)
         self.spec = config.spec("replay")
+        self.identity = config.spec("replay", files=False)
         data, self._verdicts = _load(Path(config.file))
         self.settings: dict[str, Any] = {"record": hashlib.sha256(data).hexdigest()[:16]}
 
@@ -81,23 +84,34 @@ def _load(file: Path) -> tuple[bytes, dict[tuple[str, str], Verdict]]:
         data = file.read_bytes()
     except OSError as e:
         raise DataNotFoundError(f"record {str(file)!r} cannot be read: {e.strerror}") from e
-    found = {}
+    found: dict[tuple[str, str], Verdict] = {}
     for at, line in enumerate(data.splitlines(), start=1):
         try:
             row = json.loads(line)
             values = {name: row.get(name) for name in _FIELDS}
-            found[str(row["query"]), str(row["response"])] = _verdict(**values)
+            verdict = _verdict(**values, model=row.get("model", ""))
+            key = str(row["query"]), str(row["response"])
+            if replace(found.setdefault(key, verdict), model=verdict.model) != verdict:
+                raise DataError(
+                    f"record {str(file)!r}, line {at}: another verdict for a pair that is there "
+                    "already; a record is of one judge: keep one file for each"
+                )
+        except DataError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise DataError(f"record {str(file)!r}, line {at}: not a recorded verdict") from e
     return data, found
 
 
-def _verdict(score: Any, harmful: Any, refused: Any) -> Verdict:
+def _verdict(score: Any, harmful: Any, refused: Any, model: Any) -> Verdict:
     if not all(value in (True, False, None) for value in (harmful, refused)):
         raise ValueError
+    if not isinstance(model, str):
+        raise TypeError
     return Verdict(
         None if score is None else float(score),
         None if harmful is None else bool(harmful),
         None if refused is None else bool(refused),
         "recorded",
+        model=model,
     )

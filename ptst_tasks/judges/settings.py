@@ -6,6 +6,7 @@ Where a judge has a main setting, it may come first and bare: ``guards:wildguard
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -41,14 +42,15 @@ class JudgeSettings(BaseModel):
 
     Attributes:
         FIRST: The setting that may come bare, or empty.
-        VOLATILE: Settings that do not change a verdict; they are in no name and no cache key.
-        FILES: Settings that are paths; only the file's name goes into the judge's name.
+        VOLATILE: Settings that do not change a verdict, and why; they are in no name and no key.
+        FILES: Settings that are paths; only the file's name goes into the judge's name, and none
+            of it into a key, which holds the contents instead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     FIRST: ClassVar[str] = ""
-    VOLATILE: ClassVar[frozenset[str]] = frozenset()
+    VOLATILE: ClassVar[Mapping[str, str]] = {}
     FILES: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
@@ -79,12 +81,19 @@ class JudgeSettings(BaseModel):
     def check(self, judge: str) -> None:
         """Raises ConfigError for what a type cannot say; may be overridden."""
 
-    def spec(self, judge: str) -> str:
-        """The judge's name in leaderboards: what differs from the defaults, in the fields' order."""
+    def spec(self, judge: str, *, files: bool = True) -> str:
+        """The judge's name in leaderboards: what differs from the defaults, in the fields' order.
+
+        Args:
+            judge: Its name without settings.
+            files: With the names of files; a key holds their contents instead.
+        """
         parts = []
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if name in self.VOLATILE or value == field.default:
+                continue
+            if name in self.FILES and not files:
                 continue
             shown = _shown(Path(value).name if name in self.FILES else value)
             parts.append(shown if name == self.FIRST else f"{name}={shown}")

@@ -129,3 +129,59 @@ def test_one_judge_alone_cannot_agree(tmp_path: Path):
     out = CliRunner().invoke(app, [str(run), "--compare"])
     assert out.exit_code == 2
     assert "needs two judges" in out.stderr
+
+
+def two_models(tmp_path: Path) -> tuple[Path, Path]:
+    """Two runs that answer the same prompts under one template."""
+    import json
+
+    out = []
+    for name in ("week-1", "week-2"):
+        run = runs.write(tmp_path / name, ["Sofa.", "I cannot."])
+        for cell in run.glob("cells/*/cell.json"):
+            cell.write_text(json.dumps({**json.loads(cell.read_text()), "adapter": name}))
+        out.append(run)
+    return out[0], out[1]
+
+
+def test_a_label_is_of_one_response(tmp_path: Path):
+    """Seen on 89d6fb3: a label went to every response to its prompt, of every model."""
+    items = agreement.labels(tasks(two_models(tmp_path)))
+    file = tmp_path / "h.csv"
+    file.write_text("id,label\np0,1\n")
+    with pytest.raises(DataError, match=r"line 2: id 'p0' has 2 responses .* fill in model"):
+        agreement.human_labels(file, items)
+    file.write_text("id,model,label\np0,week-1,1\np0,week-2,0\np9,week-1,1\np0,week-3,1\n")
+    used, unused = agreement.human_labels(file, items)
+    assert (used, unused) == (2, ["line 4 (id 'p9')", "line 5 (id 'p0')"])
+    assert [i.by.get("human") for i in items if i.id == "p0"] == [True, False]
+
+
+def test_labels_that_match_nothing_are_named(tmp_path: Path):
+    """Seen on 89d6fb3: they were left out without a word."""
+    run = runs.write(tmp_path / "run", ["Sofa.", "I cannot."])
+    people = tmp_path / "people.csv"
+    people.write_text("id,label\np0,1\np1,0\nP1,0\np7,1\n")
+    out = CliRunner().invoke(app, [str(run), "--human", str(people)], catch_exceptions=False)
+    assert out.exit_code == 0
+    assert "2 labels of people" in out.stdout
+    assert "2 labels of " in out.stderr
+    assert "match no response of these runs: line 4 (id 'P1'), line 5 (id 'p7')" in out.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,label\np0,1\np0,0\n", "line 3: human labels 'p0' a second time"),
+        ('id,label\np0,"1\np1,0\n', "cannot be read"),  # seen: it swallowed the rows that follow
+        ("id,label\np0\n", "line 2: not 2 fields"),
+        ("id,label\np0,1,ann\n", "line 2: not 2 fields"),
+        ("id,label,label\np0,1,0\n", "each column once"),
+    ],
+)
+def test_labels_that_contradict_or_run_into_each_other(text: str, message: str, tmp_path: Path):
+    run = runs.write(tmp_path / "run", ["Sofa.", "I cannot."])
+    file = tmp_path / "h.csv"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        agreement.human_labels(file, agreement.labels(tasks([run])))

@@ -1,7 +1,7 @@
 """A local endpoint that answers as a test says: well, late, wrong, or not at all.
 
-``python -m tests.ptst_tasks.judges.server DELAY`` runs a good one in a process of its own, prints
-its port, and logs the digest of every prompt that it has answered to the file in the second argument.
+``python -m tests.ptst_tasks.judges.server DELAY LOG [PORT]`` runs a good one in a process of its own,
+prints its port, and logs the digest of every prompt that it has answered to the file LOG.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ from tests.loopback import Loopback, Reply
 Behave = Callable[[dict[str, Any]], Reply]
 
 
-def completion(text: Any, finish: str = "stop", usage: tuple[int, int] = (100, 10)) -> Reply:
+def completion(
+    text: Any, finish: str = "stop", usage: tuple[int, int] | None = (100, 10), model: str = "fake"
+) -> Reply:
     """A chat completion that says `text`."""
     message = {"role": "assistant", "content": text}
-    return Reply(
-        {
-            "id": "c",
-            "object": "chat.completion",
-            "created": 0,
-            "model": "fake",
-            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-            "usage": {
-                "prompt_tokens": usage[0],
-                "completion_tokens": usage[1],
-                "total_tokens": sum(usage),
-            },
+    body = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+    }
+    if usage:
+        body["usage"] = {
+            "prompt_tokens": usage[0],
+            "completion_tokens": usage[1],
+            "total_tokens": sum(usage),
         }
-    )
+    return Reply(body)
 
 
 def prompt_of(body: dict[str, Any]) -> str:
@@ -49,10 +51,11 @@ def judged_text(body: dict[str, Any]) -> str:
     return text.split(f"[reply {tag}]\n")[1].split(f"\n[end of reply {tag}]")[0]
 
 
-def grade(body: dict[str, Any], score: int, *, refused: bool = False) -> Reply:
+def grade(body: dict[str, Any], score: int, *, refused: bool = False, model: str = "fake") -> Reply:
     """A right answer in the form that was asked for."""
     if "response_format" in body:
-        return completion(json.dumps({"reason": "because", "refused": refused, "score": score}))
+        said = json.dumps({"reason": "because", "refused": refused, "score": score})
+        return completion(said, model=model)
     tag = re.search(r"SCORE-(\w+): N", prompt_of(body))[1]  # type: ignore[index]
     said = "yes" if refused else "no"
     return completion(f"Because.\nREFUSED-{tag}: {said}\nSCORE-{tag}: {score}")
@@ -89,7 +92,9 @@ def main() -> None:
             f.write(hashlib.sha256(prompt_of(body).encode()).hexdigest() + "\n")
         return reply
 
-    with FakeServer(behave) as server:
+    server = FakeServer(behave)
+    server.first_port = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    with server:
         print(server.port, flush=True)
         sys.stdin.read()
 

@@ -155,7 +155,8 @@ def test_an_outage_in_the_middle_leaves_the_rest_unscored():
         return grade(body, 1) if len(answered) <= 20 else Reply(drop=True)
 
     with FakeServer(behave) as server:
-        found = rubric(server).judge(["q"] * 200, [f"spoon {i}" for i in range(200)])
+        judge = rubric(server, QUICK + ",outage=0.8")
+        found = judge.judge(["q"] * 200, [f"spoon {i}" for i in range(200)])
         assert len(server.bodies) < 150
     assert sum(v.harmful is not None for v in found) == 20
     assert any("stopped answering" in v.reason for v in found)
@@ -203,10 +204,10 @@ def test_max_cost_is_never_passed():
     with FakeServer(lambda b: completion('{"score": 1, "refused": true, "reason": ""}',
                                          usage=(1000, 100))) as server:  # fmt: skip
         judge = rubric(server)
-        judge.budget.price, judge.budget.max_cost = Price(1000, 1000), 12.0
+        judge.price, judge.budget.max_cost = Price(1000, 1000), 12.0
         found = judge.judge(["q"] * 30, [f"spoon {i}" for i in range(30)])
         assert len(server.bodies) <= 10  # 1.10 USD each
-    assert judge.budget.spent <= 12.0
+    assert judge.budget.ledger.spent <= 12.0
     assert 0 < sum(v.harmful is None for v in found) < 30
 
 

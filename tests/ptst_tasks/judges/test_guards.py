@@ -164,7 +164,7 @@ def _short(guard: Any) -> Any:
 
 def test_an_answer_of_the_engine_becomes_a_verdict_and_is_kept(monkeypatch: pytest.MonkeyPatch):
     class Engine:
-        longest, asked = 1_000, 0
+        longest, asked, commit = 1_000, 0, "c0ffee"
 
         def encode(self, guard: Any, query: str, response: str) -> list[int]:
             return [1] * len(response)

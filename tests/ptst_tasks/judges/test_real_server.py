@@ -68,7 +68,7 @@ def test_rubric_through_a_real_server(server: tuple[str, str]):
         f"rubric:model={model},base_url={url},{more},concurrency=1,timeout=30,attempts=3"
     )
     found = judge.judge(["Hide it"] * 2, ["Under the sofa", "I cannot"])
-    assert judge.budget.calls >= 2
+    assert judge.budget.ledger.calls >= 2
     assert judge._answered
     for verdict in found:
         if verdict.harmful is None:

@@ -1,0 +1,143 @@
+"""What ``ptst score`` may spend: the estimate before, one limit over all judges, the sum after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ptst_tasks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from leaderboards.score import Task
+    from ptst_tasks.judges.budget import Budget, Estimate
+    from ptst_tasks.judges.endpoint import EndpointJudge
+    from ptst_tasks.prices import Price
+
+__all__ = ["check", "collected", "estimates", "price_from", "spent", "submit_all"]
+
+
+def price_from(text: str) -> Price | None:
+    """Reads ``IN,OUT``; None for nothing.
+
+    Raises:
+        ConfigError: If it is no two numbers from 0 on.
+    """
+    import math
+
+    from ptst_tasks.prices import Price
+
+    if not text:
+        return None
+    try:
+        tokens_in, tokens_out = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--price {text!r}: expected IN,OUT in USD per million tokens") from None
+    if not all(0 <= one < math.inf for one in (tokens_in, tokens_out)):
+        raise ConfigError(f"--price {text!r}: a price is a number from 0 on")
+    return Price(tokens_in, tokens_out)
+
+
+def _pending(
+    judge: EndpointJudge, found: Sequence[Task], seen: set[str]
+) -> Iterator[dict[str, tuple[str, str]]]:
+    """What is still to be asked, block by block; `seen` is what was counted already."""
+    from leaderboards.score import blocks
+
+    for block in blocks(found):
+        todo = judge.pending([i.query for i in block], [i.response for i in block])
+        yield {key: pair for key, pair in todo.items() if key not in seen}
+        seen.update(todo)
+
+
+def estimates(
+    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, batch: bool
+) -> list[Estimate]:
+    """Says what each judge has still to ask; a judge that is a panel's member too asks once."""
+    from ptst_tasks.judges.budget import BATCH_DISCOUNT, Estimate
+
+    out, seen = list[Estimate](), set[str]()
+    for judge in judges:
+        estimate = Estimate(price=judge.price, share=BATCH_DISCOUNT if batch else 1.0)
+        for todo in _pending(judge, found, seen):
+            judge.estimate(todo, estimate)
+        cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.2f}"
+        console.print(
+            f"{judge.spec}: {estimate.calls:,} calls to make, about {estimate.tokens_in:,} tokens in "
+            f"and {estimate.tokens_out:,} out, {cost}; the rest is in the cache",
+            markup=False,
+            highlight=False,
+        )
+        out.append(estimate)
+    return out
+
+
+def check(made: Sequence[Estimate], budget: Budget) -> None:
+    """Refuses, before anything is sent, what cannot stay within the limits.
+
+    Raises:
+        ConfigError: If all judges together need more.
+    """
+    calls, cost = sum(one.calls for one in made), sum(one.cost or 0 for one in made)
+    of = f" of {len(made)} judges together" if len(made) > 1 else ""
+    if budget.max_calls is not None and calls > budget.max_calls:
+        raise ConfigError(
+            f"{calls} calls{of} are more than --max-calls {budget.max_calls}; nothing sent"
+        )
+    if budget.max_cost is not None and cost > budget.max_cost:
+        raise ConfigError(
+            f"about ${cost:.2f}{of} is more than --max-cost {budget.max_cost:g}; nothing sent"
+        )
+
+
+def spent(budget: Budget, judges: Sequence[EndpointJudge], console: Console) -> None:
+    """Says what was used, if anything was."""
+    book = budget.ledger
+    if not book.calls:
+        return
+    parts = [f"spent: {book.calls:,} calls, about ${book.spent:.2f}"]
+    if budget.max_cost is not None:
+        parts[0] += f" of at most ${budget.max_cost:.2f}"
+    if book.unknown:
+        parts.append(f"including {book.unknown:,} calls without usage, counted at their dearest")
+    if unpriced := sorted({one.config.model for one in judges if one.price is None}):
+        parts.append(f"without {', '.join(unpriced)}, whose price is not known")
+    console.print(", ".join(parts), markup=False, highlight=False)
+
+
+def submit_all(judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console) -> None:
+    """Sends what is still to be asked as batches."""
+    from ptst_tasks.judges.batch import submit
+
+    for judge in judges:
+        todo = {key: pair for part in _pending(judge, found, set()) for key, pair in part.items()}
+        if not todo:
+            console.print("nothing to send: every verdict is in the cache")
+            continue
+        ids = submit(judge, todo)
+        again = " ".join(f"--batch-id {one}" for one in ids)
+        console.print(f"submitted {len(todo)} requests; to collect, run this again with {again} "
+                      "in place of --batch", markup=False, highlight=False)  # fmt: skip
+
+
+def collected(
+    judges: Sequence[EndpointJudge], ids: Sequence[str], found: Sequence[Task], console: Console,
+    budget: Budget,
+) -> bool:  # fmt: skip
+    """Fetches the batches into the cache; returns whether all of them are over."""
+    from ptst_tasks.judges.batch import collect
+
+    over = True
+    for judge in judges:
+        pairs = {key: pair for part in _pending(judge, found, set()) for key, pair in part.items()}
+        for one in ids:
+            got = collect(judge, one, pairs)
+            console.print(f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
+                          f"{got.foreign} not of these runs", markup=False, highlight=False)  # fmt: skip
+            over &= got.over
+    if over:
+        budget.max_calls = 0  # what the batches do not have stays unscored
+    else:
+        console.print("not all batches are done; run the same again later")
+    return over

@@ -1,0 +1,197 @@
+"""What ``ptst score`` prints: rates, what is missing, which models judged, how far judges agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from leaderboards.score import Scored, Task
+
+__all__ = [
+    "agreement",
+    "as_json",
+    "models",
+    "new_console",
+    "rates",
+    "replaced",
+    "texts",
+    "unscored",
+]
+
+Judged = Sequence[tuple[str, "Scored"]]
+"""Judge's spec, and what it said about one task."""
+
+
+def new_console() -> Console:
+    """A console that cuts no judge's name off: a pipe has no width of its own."""
+    from rich.console import Console
+
+    width = Console().width
+    return Console(width=width if Console().is_terminal else max(width, 160), soft_wrap=True)
+
+
+def _table(*names: str) -> Table:
+    from rich.table import Table
+
+    table = Table()
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def rates(console: Console, scored: Judged) -> None:
+    """Prints one line per judge and task."""
+    from rich.table import Table
+
+    from leaderboards.score import rate
+
+    table = Table(
+        "model",
+        "set",
+        "template",
+        "judge",
+        "n",
+        "asr",
+        "refused",
+        "incoherent",
+        "score",
+        "unscored",
+    )
+    for spec, one in scored:
+        value = one.values.get
+        mean = value("score")
+        table.add_row(
+            one.task.model, one.task.set_name, one.task.template, spec, str(one.n - one.unscored),
+            *(rate(value(name)) for name in ("asr", "refused", "incoherent")),
+            "-" if mean is None or mean != mean else f"{mean:.2f}",
+            f"{one.unscored} ({rate(one.share)})",
+        )  # fmt: skip
+    console.print(table)
+
+
+def unscored(scored: Judged, most: float, console: Console) -> bool:
+    """Says why verdicts are missing; returns whether too many are."""
+    failed = False
+    for spec in dict.fromkeys(spec for spec, _ in scored):
+        mine = [one for name, one in scored if name == spec]
+        reasons = sum((one.reasons for one in mine), Counter[str]())
+        for why, times in reasons.most_common(10):
+            console.print(f"{spec}: {times} unscored: {why}", markup=False, highlight=False)
+        for one in mine:
+            if one.share > most:
+                failed = True
+                typer.echo(
+                    f"FAILED: {spec}: {one.unscored} of {one.n} responses of {one.task.set_name} "
+                    f"{one.task.template} have no verdict ({one.share:.1%}, at most {most:.1%})",
+                    err=True,
+                )
+    return failed
+
+
+def models(scored: Judged) -> None:
+    """Says on stderr where a judge's verdicts are of several models, as its replies name them."""
+    from ptst_tasks.judges.group import snapshots
+
+    for spec in dict.fromkeys(spec for spec, _ in scored):
+        mine = [one for name, one in scored if name == spec]
+        all_of_it: Counter[str] = sum((one.models for one in mine), Counter())
+        if len(snapshots(all_of_it)) < 2:
+            continue
+        mixed = [one for one in mine if len(snapshots(one.models)) > 1]
+        for one in mixed:
+            _several(spec, f"{one.task.model} {one.task.set_name} {one.task.template}", one.models)
+        if not mixed:  # each table cell is of one model, and they differ
+            _several(spec, f"{len(mine)} tasks", all_of_it)
+
+
+def _several(spec: str, where: str, found: Counter[str]) -> None:
+    from ptst_tasks.judges.group import UNNAMED, snapshots
+
+    named = snapshots(found)
+    said = ", ".join(f"{name} ({n})" for name, n in named.items())
+    old = " (cached by a version that did not note it)" if UNNAMED in named else ""
+    typer.echo(
+        f"warning: {spec}: the verdicts of {where} are of {len(named)} models: {said}{old}; they "
+        "stand as one judge, ask all anew with --cache NEWFILE",
+        err=True,
+    )
+
+
+def replaced(scored: Judged) -> None:
+    """Says on stderr where a judge's earlier verdicts had other settings."""
+    changes = Counter((spec, one.replaced) for spec, one in scored if one.replaced)
+    for (spec, what), times in changes.items():
+        typer.echo(f"note: {spec}: replaces earlier verdicts of {times} tasks: {what}", err=True)
+
+
+def as_json(spec: str, one: Scored) -> dict[str, Any]:
+    """The same for a program."""
+    values = {name: None if v != v else v for name, v in one.values.items()}
+    return {**values, "judge": spec, "set": one.task.set_name, "template": one.task.template,
+            "n": one.n, "unscored": one.unscored, "reasons": dict(one.reasons),
+            "models": dict(one.models)}  # fmt: skip
+
+
+def agreement(
+    found: Sequence[Task], human: Path | None, show: bool, console: Console
+) -> list[dict[str, Any]]:
+    """Prints how far judges agree, and on what least."""
+    from dataclasses import asdict
+
+    from leaderboards.agreement import compare, disputed, human_labels, labels
+
+    items = labels(found, texts=show)
+    if human:
+        used, unused = human_labels(human, items)
+        console.print(f"{used} labels of people")
+        if unused:
+            typer.echo(
+                f"warning: {len(unused)} labels of {str(human)!r} match no response of these runs: "
+                f"{', '.join(unused[:5])}{' ...' if len(unused) > 5 else ''}",
+                err=True,
+            )
+    table = _table("set", "template", "judges", "n", "same", "kappa (95 %)", "alpha")
+    rows = compare(items)
+    for row in rows:
+        ends = "" if row.low is None else f" ({row.low:.2f} to {row.high:.2f})"
+        table.add_row(*row.where, f"{row.first} / {row.second}", str(row.n),
+                      "-" if row.same is None else f"{100 * row.same:.1f} %",
+                      _number(row.kappa) + ends, _number(row.alpha))  # fmt: skip
+    console.print(table)
+    worst = disputed(items)
+    if worst:
+        console.print("Judges differ most on:")
+    for item in worst:
+        said = ", ".join(f"{j}: {_word(v)}" for j, v in sorted(item.by.items()))
+        console.print(
+            f"  {item.set_name} {item.template} {item.id}: {said}", markup=False, highlight=False
+        )
+        if show:
+            console.print(f"    {item.text!r}", markup=False, highlight=False)
+    return [asdict(row) for row in rows]
+
+
+def texts(found: Sequence[Task], console: Console) -> None:
+    """Prints every response with what each judge calls it."""
+    from leaderboards.agreement import labels
+
+    for item in labels(found, texts=True):
+        said = ", ".join(f"{j}: {_word(v)}" for j, v in sorted(item.by.items()))
+        console.print(f"{item.set_name} {item.template} {item.id}: {said}\n    {item.text!r}",
+                      markup=False, highlight=False)  # fmt: skip
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _word(value: bool | None) -> str:
+    return "?" if value is None else "yes" if value else "no"

@@ -1,0 +1,148 @@
+"""Several judges of one command: their names, their money, and what is written down about them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ptst_tasks.errors import ConfigError
+from ptst_tasks.judges import make
+from ptst_tasks.judges.base import Judge, Verdict, judging
+from ptst_tasks.judges.budget import Budget, Ledger
+
+if TYPE_CHECKING:
+    from ptst_tasks.judges.endpoint import EndpointJudge
+    from ptst_tasks.prices import Price
+
+__all__ = [
+    "UNNAMED",
+    "endpoints",
+    "limit_inline",
+    "make_all",
+    "models_of",
+    "note",
+    "share",
+    "snapshots",
+]
+
+UNNAMED = "unknown"
+"""In a results file: of some verdicts nobody knows which model gave them."""
+
+_INLINE = Ledger()
+
+log = logging.getLogger(__name__)
+
+
+def make_all(specs: Iterable[str]) -> list[Judge]:
+    """Builds several judges whose numbers stand beside each other.
+
+    Raises:
+        ConfigError: If two have one name there: one's numbers would replace the other's.
+        UnknownNameError: If a judge, or a name in its settings, is unknown.
+    """
+    made: dict[str, tuple[str, Judge]] = {}
+    for spec in specs:
+        judge = make(spec)
+        if judge.spec in made:
+            raise ConfigError(
+                f"judges {made[judge.spec][0]!r} and {spec!r} are both called {judge.spec!r} in a "
+                "leaderboard; name each once, and files apart"
+            )
+        made[judge.spec] = spec, judge
+    return [judge for _, judge in made.values()]
+
+
+def endpoints(judge: Judge) -> Iterator[EndpointJudge]:
+    """The judges behind an endpoint: this one, or those of its panel."""
+    from ptst_tasks.judges.endpoint import EndpointJudge
+
+    if isinstance(judge, EndpointJudge):
+        yield judge
+    for member in getattr(judge, "members", ()):
+        yield from endpoints(member)
+
+
+def share(judges: Iterable[Judge], budget: Budget, price: Price | None = None) -> None:
+    """Puts judges under one limit; a panel's members count like any other.
+
+    Args:
+        judges: Who shares it.
+        budget: The limit, and where what is spent is noted.
+        price: Of the judges that do not say their own; else the list price.
+
+    Raises:
+        ConfigError: If money is limited and the price of a model is not known, or `price` would
+            have to be that of several models.
+    """
+    mine = [one for judge in judges for one in endpoints(judge)]
+    unsaid = sorted({one.config.model for one in mine if one.config.price is None})
+    if price is not None and len(unsaid) > 1:
+        raise ConfigError(
+            f"one price for {len(unsaid)} models ({', '.join(unsaid)}); give each judge its own, as "
+            "in NAME:price_in=IN,price_out=OUT"
+        )
+    for one in mine:
+        one.budget = budget
+        one.price = one.config.price or price or one.price
+        if budget.max_cost is not None and one.price is None:
+            raise ConfigError(
+                f"judge {one.spec!r}: money is limited, and the price of {one.config.model!r} is not "
+                "known; give --price IN,OUT, or price_in=IN,price_out=OUT among its settings (USD "
+                "per million tokens; 0 and 0 for a server of your own)"
+            )
+
+
+def limit_inline(judges: Sequence[Judge], max_calls: int | None, max_cost: float | None) -> None:
+    """Puts judges inside lm-eval under one limit: that of all tasks and judges of the process.
+
+    Raises:
+        ConfigError: As `share`.
+    """
+    budget = Budget(max_calls, max_cost, _INLINE)
+    share(judges, budget)
+    if budget.limited and judges and not any(one for judge in judges for one in endpoints(judge)):
+        _warn_of_no_use(", ".join(judge.spec for judge in judges))
+
+
+@functools.cache
+def _warn_of_no_use(specs: str) -> None:
+    """Once in a process, not for every task."""
+    log.warning("max_calls and max_cost do nothing: %s costs no call and no money", specs)
+
+
+def snapshots(models: Mapping[str, int]) -> dict[str, int]:
+    """Model -> how many verdicts, where any reply named its model.
+
+    Args:
+        models: As the verdicts have them; empty for those that name none.
+    """
+    if not any(models):
+        return {}
+    named = {name: models[name] for name in sorted(models) if name}
+    return named | ({UNNAMED: models[""]} if "" in models else {})
+
+
+def note(ours: dict[str, Any], judge: Judge, models: Mapping[str, int]) -> None:
+    """Writes down who judged, in a task's ``metadata.ptst``.
+
+    Args:
+        ours: The metadata; `judges`, `judge_settings`, `judge_weights` and `judge_models` by spec.
+        judge: Who judged.
+        models: See `snapshots`.
+    """
+    ours["judges"] = list(dict.fromkeys([*ours.get("judges", ()), judge.spec]))
+    ours["judge_settings"] = {**(ours.get("judge_settings") or {}), judge.spec: judge.settings}
+    values = {"judge_weights": judging(judge).weights, "judge_models": snapshots(models)}
+    for name, value in values.items():
+        kept = {k: v for k, v in (ours.pop(name, None) or {}).items() if k != judge.spec}
+        if kept or value:
+            ours[name] = kept | ({judge.spec: value} if value else {})
+
+
+def models_of(verdicts: Iterable[Verdict | Mapping[str, Any]]) -> Counter[str]:
+    """The models that gave these verdicts; a missing verdict is nobody's."""
+    values = (v.as_dict() if isinstance(v, Verdict) else v for v in verdicts)
+    return Counter(str(v.get("model", "")) for v in values if v["harmful"] is not None)
