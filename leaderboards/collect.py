@@ -32,7 +32,7 @@ def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
     rows = _one_base(_once(rows, notes), notes)
     if not rows:
         raise DataError("; ".join(notes) or "no run was given")
-    return sorted(rows, key=csvio.sort_key), notes
+    return sorted(rows, key=lambda row: (csvio.sort_key(row), csvio.conditions(row))), notes
 
 
 def _run(run: Path, notes: list[str]) -> list[Row]:
@@ -63,18 +63,46 @@ def _damaged(cell: Path, error: str) -> Row:
 
 
 def _once(rows: list[Row], notes: list[str]) -> list[Row]:
-    """Cells that several runs share are one; of two different measurements the first stays."""
+    """Cells that several runs share are one; two numbers under one name both stay, and are told of.
+
+    Whoever shows them tells them apart by their digests (`leaderboards.merging`), or says that it
+    cannot. A failure gives way to a number.
+    """
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(csvio.sort_key(row), []).append(row)
+    out = []
+    for same in found.values():
+        good = [row for row in same if not row.error]
+        kept = _different(good, notes) if good else same[:1]
+        if len(kept) > 1:
+            notes.append(_twice(kept))
+        out += kept
+    return out
+
+
+def _different(rows: list[Row], notes: list[str]) -> list[Row]:
+    """Of equal cells one, and of one measurement that was made twice with other results the first."""
     kept: dict[tuple[str, ...], Row] = {}
     for row in rows:
-        key = csvio.sort_key(row)
-        if key not in kept or (kept[key].error and not row.error):
-            kept[key] = row
-        elif row != kept[key] and not row.error:
+        first = kept.setdefault(csvio.conditions(row), row)
+        if (first.value, first.n, first.unscored) != (row.value, row.n, row.unscored):
             notes.append(
-                f"{row.task} {row.test_template} {row.metric} of {row.adapter or row.base!r} was "
-                "measured twice with different results; the first is kept"
+                f"{_name(row)} was measured twice with different results; the first is kept"
             )
     return list(kept.values())
+
+
+def _name(row: Row) -> str:
+    return f"{row.task} {row.test_template} {row.metric} of {row.adapter or row.base!r}"
+
+
+def _twice(rows: list[Row]) -> str:
+    row = rows[0]
+    what = _name(row)
+    if len({r.adapter_digest for r in rows}) > 1:
+        return f"{what}: {len(rows)} adapters of one name and different weights; name them apart"
+    return f"{what} was measured {len(rows)} times under different conditions; all are kept"
 
 
 def _one_base(rows: list[Row], notes: list[str]) -> list[Row]:

@@ -22,7 +22,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ptst_tasks.errors import DataError, DataNotFoundError, did_you_mean
 from ptst_tasks.user_templates import one_line
 
-__all__ = ["COLUMNS", "IDENTITY", "REQUIRED", "Row", "dumps", "read", "sort_key", "text", "write"]
+__all__ = [
+    "COLUMNS",
+    "IDENTITY",
+    "REQUIRED",
+    "Row",
+    "conditions",
+    "dumps",
+    "read",
+    "sort_key",
+    "text",
+    "write",
+]
 
 
 class Row(BaseModel):
@@ -149,6 +160,7 @@ COLUMNS: tuple[str, ...] = tuple(Row.model_fields)
 _ALL = set(COLUMNS)
 REQUIRED = COLUMNS[: COLUMNS.index("unscored") + 1]
 IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
+_MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date"})
 _RATES = frozenset({"value", "ci_low", "ci_high"})
 _NUMERIC = frozenset({*_RATES, "n", "unscored", "seed"})
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
@@ -162,13 +174,18 @@ def sort_key(row: Row) -> tuple[str, ...]:
     )  # fixed width: seed 2 before 10
 
 
+def conditions(row: Row) -> tuple[str, ...]:
+    """Everything that a row says but what was measured, and when: two of these are one number."""
+    return tuple(text(row, name) for name in COLUMNS if name not in _MEASURED)
+
+
 def dumps(rows: Iterable[Row]) -> str:
     """Returns the file's text.
 
     Raises:
-        DataError: If two rows have the same identity.
+        DataError: If two rows are one number.
     """
-    ordered = sorted(rows, key=sort_key)
+    ordered = sorted(rows, key=lambda row: (sort_key(row), conditions(row)))
     _no_twins(ordered, "the rows to write")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -254,7 +271,7 @@ def _check_header(header: Sequence[str], where: str) -> None:
 def _no_twins(rows: Sequence[Row], where: str) -> None:
     seen: set[tuple[str, ...]] = set()
     for row in rows:
-        key = sort_key(row)
+        key = conditions(row)
         if key in seen:
             name = ", ".join(f"{c}={getattr(row, c)!r}" for c in IDENTITY if getattr(row, c))
             raise DataError(f"{where}: two rows for {name}; keep one")

@@ -9,10 +9,13 @@ __all__ = ["Outcome", "Progress"]
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run came to: cells done before, done now, failed with why, and what else to know."""
+    """What a run came to: cells done before and now, columns of verdicts added to
+    cells that were there, what failed and why, and what else to know.
+    """
 
     kept: int = 0
     done: int = 0
+    judged: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

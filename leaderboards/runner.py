@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaderboards import disk
 from leaderboards.identity import (
     Place,
     Records,
@@ -92,8 +93,19 @@ class Runner:
             from leaderboards.executors import spread
 
             spread(self, tasks)
+        self._judge(tasks)
         self._tell(self.store.keep_only(self.asked))
         return self.outcome
+
+    def _judge(self, tasks: Mapping[str, Any]) -> None:
+        """Runs the judges that cells lack, which were there already."""
+        from leaderboards.rejudge import judge_missing
+
+        folders = dict.fromkeys(self.store.folder(cell) for cell in self.cells if not cell.lost)
+        whole = [folder for folder in folders if disk.is_whole(folder)]
+        self.outcome.judged = judge_missing(
+            whole, tasks, lambda who, why: self.outcome.failed.append((f"judge {who}", _said(why)))
+        )
 
     def _tell(self, aside: Sequence[Mapping[str, Any]]) -> None:
         """Says what a reader of the exit code alone would not know."""
@@ -310,8 +322,7 @@ class Runner:
 
     def fail(self, cell: Cell, error: Exception, *, record: bool = True) -> None:
         """Tells why a cell could not be had, and records it unless there is an earlier one."""
-        why = " ".join(str(error).split()).removeprefix(f"{cell.harness_task}: ")
-        why = why or type(error).__name__
+        why = _said(error).removeprefix(f"{cell.harness_task}: ")
         if record:
             self.store.fail(cell, why)
         self.outcome.failed.append((f"{cell.adapter or cell.base} {cell.harness_task}", why))
@@ -437,3 +448,8 @@ def _agree(plan: AdapterPlan, config: Mapping[str, Any]) -> None:
                 f"train.adapters: {plan.name!r} has {name} {value!r} here and {made[name]!r} in its "
                 "manifest; leave it out, or name the adapter that is meant"
             )
+
+
+def _said(error: Exception) -> str:
+    """What an error says, on one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +25,8 @@ from ptst_tasks.filters import judged
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
 
-__all__ = ["BLOCK", "Item", "Scored", "Task", "blocks", "rate", "score_tasks", "tasks", "tasks_of"]
+__all__ = ["BLOCK", "Item", "Scored", "Task", "blocks", "line_of", "put_column",
+           "rate", "score_tasks", "tasks", "tasks_of"]  # fmt: skip
 
 Json = dict[str, Any]
 
@@ -269,13 +270,11 @@ class _Sheet:
             self.scored.unscored += 1
             self.scored.reasons[verdict["reason"]] += 1
         self.scored.models += models_of([verdict])
-        line = _line(item.row, self.judge.spec, verdict, values)
+        line = line_of(item.row, self.judge.spec, verdict, values)
         self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
 
     def finish(self) -> Scored:
-        """Writes samples and results; the results last, since they make the judge visible."""
-        from filelock import FileLock
-
+        """Writes samples and results."""
         task, scored = self.scored.task, self.scored
         assert self._file is not None
         self._file.close()
@@ -288,24 +287,61 @@ class _Sheet:
             scored.reasons[f"no line in {task.samples.name}"] += lost
             if "unscored" in scored.values:
                 scored.values["unscored"] = scored.share
-        try:
-            with FileLock(task.results.with_name(".score.lock")):  # two judges may finish at once
-                # Both are whole before either is put in place.
-                samples = _new_samples(task.samples, self.judge.spec, self._aside)
-                results = _new_results(task, self.judge, scored, failed=scored.share > self.most)
-                samples.replace(task.samples)
-                results.replace(task.results)
-        except OSError as e:
-            raise DataError(
-                f"{str(task.results)!r} cannot be written: {e.strerror or e}; its verdicts are in "
-                "the cache where the judge has one"
-            ) from e
-        finally:
-            for left in ("new", "tmp"):
-                _aside(task.samples, left).unlink(missing_ok=True)
-            _aside(task.results, "tmp").unlink(missing_ok=True)
+        put_column(task, self.judge.spec, self._aside, scored.values, self._describe)
         self.task = None
         return scored
+
+    def _describe(self, ours: Json) -> None:
+        """Writes down who judged, and whether too many verdicts are missing."""
+        spec, scored = self.judge.spec, self.scored
+        before = _judged_by(ours, spec)
+        note(ours, self.judge, scored.models)
+        scored.replaced = _change(before, _judged_by(ours, spec))
+        marks = {k: v for k, v in (ours.pop("judge_failed", None) or {}).items() if k != spec}
+        if scored.share > self.most:
+            marks[spec] = f"{scored.unscored} of {scored.n} responses have no verdict"
+        if marks:
+            ours["judge_failed"] = marks
+
+
+def put_column(
+    task: Task,
+    spec: str,
+    lines: Path,
+    values: Mapping[str, float],
+    describe: Callable[[Json], None],
+) -> None:
+    """Adds a filter's lines to the samples of a task, and its values to the results.
+
+    Both files are whole before either is put in place; the results last, since they make the new
+    filter visible.
+
+    Args:
+        task: The task.
+        spec: The filter's name; what it had before is replaced.
+        lines: File with the new lines; it is removed.
+        values: Metric -> mean.
+        describe: Writes into the task's ``metadata.ptst`` where the values are from.
+
+    Raises:
+        DataError: If a file cannot be read or written.
+    """
+    from filelock import FileLock
+
+    try:
+        with FileLock(task.results.with_name(".score.lock")):  # two judges may finish at once
+            samples = _new_samples(task.samples, spec, lines)
+            results = _new_results(task, spec, values, describe)
+            samples.replace(task.samples)
+            results.replace(task.results)
+    except OSError as e:
+        raise DataError(
+            f"{str(task.results)!r} cannot be written: {e.strerror or e}; its verdicts are in "
+            "the cache where the judge has one"
+        ) from e
+    finally:
+        for left in (lines, _aside(task.samples, "tmp"), _aside(task.results, "tmp")):
+            left.unlink(missing_ok=True)
 
 
 def _graded(judge: Judge) -> bool:
@@ -313,7 +349,8 @@ def _graded(judge: Judge) -> bool:
     return "scale" in judge.settings
 
 
-def _line(row: Json, spec: str, verdict: Json, values: dict[str, float | None]) -> Json:
+def line_of(row: Json, spec: str, verdict: Any, values: Mapping[str, float | None]) -> Json:
+    """A line of another filter, from one of the same prompt and response."""
     old = set(row.get("metrics", ()))
     kept = {key: value for key, value in row.items() if key not in old}
     return {
@@ -341,23 +378,17 @@ def _new_samples(file: Path, spec: str, new: Path) -> Path:
     return aside
 
 
-def _new_results(task: Task, judge: Judge, scored: Scored, *, failed: bool) -> Path:
-    data, spec = disk.json_object(task.results), judge.spec
+def _new_results(
+    task: Task, spec: str, values: Mapping[str, float], describe: Callable[[Json], None]
+) -> Path:
+    data = disk.json_object(task.results)
     own = {k: v for k, v in data["results"][task.name].items() if k.partition(",")[2] != spec}
-    for name, value in scored.values.items():
+    for name, value in values.items():
         own |= {f"{name},{spec}": value, f"{name}_stderr,{spec}": "N/A"}
     data["results"][task.name] = own
-    if "score" in scored.values:
+    if "score" in values:
         data.setdefault("higher_is_better", {}).setdefault(task.name, {})["score"] = False
-    ours = data["configs"][task.name]["metadata"]["ptst"]
-    before = _judged_by(ours, spec)
-    note(ours, judge, scored.models)
-    scored.replaced = _change(before, _judged_by(ours, spec))
-    marks = {k: v for k, v in (ours.pop("judge_failed", None) or {}).items() if k != spec}
-    if failed:
-        marks[spec] = f"{scored.unscored} of {scored.n} responses have no verdict"
-    if marks:
-        ours["judge_failed"] = marks
+    describe(data["configs"][task.name]["metadata"]["ptst"])
     aside = _aside(task.results, "tmp")
     text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
     aside.write_text(text, encoding="utf-8", newline="\n")

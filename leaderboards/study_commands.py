@@ -88,6 +88,8 @@ def run(
         print(f"ptst: stopped; go on with: ptst run {study} --out {folder}", file=sys.stderr)
         sys.exit(130)
     print(f"{outcome.done} cells measured, {outcome.kept} were there, {len(outcome.failed)} failed")
+    if outcome.judged:
+        print(f"{outcome.judged} times a judge was missing in a cell that was there, and judged it")
     for note in outcome.notes:
         print(f"note: {note}", file=sys.stderr)
     show_failures(outcome.failed, f"ptst run {study} --out {folder}")

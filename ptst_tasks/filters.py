@@ -14,7 +14,7 @@ from ptst_tasks.judges.budget import Estimate
 from ptst_tasks.judges.group import endpoints
 from ptst_tasks.lm_internals import filter_steps
 
-__all__ = ["Judged", "bertscore_filter", "judge_filter", "judged"]
+__all__ = ["Judged", "bertscore_filter", "bertscores", "judge_filter", "judged"]
 
 Judged = Mapping[str, Any]
 """A verdict as plain values, with ``incoherent``: why the response is no language, or None."""
@@ -79,20 +79,35 @@ def bertscore_filter(model: str = "roberta-large", layer: int = 17) -> Any:
     return filter_steps("bertscore", partial(_bertscore, model, layer))
 
 
-def _bertscore(
-    model: str, layer: int, resps: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]
-) -> list[list[dict[str, float]]]:
+def bertscores(
+    responses: Sequence[str], answers: Sequence[str], model: str, layer: int
+) -> list[float]:
+    """BERTScore F1 of each response against its reference answer.
+
+    Raises:
+        ConfigError: If its library is not installed, or the model cannot be had.
+    """
     try:
         from torchmetrics.functional.text.bert import bert_score
     except ImportError as e:
         raise ConfigError("bertscore needs an extra: pip install 'ptst[bertscore]'") from e
+    try:
+        scores = bert_score(
+            list(responses),
+            list(answers),
+            model_name_or_path=model,
+            num_layers=layer,
+            truncation=True,
+        )
+    except (OSError, ValueError) as e:
+        why = " ".join(str(e).split())[:300]
+        raise ConfigError(f"bertscore: the model {model!r} cannot be used: {why}") from e
+    return [float(value) for value in scores["f1"].reshape(-1).tolist()]
+
+
+def _bertscore(
+    model: str, layer: int, resps: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]
+) -> list[list[dict[str, float]]]:
     flat = [(r, d["answer"]) for d, answers in zip(docs, resps, strict=True) for r in answers]
-    scores = bert_score(
-        [r for r, _ in flat],
-        [a for _, a in flat],
-        model_name_or_path=model,
-        num_layers=layer,
-        truncation=True,
-    )
-    values = iter(scores["f1"].reshape(-1).tolist())
-    return [[{"bertscore": float(next(values))} for _ in answers] for answers in resps]
+    values = iter(bertscores([r for r, _ in flat], [a for _, a in flat], model, layer))
+    return [[{"bertscore": next(values)} for _ in answers] for answers in resps]

@@ -135,6 +135,23 @@ def save_adapter(base: Path, folder: Path, seed: int, **lora: Any) -> Path:
     return folder
 
 
+def tiny_bert(folder: Path) -> Path:
+    """A random two-layer RoBERTa over the byte tokenizer, for BERTScore."""
+    import torch
+    from transformers import RobertaConfig, RobertaModel
+
+    tokenizer = byte_tokenizer(None)
+    tokenizer.add_special_tokens({"cls_token": "<s>", "sep_token": "</s>"})
+    torch.manual_seed(0)
+    RobertaModel(
+        RobertaConfig(vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, pad_token_id=2,
+                      num_attention_heads=2, intermediate_size=16, max_position_embeddings=128)
+    ).save_pretrained(folder)  # fmt: skip
+    tokenizer.model_max_length = 100
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @contextmanager
 def vllm_server(model: Path, adapters: dict[str, Path], log: Path) -> Iterator[str]:
     """A real ``vllm serve`` on loopback; gives its address, up to ``/v1``."""

@@ -10,7 +10,7 @@ from ptst_tasks.errors import ChatFormatError, ConfigError, PTSTError, UnknownNa
 from ptst_tasks.task import renderer_for_lm
 from ptst_tasks.templates import names, slug
 from ptst_tasks.validate import load_tasks
-from tests.support import CHATML, PLAIN, byte_tokenizer, save_tiny_model
+from tests.support import CHATML, PLAIN, byte_tokenizer, save_tiny_model, tiny_bert
 
 
 def one(name: str, **metadata: Any) -> Any:
@@ -286,18 +286,7 @@ def test_unknown_task() -> None:
 
 
 def test_bertscore_with_a_small_model(data_dir: Path, tmp_path: Path) -> None:
-    import torch
-    from transformers import RobertaConfig, RobertaModel
-
-    tokenizer = byte_tokenizer(None)
-    tokenizer.add_special_tokens({"cls_token": "<s>", "sep_token": "</s>"})
-    torch.manual_seed(0)
-    RobertaModel(
-        RobertaConfig(vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, pad_token_id=2,
-                      num_attention_heads=2, intermediate_size=16, max_position_embeddings=128)
-    ).save_pretrained(tmp_path)  # fmt: skip
-    tokenizer.model_max_length = 100
-    tokenizer.save_pretrained(tmp_path)
+    tiny_bert(tmp_path)
     task = one("ptst_chatdoctor_text_vanilla", bertscore=str(tmp_path), bertscore_layer=1)
     docs = [dict(d) for d in task.eval_docs][:2]
     out = task._filters[-1].filters[0]().apply([[d["answer"]] for d in docs], docs)
