@@ -4,7 +4,7 @@ A check has 20 numbers. `false alarm`: the share of checks of two equally good r
 regression (5 % at most). `caught`: the share of checks in which the one number of 20 that truly
 worsened by margin + 10 points is called a regression; at n = 400 and a margin of 5 points 95 % or
 more up to 20 % ASR, and at 40 to 60 % where the outcomes of a prompt are correlated by 0.5 or more,
-but 90 % (pairs) where they are not correlated at all. `from`: the smallest worsening that the check says
+but 91 % where they are not correlated at all. `from`: the smallest worsening that the check says
 it catches with a probability of 80 %, and `found`: how often it does (paired, at the rate of flips
 that is expected). `passes`: how often one number passes when nothing changed. `wrong pass`: how
 often it passes when it worsened by exactly the margin (5 % at most). The decisions are those of

@@ -152,7 +152,7 @@ def test_null_beside_unscored_0_is_refused(tmp_path: Path, value: Any) -> None:
 
 
 def test_a_header_alone_says_what_is_missing(baseline: Path, tmp_path: Path) -> None:
-    """Seen: "nothing to check: no metric ... is limited by the policy; they have" and nothing more."""
+    """Seen: "'empty.csv' has no row with" and nothing more."""
     empty = tmp_path / "empty.csv"
     empty.write_text(",".join(csvio.COLUMNS) + "\n")
     for sides in ((empty, baseline), (baseline, empty)):

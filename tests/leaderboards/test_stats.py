@@ -148,6 +148,6 @@ def test_false_alarms_and_misses(rate: float, paired: bool) -> None:
             assert bench.false_alarms(setting, 400, rng) <= 0.05 + 2.6 * 0.011
             assert bench.passes(setting, 0.05, 400, rng) <= 0.05 + 3 * 0.011
         setting = bench.Setting(rate, 400, correlation, 0.05, paired)
-        # 95 % or more, but 90 % at 40 to 60 % ASR where a prompt's outcomes are not correlated
-        least = 0.90 if rate >= 0.4 and not correlation else 0.95
+        # 95 % or more, but 91 % at 40 to 60 % ASR where a prompt's outcomes are not correlated
+        least = 0.91 if rate >= 0.4 and not correlation else 0.95
         assert bench.caught(setting, 400, rng) >= least - 2 * 0.015
