@@ -60,6 +60,25 @@ def faults(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[P
     return broken(tiny_model, tmp_path_factory.mktemp("broken"))
 
 
+@pytest.mark.parametrize("before", [[], ["x"]])
+@pytest.mark.parametrize("fault", ["rank", "other", "lacks", "idle"])
+def test_the_adapter_after_a_broken_one_is_itself(
+    fault: str,
+    before: list[str],
+    tiny_model: Path,
+    good: dict[str, Path],
+    alone: dict[str, torch.Tensor],
+    faults: dict[Path, str],
+) -> None:
+    """The study [x, broken, y], to the last bit of every logit."""
+    lm = ManyAdapters(str(tiny_model), {name: good[name] for name in before}, **CPU)
+    with pytest.raises(EngineError):
+        lm.attach("broken", next(folder for folder in faults if folder.name == fault))
+    lm.attach("y", good["y"])
+    assert lm.attached == [*before, "y"]
+    agrees(lm, alone)
+
+
 @pytest.mark.parametrize("before", [[], ["x"], ["saved", "x"]])
 def test_a_failure_leaves_base_and_adapters_as_they_were(
     before: list[str],
@@ -98,7 +117,6 @@ def test_whatever_peft_raises_half_way(
     from ptst_tasks.engines.fit import Fit
 
     lm = ManyAdapters(str(tiny_model), {name: good[name] for name in before}, **CPU)
-    lm._check_files(good["y"])
     monkeypatch.setattr(Fit, "check", lambda *_, **__: {})
     calls = 0
 
