@@ -119,7 +119,8 @@ def test_judges_without_a_cache_have_an_identity_too(
 @pytest.mark.parametrize(
     ("where", "spec"),
     [("keywords.READING", "keywords:zou"), ("organism.READING", "organism"),
-     ("endpoint.READING", "rubric:model=m"), ("endpoint.READING", "strongreject:model=m")],
+     ("endpoint_settings.READING", "rubric:model=m"),
+     ("endpoint_settings.READING", "strongreject:model=m")],
 )  # fmt: skip
 def test_another_way_to_read_is_another_key(where: str, spec: str, monkeypatch: pytest.MonkeyPatch):
     before = key(spec)
