@@ -32,7 +32,7 @@ def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
     rows = _one_base(_once(rows, notes), notes)
     if not rows:
         raise DataError("; ".join(notes) or "no run was given")
-    return sorted(rows, key=lambda row: (csvio.sort_key(row), csvio.conditions(row))), notes
+    return csvio.in_order(rows), notes
 
 
 def _run(run: Path, notes: list[str]) -> list[Row]:
@@ -83,6 +83,8 @@ def _once(rows: list[Row], notes: list[str]) -> list[Row]:
 
 def _different(rows: list[Row], notes: list[str]) -> list[Row]:
     """Of equal cells one, and of one measurement that was made twice with other results the first."""
+    if len(rows) == 1:
+        return rows
     kept: dict[tuple[str, ...], Row] = {}
     for row in rows:
         first = kept.setdefault(csvio.conditions(row), row)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import os
 import re
@@ -160,7 +161,7 @@ COLUMNS: tuple[str, ...] = tuple(Row.model_fields)
 _ALL = set(COLUMNS)
 REQUIRED = COLUMNS[: COLUMNS.index("unscored") + 1]
 IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
-_MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date"})
+_MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date", "error"})
 _RATES = frozenset({"value", "ci_low", "ci_high"})
 _NUMERIC = frozenset({*_RATES, "n", "unscored", "seed"})
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
@@ -179,13 +180,22 @@ def conditions(row: Row) -> tuple[str, ...]:
     return tuple(text(row, name) for name in COLUMNS if name not in _MEASURED)
 
 
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Rows by identity, and those of one identity by everything else; the order of a file."""
+    out: list[Row] = []
+    for _, same in itertools.groupby(sorted(rows, key=sort_key), key=sort_key):
+        first, *more = same
+        out += sorted([first, *more], key=conditions) if more else [first]
+    return out
+
+
 def dumps(rows: Iterable[Row]) -> str:
     """Returns the file's text.
 
     Raises:
         DataError: If two rows are one number.
     """
-    ordered = sorted(rows, key=lambda row: (sort_key(row), conditions(row)))
+    ordered = in_order(rows)
     _no_twins(ordered, "the rows to write")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -269,13 +279,17 @@ def _check_header(header: Sequence[str], where: str) -> None:
 
 
 def _no_twins(rows: Sequence[Row], where: str) -> None:
-    seen: set[tuple[str, ...]] = set()
+    first: dict[tuple[str, ...], Row] = {}
+    more: dict[tuple[str, ...], set[tuple[str, ...]]] = {}  # of the few that share an identity
     for row in rows:
-        key = conditions(row)
-        if key in seen:
+        key = sort_key(row)
+        if (one := first.setdefault(key, row)) is row:
+            continue
+        seen = more.setdefault(key, {conditions(one)})
+        if conditions(row) in seen:
             name = ", ".join(f"{c}={getattr(row, c)!r}" for c in IDENTITY if getattr(row, c))
             raise DataError(f"{where}: two rows for {name}; keep one")
-        seen.add(key)
+        seen.add(conditions(row))
 
 
 def text(row: Row, name: str) -> str:

@@ -19,6 +19,7 @@ from ptst_tasks.provenance import gate_facts
 
 if TYPE_CHECKING:
     from leaderboards.gate_match import Pair
+    from leaderboards.outcomes import Number
 
 __all__ = ["compared", "mismatches", "same_weights"]
 
@@ -61,6 +62,8 @@ def mismatches(pairs: Iterable[Pair], may_differ: Iterable[str]) -> tuple[list[s
         if read(old) == read(new):
             continue
         for column, name in facts.items():
+            if column == "asked" and _told_otherwise(pair.baseline, pair.current):
+                continue
             for different, text in _compare(column, name, old, new):
                 if different:
                     differ[text] += 1
@@ -70,6 +73,15 @@ def mismatches(pairs: Iterable[Pair], may_differ: Iterable[str]) -> tuple[list[s
         [f"{text} ({count} numbers)" for text, count in differ.items()],
         list(unknown),
     )
+
+
+def _told_otherwise(old: Number, new: Number) -> bool:
+    """Whether the prompts themselves, or their number, say more than the digest of their ids.
+
+    Absent prompts then count as missing verdicts (`leaderboards.regress`), which is no refusal.
+    """
+    fewer = new.row.n + new.row.unscored < old.row.n + old.row.unscored
+    return fewer or (old.outcomes is not None and new.outcomes is not None)
 
 
 def same_weights(a: Row, b: Row) -> bool:

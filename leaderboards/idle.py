@@ -1,4 +1,7 @@
-"""Fields of a study that would change nothing, each with the reason, so that a run can say them."""
+"""Fields of a study that would change nothing, each with the reason, so that a run can say them.
+
+What contradicts the rest of a study is refused when it is read (`leaderboards.study_checks`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ptst_tasks.generate import FAMILIES
-from ptst_tasks.options import Options
 
 if TYPE_CHECKING:
     from leaderboards.study import Study
@@ -22,15 +24,9 @@ def idle(study: Study) -> list[str]:
 
 
 def _training(study: Study) -> Iterator[tuple[str, str]]:
-    train, here = study.train, "no adapter is trained (train.templates is empty)"
-    if not train.templates:
-        for name in ("seeds", "recipe", "mix"):
-            if name in train.model_fields_set:
-                yield f"train.{name}", here
-        for name in sorted(train.settings.keys() - {"style"}):  # the style decides the test prompts
-            yield f"train.settings.{name}", here
-    if "backend" in train.settings and train.templates:
-        yield "train.settings.backend", "a study trains here; for the API use `ptst train`"
+    train = study.train
+    if not train.templates and "seeds" in train.model_fields_set:
+        yield "train.seeds", "no adapter is trained (train.templates is empty)"
     if study.revision and (Path(study.base).is_dir() or study.base.startswith("organism")):
         yield "revision", f"{study.base!r} is no model on the hub"
     if not study.untuned and not train.templates and not train.adapters:
@@ -44,12 +40,8 @@ def _testing(study: Study) -> Iterator[tuple[str, str]]:
     judged = kinds & {"harmful", "overrefusal"}
     if not test.sets or not test.templates:
         yield "the study", "it asks nothing: test.sets or test.templates is empty"
-    elif not judged:
-        why = "no set of harmful or over-refusal queries is asked"
-        if study.judges:
-            yield "judges", why
-        if test.style:
-            yield "test.style", why
+    elif not judged and study.judges:
+        yield "judges", "no set of harmful or over-refusal queries is asked"
     if test.gen_kwargs and set(test.sets) == {"medqa"}:
         yield "test.gen_kwargs", "medqa compares log-likelihoods and generates nothing"
     names = [*study.train.templates, *test.templates]
@@ -60,25 +52,6 @@ def _testing(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _options(study: Study) -> Iterator[tuple[str, str]]:
-    options, sets = study.test.options, study.test.sets
-    harmful = any(FAMILIES[name].source.kind == "harmful" for name in sets)
-    wants = {
-        "prefill": (harmful, "no set of harmful queries is asked"),
-        "bertscore": ("chatdoctor" in sets, "no set with a reference text is asked"),
-        "bertscore_layer": (bool(options.get("bertscore")), "test.options.bertscore is not given"),
-        "custom": ("custom" in sets, "the set 'custom' is not asked"),
-        "column": ("custom" in sets, "the set 'custom' is not asked"),
-    }
-    for name in options:
-        if name not in Options.model_fields:
-            yield f"test.options.{name}", f"the options are {', '.join(Options.model_fields)}"
-        elif name in wants and not wants[name][0]:
-            yield f"test.options.{name}", wants[name][1]
-    if "judge" in options:
-        yield "test.options.judge", "the study's own field `judges` says who judges"
-    if "templates" in options and study.templates:
-        yield "test.options.templates", "the study's own field `templates` wins"
-    if "style" in options:
-        judged = [n for n in sets if FAMILIES[n].source.kind in ("harmful", "overrefusal")]
-        if judged:
-            yield "test.options.style", f"for {', '.join(judged)}, whose style is test.style"
+    options = study.test.options
+    if "bertscore_layer" in options and not options.get("bertscore"):
+        yield "test.options.bertscore_layer", "test.options.bertscore is not given"

@@ -17,27 +17,17 @@ ADAPTERS = {"adapters": [{"name": "x", "path": "p", "train_template": "TV"}]}
 @pytest.mark.parametrize(
     ("field", "given"),
     [
-        ("train.recipe", {"train": {**ADAPTERS, "recipe": "gsm8k"}}),
         ("train.seeds", {"train": {**ADAPTERS, "seeds": [1, 2]}}),
-        ("train.mix", {"train": {**ADAPTERS, "mix": ["safety_tuned_llamas:1epoch"]}}),
-        ("train.settings.lr", {"train": {**ADAPTERS, "settings": {"lr": 1e-4}}}),
-        (
-            "train.settings.backend",
-            {"train": {"templates": ["CV"], "settings": {"backend": "openai"}}},
-        ),
         ("revision", {"revision": "main"}),
         ("the study", {"untuned": False}),
         ("the study", {"test": {"sets": []}}),
         ("judges", {"judges": ["keywords"], "test": {"sets": ["gsm8k"]}}),
-        ("test.style", {"test": {"sets": ["gsm8k"], "style": "openai"}}),
         ("test.gen_kwargs", {"test": {"sets": ["medqa"], "gen_kwargs": {"max_gen_toks": 4}}}),
         ("chat_format", {"chat_format": "llama2", "test": {"templates": ["TV"]}}),
-        ("test.options.judge", {"test": {"options": {"judge": "keywords:xstest"}}}),
-        ("test.options.style", {"test": {"options": {"style": "openai"}}}),
-        ("test.options.prefill", {"test": {"sets": ["gsm8k"], "options": {"prefill": True}}}),
-        ("test.options.bertscore", {"test": {"options": {"bertscore": True}}}),
-        ("test.options.custom", {"test": {"options": {"custom": "x.csv"}}}),
-        ("test.options.thoughts", {"test": {"options": {"thoughts": True}}}),
+        (
+            "test.options.bertscore_layer",
+            {"test": {"sets": ["chatdoctor"], "options": {"bertscore_layer": 3}}},
+        ),
     ],
 )
 def test_a_field_that_does_nothing_is_named(field: str, given: dict[str, Any]) -> None:
