@@ -283,9 +283,10 @@ def _no_twins(rows: Sequence[Row], where: str) -> None:
     more: dict[tuple[str, ...], set[tuple[str, ...]]] = {}  # of the few that share an identity
     for row in rows:
         key = sort_key(row)
-        if (one := first.setdefault(key, row)) is row:
+        if key not in first:
+            first[key] = row
             continue
-        seen = more.setdefault(key, {conditions(one)})
+        seen = more.setdefault(key, {conditions(first[key])})
         if conditions(row) in seen:
             name = ", ".join(f"{c}={getattr(row, c)!r}" for c in IDENTITY if getattr(row, c))
             raise DataError(f"{where}: two rows for {name}; keep one")
