@@ -31,6 +31,9 @@ def check(config: TrainConfig, given: Collection[str], run: Mapping[str, Any], m
     Raises:
         ConfigError: With the options to leave out.
     """
+    # A manifest's own config names every field: one that says its default asks for nothing.
+    fields = TrainConfig.model_fields
+    given = {n for n in given if n in fields and getattr(config, n) != fields[n].default}
     api = {"suffix", "price", "max_cost", "job_id"} & run.keys()
     if config.backend == "openai":
         _refuse(
