@@ -33,6 +33,11 @@ def run_lm_eval(args: Sequence[str]) -> None:
         config = line.config
         if config.num_fewshot:  # before a model is loaded; the tasks themselves refuse it, too
             raise ConfigError(NO_SHOTS)
+        if config.use_cache:
+            raise ConfigError(
+                "--use_cache keeps answers without the model that gave them: another adapter would be "
+                "given the first one's; leave it out, or use `ptst run`, which asks nothing twice"
+            )
         folder = config.include_path or str(TASKS_DIR)
         tasks = load_tasks(_names(config.tasks), config.metadata or {}, folder)
         refuse_idle(tasks.values(), config.metadata or {})

@@ -228,12 +228,13 @@ def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) ->
     Raises:
         ConfigError: If the adapter cannot be this base's.
     """
-    from ptst_tasks.engines.fit import Fit, UnfitError, check_origin
+    from ptst_tasks.engines.fit import Fit, UnfitError, check_copies, check_origin
 
     base = str(model_args.get("pretrained", ""))
     config = _load_config(base, model_args)
     try:
         Fit(config).check(folder, shared=False, plain=plain)
+        check_copies(folder, Path(base))
     except UnfitError as e:
         raise ConfigError(f"the adapter {folder!r} {e}") from e
     commit = getattr(config, "_commit_hash", None) or ""

@@ -70,6 +70,9 @@ class Fit:
     ) -> dict[str, Any]:
         """Looks at an adapter's files, and at every matrix in them.
 
+        An adapter whose LoRA pairs change nothing may still bring other weights; whether those are
+        the base's own is seen with the base at hand (`check_copies`, or the engine's probe).
+
         Args:
             folder: The adapter's.
             shared: Whether the base has to stay as it is for other adapters.
@@ -88,12 +91,12 @@ class Fit:
         if shared:
             _check_shareable(config)
         if config.is_prompt_learning:
-            _check_values(weights)
+            _check_values(config, weights)
             return {}
         for name, matrix in weights.items():
             self._check_layer(name, matrix)
         want = self._check_config(config, folder, weights)
-        _check_values(weights)
+        _check_values(config, weights)
         own = {}
         for name, matrix in weights.items():
             inner = name.removeprefix(_PREFIX).replace(".base_layer.", ".")
@@ -191,6 +194,34 @@ def check_origin(folder: str | Path, base: str | Callable[[], str]) -> None:
     )
 
 
+def check_copies(folder: str | Path, base: Path) -> None:
+    """Makes sure that an adapter whose LoRA pairs change nothing brings weights that do.
+
+    Args:
+        folder: The adapter's.
+        base: Folder of its base.
+
+    Raises:
+        UnfitError: If every weight that it brings is the base's own.
+    """
+    from safetensors import safe_open
+
+    config, weights = _read(folder)
+    copies, why = saved_copies(weights), idle_lora(config, weights)
+    if not why or not copies:
+        return
+    left = {name.removeprefix(_PREFIX).replace(".modules_to_save.", "."): name for name in copies}
+    for file in sorted(base.glob("*.safetensors")):
+        with safe_open(file, "pt") as stored:
+            for name in left.keys() & set(stored.keys()):
+                there, here = stored.get_tensor(name), weights[left[name]]
+                if there.shape != here.shape or not (there.to(here.dtype) == here).all():
+                    return
+                del left[name]
+    if not left:
+        raise UnfitError(f"{why}, and the weights that it brings are the base's own")
+
+
 def _check_shareable(config: Any) -> None:
     """Refuses what could not be switched off again."""
     if config.is_prompt_learning or getattr(config, "is_adaption_prompt", False):
@@ -207,15 +238,41 @@ def _check_shareable(config: Any) -> None:
         )
 
 
-def _check_values(weights: Mapping[str, Any]) -> None:
+def _check_values(config: Any, weights: Mapping[str, Any]) -> None:
     """Refuses numbers that are none, and matrices that nothing was learnt in."""
     for name, matrix in weights.items():
         if matrix.is_floating_point() and not matrix.isfinite().all():
             raise UnfitError(f"holds NaN or infinite values, first in {name!r}; train it again")
-    pairs = [name for name in weights if ".lora_B" in name]
-    rest = [name for name in weights if ".lora_" not in name]
-    if pairs and not rest and not any(weights[name].any() for name in pairs):
-        raise UnfitError("changes nothing: every lora_B matrix is zero, so it is untrained")
+    if (why := idle_lora(config, weights)) and not saved_copies(weights):
+        raise UnfitError(why)
+
+
+def idle_lora(config: Any, weights: Mapping[str, Any]) -> str:
+    """Why no LoRA pair of an adapter changes anything; empty if one does, or if it has none."""
+    layers: dict[str, dict[str, bool]] = {}
+    for name, matrix in weights.items():
+        layer, _, kind = name.rpartition(".lora_")
+        if layer:
+            half = kind.removeprefix("embedding_")[:1]
+            layers.setdefault(layer, {})[half] = bool(matrix.any())
+    pairs = [halves for halves in layers.values() if {"A", "B"} <= halves.keys()]
+    if not pairs:
+        return ""
+    strengths = [
+        getattr(config, "lora_alpha", 1),
+        *(getattr(config, "alpha_pattern", None) or {}).values(),
+    ]
+    if not any(strengths):
+        return "changes nothing: its lora_alpha is 0"
+    if not any(halves["A"] and halves["B"] for halves in pairs):
+        half = "lora_B" if not any(halves["B"] for halves in pairs) else "lora_A or lora_B"
+        return f"changes nothing: every {half} matrix is zero, so it is untrained"
+    return ""
+
+
+def saved_copies(weights: Mapping[str, Any]) -> list[str]:
+    """Names of weights beside LoRA's that an adapter brings (``modules_to_save``)."""
+    return [name for name in weights if ".lora_" not in name]
 
 
 def _unfit(why: str) -> UnfitError:
