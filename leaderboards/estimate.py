@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards import disk
+from leaderboards.identity import LAYOUT, asked_digest, content, form, is_sampled, requested
+from leaderboards.runner import load_family
 from leaderboards.store import incomplete
 from leaderboards.study import AdapterPlan, Study
-from ptst_tasks import datasets
-from ptst_tasks.digests import read_json
+from ptst_tasks.digests import digest_json, read_json
 from ptst_tasks.engines.served_settings import ServedSettings
 from ptst_tasks.errors import DataError
-from ptst_tasks.generate import FAMILIES
 from ptst_tasks.prices import price_of
 
 __all__ = ["Line", "Plan", "estimate"]
@@ -59,6 +59,7 @@ class Plan:
     def summary(self) -> str:
         """A few lines for the reader."""
         out = [
+            "done: as far as names, rows and options tell; weights and prompts are compared by the run",
             f"left: about {self.prompt_tokens:,} tokens to read, at most {self.new_tokens:,} to write",
             "time: known once a cell is done"
             if self.seconds is None
@@ -82,10 +83,11 @@ def estimate(study: Study, run: Path) -> Plan:
     A cell counts as done if the run has one of its name with the same rows, limit and decoding;
     whether weights and prompts are still the same is found out when the study runs.
     """
-    sizes, characters, missing, prints = _sizes(study)
+    tasks, missing = _tasks(study)
+    sizes, characters = _sizes(study, tasks)
     records = [read_json(f / "cell.json") or {} for f in disk.cell_folders(run) if disk.is_whole(f)]
     done = Counter(
-        (r.get("adapter"), r.get("harness_task")) for r in records if _fits(r, study, prints)
+        (r.get("adapter"), r.get("harness_task")) for r in records if _fits(r, study, tasks)
     )
     lines, read, write = list[Line](), 0.0, 0
     cost, unpriced = 0.0, list[str]()
@@ -113,17 +115,23 @@ def estimate(study: Study, run: Path) -> Plan:
     return Plan(lines, int(read), write, seconds, missing, paid, tuple(unpriced))
 
 
-def _fits(record: Mapping[str, Any], study: Study, prints: Mapping[str, str]) -> bool:
+def _fits(record: Mapping[str, Any], study: Study, tasks: Mapping[str, Any]) -> bool:
     """Whether a cell is one that the study asks for, as far as can be said without a model."""
     if incomplete([record]):
         return False
-    data, requested = record["provenance"]["data"], record.get("requested") or {}
-    given = study.test.gen_kwargs if requested else {}
-    return (
-        data["limit"] == study.test.limit
-        and prints.get(record["task"]) in (None, data["fingerprint"])
-        and all(requested.get(name) == value for name, value in given.items())
-    )
+    task, made = tasks.get(str(record.get("harness_task"))), record["provenance"]
+    if task is None:  # its set cannot be loaded here
+        return True
+    data, engine, decoding = made["data"], made["engine"], made["decoding"]
+    docs = list(task.eval_docs)[: study.test.limit]
+    seeds = (study.test.decoding_seeds or (0,)) if is_sampled(task) else (None,)
+    args = {k: content(v) for k, v in study.engine_args.items() if k not in LAYOUT}
+    have = (data["fingerprint"], data["asked"], record.get("requested"), record.get("form"),
+            engine["name"], engine["args"] or {}, engine["layout"].get("dtype"))  # fmt: skip
+    want = (task.loaded.fingerprint, asked_digest(str(d["id"]) for d in docs), requested(task),
+            form(task), study.engine, {} if study.engine == "openai" else args,
+            None if study.engine == "openai" else study.engine_args.get("dtype"))  # fmt: skip
+    return digest_json(have) == digest_json(want) and decoding["seed"] in seeds
 
 
 def _seeds(study: Study, family: str) -> int:
@@ -137,20 +145,24 @@ def _served(study: Study, plan: AdapterPlan) -> str:
     return plan.existing.path if plan.existing else study.base
 
 
-def _sizes(
-    study: Study,
-) -> tuple[dict[str, int], dict[str, float], list[str], dict[str, str]]:
-    sizes: dict[str, int] = {}
-    prints: dict[str, str] = {}
-    characters: dict[str, float] = {}
+def _tasks(study: Study) -> tuple[dict[str, Any], list[str]]:
+    """The study's tasks by name, and why others cannot be loaded here."""
+    tasks: dict[str, Any] = {}
     missing: list[str] = []
     for family in study.test.sets:
         try:
-            loaded = datasets.load(FAMILIES[family].dataset)
+            tasks |= load_family(study, family)
         except DataError as e:
             missing.append(str(e))
-            continue
-        rows = loaded.rows[: study.test.limit]
-        sizes[family], prints[family] = len(rows), loaded.fingerprint
-        characters[family] = float(sum(len(r["prompt"]) + 200 for r in rows))
-    return sizes, characters, missing, prints
+    return tasks, missing
+
+
+def _sizes(study: Study, tasks: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, float]]:
+    """Prompts of each set, and their characters, about."""
+    sizes: dict[str, int] = {}
+    characters: dict[str, float] = {}
+    for task in tasks.values():
+        rows = task.loaded.rows[: study.test.limit]
+        sizes[task.set_name] = len(rows)
+        characters[task.set_name] = float(sum(len(r["prompt"]) + 200 for r in rows))
+    return sizes, characters

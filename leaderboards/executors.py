@@ -16,6 +16,7 @@ from typing import Any
 from leaderboards.executor_args import Args, RayArgs, SlurmArgs, read_args
 from leaderboards.packing import extract, pack, unpack
 from leaderboards.runner import Runner
+from leaderboards.store import Cell
 from leaderboards.study import AdapterPlan, Study
 from leaderboards.worker import Order, Result, ptst_version
 
@@ -127,6 +128,11 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
             unpack(packed, folder)
     brought: set[tuple[str, str, int | None]] = set()
     for cell in result.cells:
+        if cell.lost:
+            runner.add(cell)
+        elif runner.twin(cell):
+            brought.add(_key(cell))
+            continue
         if cell.digest in result.made:
             aside = runner.store.begin(cell)
             extract(result.made[cell.digest], aside)
@@ -137,13 +143,16 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
             continue
         else:
             runner.fail(cell, OSError("its folder went away meanwhile; run again"))
-        runner.add(cell)
-        brought.add((cell.adapter, cell.harness_task, cell.provenance.decoding.seed))
+        brought.add(_key(cell))
     runner.outcome.done += len(result.made) - len(result.failed)
     runner.outcome.failed += result.failed
     runner.outcome.notes += [n for n in result.notes if n not in runner.outcome.notes]
     if result.error:
         _lost(runner, order, result.error, brought, tasks)
+
+
+def _key(cell: Cell) -> tuple[str, str, int | None]:
+    return cell.adapter, cell.harness_task, cell.provenance.decoding.seed
 
 
 def _lost(

@@ -25,7 +25,8 @@ from ptst_tasks.provenance import (
     Generation,
 )
 
-__all__ = ["LAYOUT", "Place", "Records", "asked_digest", "base_folder", "is_sampled", "manifest",
+__all__ = ["LAYOUT", "Place", "Records", "asked_digest", "base_folder", "content", "form",
+           "is_sampled", "manifest",
            "requested", "trained_on", "training_digest"]  # fmt: skip
 
 LAYOUT = frozenset({
@@ -64,7 +65,7 @@ class Records:
 
     def base(self, lm: Any) -> Base:
         """What identifies the base."""
-        self._base = self._base or _base(self._place, lm)
+        self._base = self._base or _base(self._place, lm, self.study.engine_args.get("subfolder"))
         return self._base
 
     def adapter(self, lm: Any, place: Place | None, step: int | None = None) -> Adapter:
@@ -81,6 +82,7 @@ class Records:
                 found = Adapter(weights=f"served:{lm.served}/{place}", step=step)
             else:
                 found = adapter_of(Path(place), step)
+                _check_weights(Path(place), found)
                 check_origin(place, self.base(lm).weights)
             self._adapters[place, step] = found
         return self._adapters[place, step]
@@ -140,7 +142,7 @@ class Records:
 
     def _engine(self, lm: Any) -> Engine:
         args = dict(self.study.engine_args)
-        deciding = {k: _content(v) for k, v in args.items() if k not in LAYOUT}
+        deciding = {k: content(v) for k, v in args.items() if k not in LAYOUT}
         return Engine(
             name=self.study.engine,
             dtype=lm.facts()["dtype"],
@@ -166,6 +168,12 @@ def requested(task: Any) -> dict[str, Any]:
     return {k: v for k, v in task.config.generation_kwargs.items() if k != "seed"}
 
 
+def form(task: Any) -> dict[str, Any]:
+    """How a task's prompts are made, as far as that can be said without a tokenizer."""
+    ours = task.config.metadata["ptst"]
+    return {name: ours[name] for name in ("template", "style", "chat_format", "prefill")}
+
+
 def is_sampled(task: Any) -> bool:
     """Whether a task's answers are drawn at random."""
     return bool(requested(task).get("do_sample"))
@@ -178,8 +186,25 @@ def asked_digest(ids: Any) -> str:
 
 def manifest(folder: Place | None) -> dict[str, Any]:
     """What was recorded of an adapter; a copy kept along training lies two folders below it."""
-    places = (folder, folder.parent.parent) if isinstance(folder, Path) else ()
-    return next((m for p in places if (m := read_json(p / "manifest.json"))), {})
+    if not isinstance(folder, Path):
+        return {}
+    copied = folder.parent.name == "steps"
+    return read_json((folder.parent.parent if copied else folder) / "manifest.json") or {}
+
+
+def _check_weights(folder: Path, found: Adapter) -> None:
+    """Refuses weights that are not those of the manifest beside them, whose labels they would get.
+
+    Raises:
+        ConfigError: If somebody replaced them.
+    """
+    made = (read_json(folder / "manifest.json") or {}).get("adapter")
+    told = made.get("weights") if isinstance(made, Mapping) else None
+    if told and told != found.weights:
+        raise ConfigError(
+            f"{str(folder)!r} holds other weights ({found.weights[:12]}) than its manifest.json names "
+            f"({str(told)[:12]}); train it again, or remove the manifest and say its labels in the study"
+        )
 
 
 def training_digest(manifest: Mapping[str, Any]) -> str:
@@ -189,9 +214,10 @@ def training_digest(manifest: Mapping[str, Any]) -> str:
         return ""
     free = {"seed", "model", "revision", *FREE_SETTINGS}
     settings = {k: v for k, v in config.items() if k not in free}
-    drawn = () if config.get("rows") else ("data_fingerprints",)
+    drawn = () if config.get("rows") else ("data_fingerprints", "token_ids", "labels")
     kept = ("base_weights", "base_config", "base_tokenizer", "trained_dtype", "step_rows", *drawn)
-    return digest_json([settings, {k: inputs.get(k) for k in kept}])[:20]
+    record = [settings, {k: inputs.get(k) for k in kept}, manifest.get("template")]
+    return digest_json(record)[:20]
 
 
 def trained_on(config: Mapping[str, Any]) -> str:
@@ -217,16 +243,16 @@ def base_folder(base: str) -> Path | str:
         return organism.cached(int(seed), name.endswith("control"), progress=progress)
 
 
-def _base(place: Place, lm: Any) -> Base:
+def _base(place: Place, lm: Any, subfolder: Any = None) -> Base:
     if lm.served:
         return Base(weights=f"served:{lm.served}/{place}")
     if Path(place).is_dir():
-        return base_of(Path(place))
+        return base_of(Path(place, str(subfolder or "")))
     commit = lm.facts()["commit"]
     return Base(weights=f"hub:{commit}" if commit else f"name:{place}")
 
 
-def _content(value: Any) -> Any:
+def content(value: Any) -> Any:
     """An argument that names a file or a folder counts by what is in it."""
     if isinstance(value, str) and value and Path(value).exists():
         return f"sha256:{path_digest(Path(value))}"

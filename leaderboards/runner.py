@@ -21,6 +21,7 @@ from leaderboards.identity import (
     Records,
     asked_digest,
     base_folder,
+    form,
     is_sampled,
     manifest,
     requested,
@@ -39,7 +40,7 @@ from ptst_tasks.provenance import Adapter, Decoding, Generation, model_digest
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
 
-__all__ = ["Runner", "run"]
+__all__ = ["Runner", "load_family", "run"]
 
 
 def run(
@@ -63,6 +64,19 @@ def run(
     return Runner(study, Path(out), progress or Progress(), share=share).run()
 
 
+def load_family(study: Study, family: str) -> dict[str, Any]:
+    """Loads a set's tasks as a study asks them, with their data, by name."""
+    from ptst_tasks.validate import load_tasks
+
+    names = [name for f, name in study.tasks() if f == family]
+    tasks: dict[str, Any] = dict(load_tasks(names, study.options(family)))
+    for task in tasks.values():
+        if task.OUTPUT_TYPE != "multiple_choice":
+            own = task.config.generation_kwargs
+            task.config.generation_kwargs = merge(own, study.test.gen_kwargs)
+    return tasks
+
+
 class Runner:
     """Runs one study in one process.
 
@@ -82,6 +96,7 @@ class Runner:
         self.outcome = Outcome()
         self.cells: list[Cell] = []
         self.asked: set[str] = set()
+        self._names: dict[str, str] = {}  # digest -> whose cell it is
 
     def run(self) -> Outcome:
         """Trains, evaluates, and puts aside what the study no longer asks for."""
@@ -192,10 +207,13 @@ class Runner:
         trained = [p for p in plans if p.name and not p.existing]
         for plan in trained:
             every = self._config(plan).save_every
-            copies = sorted((Path(folders[plan.name]) / "steps").glob("*"))
-            for number, kept in enumerate(copies, start=1):
-                out.append(replace(plan, name=f"{plan.name}@{number * every}", step=number * every))
+            steps = Path(folders[plan.name]) / "steps"
+            copies = {int(p.name[5:]): p for p in steps.glob("step-*") if p.name[5:].isdigit()}
+            for step, kept in sorted(copies.items()):
+                out.append(replace(plan, name=f"{plan.name}@{step}", step=step))
                 folders[out[-1].name] = kept
+            if gone := [s for s in range(every, max(copies, default=0), every) if s not in copies]:
+                self.outcome.notes.append(f"{plan.name}: no copy of the steps {gone} is there")
         if not out and (trained or not self.study.train.templates):
             raise ConfigError(
                 "train.trajectory needs copies to follow: set train.settings.save_every"
@@ -218,17 +236,9 @@ class Runner:
 
     def tasks(self) -> dict[str, Any]:
         """Loads the tasks of the study, with their data, by name."""
-        from ptst_tasks.validate import load_tasks
-
         out: dict[str, Any] = {}
         for family in self.study.test.sets:
-            names = [name for f, name in self.study.tasks() if f == family]
-            loaded = load_tasks(names, self.study.options(family))
-            for task in loaded.values():
-                if task.OUTPUT_TYPE != "multiple_choice":
-                    own = task.config.generation_kwargs
-                    task.config.generation_kwargs = merge(own, self.study.test.gen_kwargs)
-            out |= loaded
+            out |= load_family(self.study, family)
         return out
 
     def engine(self, folders: dict[str, Place]) -> Any:
@@ -272,13 +282,31 @@ class Runner:
                 self.lost(plan, made, {name: task}, e, [seed])
                 self.progress.advance(self._prompts(task))
                 continue
-            self.add(cell)
-            if self.store.has(cell):
+            if self.twin(cell):
+                self.progress.advance(self._prompts(task))
+            elif self.store.has(cell):
                 self.outcome.kept += 1
                 self.progress.advance(self._prompts(task))
             else:
                 ready[name] = cell
         return ready
+
+    def twin(self, cell: Cell) -> bool:
+        """Makes a cell one of those asked for; if another of this study is the same, it fails.
+
+        Two adapters of the same weights, or two sets of the same rows, are one measurement, and a
+        row of the leaderboard has one name.
+        """
+        first = self._names.setdefault(cell.digest, cell.label)
+        if first == cell.label:
+            self.add(cell)
+            return False
+        cell = replace(cell, lost=cell.label)
+        self.fail(
+            cell, ConfigError(f"the same weights, prompts and decoding as {first}; leave one out")
+        )
+        self.add(cell)
+        return True
 
     def _pass(
         self, lm: Any, plan: AdapterPlan, folder: Place | None, ready: dict[str, Cell],
@@ -325,7 +353,7 @@ class Runner:
         why = _said(error).removeprefix(f"{cell.harness_task}: ")
         if record:
             self.store.fail(cell, why)
-        self.outcome.failed.append((f"{cell.adapter or cell.base} {cell.harness_task}", why))
+        self.outcome.failed.append((cell.label, why))
 
     def lost(
         self, plan: AdapterPlan, made: Mapping[str, Any], tasks: Mapping[str, Any],
@@ -386,6 +414,7 @@ class Runner:
             provenance=provenance,
             requested=copy.deepcopy(requested(task)),
             training=training_digest(made),
+            form=form(task),
         )
 
     def _evaluate(

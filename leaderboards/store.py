@@ -11,7 +11,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Cell:
         provenance: Everything that decides its answers.
         requested: Decoding options as the task and the study say them, before the engine's own.
         training: Digest of how the adapter was trained, but for the seed.
+        form: How its prompts were made (style, chat format, prefill).
         lost: For a cell whose model could not be had, what names it in place of its provenance.
     """
 
@@ -52,7 +53,13 @@ class Cell:
     provenance: Generation
     requested: Mapping[str, Any] = field(default_factory=dict)
     training: str = ""
+    form: Mapping[str, Any] = field(default_factory=dict)
     lost: str = ""
+
+    @property
+    def label(self) -> str:
+        """Model and task, for a reader."""
+        return f"{self.adapter or self.base} {self.harness_task}"
 
     @property
     def digest(self) -> str:
@@ -94,7 +101,8 @@ class Store:
         if not disk.is_whole(folder) and not self._found_elsewhere(cell, folder):
             return False
         record = read_json(folder / "cell.json") or {}
-        labelled = {**record, **cell.record()}
+        own = {f.name for f in fields(Cell)}  # what a label no longer says must not stay
+        labelled = {**{k: v for k, v in record.items() if k not in own}, **cell.record()}
         if labelled != record:
             write_json(folder / "cell.json", labelled)
         return True

@@ -45,7 +45,7 @@ class Existing(_Strict):
     With engine ``openai`` the path is the endpoint's name of it, and there is no manifest to read.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, pattern=r"^[^@]+$")  # NAME@STEP is a copy kept along training
     path: str
     train_data: str = ""
     train_template: str = ""
@@ -146,6 +146,10 @@ class Study(_Strict):
         for name in self.test.sets:
             if name not in FAMILIES:
                 raise UnknownNameError("set", name, FAMILIES, where="test.sets")
+        asked = [("sets", n) for n in self.test.sets]
+        asked += [("templates", self.table.resolve(n)) for n in self.test.templates]
+        if twice := next((one for one in asked if asked.count(one) > 1), None):
+            raise ConfigError(f"study {self.name!r}: test.{twice[0]} names {twice[1]!r} twice")
         self._check_decoding()
         read_args(self.executor, self.executor_args)
         if self.engine == "openai":

@@ -20,6 +20,8 @@ _TOKENIZER = (
 
 # Whose value changes nothing: where a folder was, and who wrote the file.
 _NAMES = frozenset({"_name_or_path", "transformers_version", "_from_model_config"})
+_SETS = frozenset({"target_modules", "modules_to_save", "exclude_modules", "target_parameters"})
+_PATTERNS = frozenset({"alpha_pattern", "rank_pattern"})  # the first that matches a layer wins
 _ADAPTER_NAMES = frozenset({"base_model_name_or_path", "inference_mode", "revision"})
 
 
@@ -30,11 +32,9 @@ def base_of(folder: Path) -> Base:
         ConfigError: If there are no weights.
         OSError: If a file cannot be read.
     """
-    code = files_digest(folder, ("*.py",))  # a model of one's own, with trust_remote_code
-    config = json_file_digest(folder / "config.json", _NAMES)
     return Base(
         weights=weights_digest(folder),
-        config=digest_json([config, code]) if code else config,
+        config=_with_rest(folder, json_file_digest(folder / "config.json", _NAMES)),
         generation_config=json_file_digest(folder / "generation_config.json", _NAMES),
         tokenizer=files_digest(folder, _TOKENIZER),
     )
@@ -48,7 +48,18 @@ def adapter_of(folder: Path, step: int | None = None) -> Adapter:
         OSError: If a file cannot be read.
     """
     config = json_file_digest(folder / "adapter_config.json", _ADAPTER_NAMES)
-    return Adapter(weights_digest(folder), config, step)
+    return Adapter(weights_digest(folder), _with_rest(folder, config), step)
+
+
+def _with_rest(folder: Path, config: str) -> str:
+    """A configuration's digest with that of what else decides which numbers are loaded, and how.
+
+    Code of the model's own, the index of sharded weights, and weights of the older format beside
+    the newer: which of the two is loaded is the library's choice.
+    """
+    old = ("*.bin",) if any(folder.glob("*.safetensors")) else ()
+    rest = files_digest(folder, ("*.py", "*.index.json", *old))
+    return digest_json([config, rest]) if rest else config
 
 
 def json_file_digest(file: Path, without: Iterable[str] = ()) -> str:
@@ -65,14 +76,15 @@ def json_file_digest(file: Path, without: Iterable[str] = ()) -> str:
     except ValueError:
         return hashlib.sha256(raw).hexdigest()
     if isinstance(value, dict):
-        value = {k: _sorted(v) for k, v in value.items() if k not in frozenset(without)}
+        value = {k: _plain(k, v) for k, v in value.items() if k not in frozenset(without)}
     return digest_json(value)
 
 
-def _sorted(value: Any) -> Any:
-    """Lists of names are sets: peft writes its target modules in another order every time."""
-    names = isinstance(value, list) and all(isinstance(v, str) for v in value)
-    return sorted(value) if names else value
+def _plain(name: str, value: Any) -> Any:
+    """A value in one form: peft writes sets in another order every time, and reads patterns in theirs."""
+    if name in _SETS and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return sorted(value)
+    return list(value.items()) if name in _PATTERNS and isinstance(value, dict) else value
 
 
 def files_digest(folder: Path, patterns: Iterable[str]) -> str:

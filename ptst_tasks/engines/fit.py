@@ -176,8 +176,8 @@ def check_origin(folder: str | Path, base: str | Callable[[], str]) -> None:
         EngineError: If its manifest names another base; the message names both.
     """
     place = Path(folder)
-    found = (read_json(p / "manifest.json") for p in (place, place.parent.parent))
-    trained = (next((m for m in found if m), {}).get("base")) or {}
+    where = place.parent.parent if place.parent.name == "steps" else place
+    trained = (read_json(where / "manifest.json") or {}).get("base") or {}
     if not isinstance(trained, Mapping) or not trained:
         return
     base = base if isinstance(base, str) else base()
