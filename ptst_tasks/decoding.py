@@ -208,6 +208,10 @@ def _check_name(name: str, where: str, seed: bool) -> None:
 def _check_value(name: str, value: Any, where: str) -> Any:
     if name == "until":
         return _stops(value, where)
+    if name == "eos_token_id":
+        ids = value if isinstance(value, list) else [value]
+        whole = all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in ids)
+        _expect(bool(ids) and whole, where, name, value, "a token id or a list of them")
     if name == "do_sample":
         _expect(isinstance(value, bool), where, name, value, "true or false")
     if name in _COUNTS:

@@ -10,9 +10,10 @@ import importlib
 import importlib.util
 from typing import Any
 
+from ptst_tasks.engines.fit import check_origin
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["ENGINES", "open_engine", "register"]
+__all__ = ["ENGINES", "check_origin", "open_engine", "register"]
 
 ENGINES = {
     "hf": "ptst_tasks.engines.hf:ManyAdapters",

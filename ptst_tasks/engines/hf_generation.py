@@ -163,15 +163,17 @@ class _Rows(StoppingCriteria):  # type: ignore[misc]
         more = [sorted(j.plan.ends.ids - own) for j in batch]
         most = max(map(len, more))
         self._ids = torch.tensor([ids + [-1] * (most - len(ids)) for ids in more]) if most else None
+        self._ended: Any = False
 
     def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
         made = input_ids.shape[1] - self._width
         self._done |= made >= self._limits
-        if self._ids is not None:
-            self._done |= (input_ids[:, -1:].cpu() == self._ids).any(-1)
+        if self._ids is not None:  # where the answers are: nobody waits for a GPU
+            self._ids = self._ids.to(input_ids.device)
+            self._ended = self._ended | (input_ids[:, -1:] == self._ids).any(-1)
         if made % _EVERY == 0 and any(self._stops):
             self._look(input_ids, made)
-        return self._done.to(input_ids.device)
+        return self._done.to(input_ids.device) | self._ended
 
     def _look(self, input_ids: Any, made: int) -> None:
         for i, stops in enumerate(self._stops):

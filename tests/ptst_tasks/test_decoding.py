@@ -43,6 +43,8 @@ def refused(given: dict[str, Any], **how: Any) -> str:
         ({"until": ["a", None]}, "expected a stop string or a list"),
         ({"until": ["a", ""]}, "every answer would end at once"),
         ({"repetition_penalty": 0}, "expected a number above 0"),
+        ({"eos_token_id": "</s>"}, "expected a token id or a list"),
+        ({"eos_token_id": []}, "expected a token id or a list"),
         ({"temprature": 0.5}, "did you mean 'temperature'?"),
         ({"seed": 1}, "test.decoding_seeds"),
         ({"max_time": 3}, "how fast a machine is"),

@@ -11,7 +11,7 @@ import pytest
 
 from leaderboards.harness import run_lm_eval
 from ptst_tasks.digests import weights_digest
-from ptst_tasks.engines.fit import check_origin
+from ptst_tasks.engines import check_origin
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError
 from tests.ptst_tasks.engines.broken_adapters import broken
 from tests.support import byte_tokenizer, save_adapter, save_tiny_model

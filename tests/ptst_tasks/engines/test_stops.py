@@ -117,7 +117,7 @@ def test_rows_of_a_batch_end_by_their_own_stops(tmp_path: Path) -> None:
     requests = [asks(until, [0])[0] for until in (["<|end|>"], ["on"], ["<|im|>"], ["zzz"])]
     answers = ours.generate_until(requests)
     assert answers[:3] == ["9", "9 and ", "9 and on and on"]
-    assert answers[3].startswith("9 and on and onit goes9")
+    assert answers[3] == "9 and on and onit goes"
 
 
 def test_a_batch_ends_with_its_last_row(tmp_path: Path) -> None:
