@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["TASKS_DIR", "__version__", "task_manager"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 TASKS_DIR = Path(__file__).parent / "tasks"
 """The folder for lm-eval's ``--include_path``."""
