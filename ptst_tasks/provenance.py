@@ -63,8 +63,8 @@ class Base:
 
     Attributes:
         weights: Digest of the weights' files; ``hub:COMMIT`` for a hub id, which covers every
-            file; ``served:HOST/NAME`` for a model at an endpoint; ``name:NAME`` if nothing more
-            is known.
+            file; ``served:HOST/NAME`` for a model at an endpoint (HOST with the path if it is not
+            ``/v1``); ``name:NAME`` if nothing more is known.
         config: ``config.json`` (activation, norm, rope ... change answers with the same weights).
         generation_config: ``generation_config.json``, whose values join every answer.
         tokenizer: The tokenizer's files with the chat template.

@@ -20,9 +20,15 @@ from ptst_tasks.engines.fit import UnfitError
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import ConfigError, EngineError
 
-__all__ = ["PROBE", "Adapters", "Plan", "Request", "all_stops", "read_requests", "reason"]
+__all__ = ["BY_NAME", "PROBE", "WHOLE", "Adapters", "Plan", "Request", "all_stops", "read_requests",
+           "reason", "refuse"]  # fmt: skip
 
 PROBE = "Question: What is 2 + 3?\nAnswer:"
+BY_NAME = "adapters are attached by name (in a study: train.adapters)"
+WHOLE = (
+    "answers are kept and judged whole, thinking included; a chat template is told by "
+    "chat_template_args: {enable_thinking: ...}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,8 @@ class Adapters:
         state: Digest of base and adapter, for the journal's keys.
         journal: Keeps answers as they come.
         on_batch: Hears how many more prompts are answered.
-        served: Where the weights are, if they are at an endpoint; else empty.
+        served: Host of the endpoint that has the weights, with its path if that is not ``/v1``;
+            empty where they are here.
     """
 
     served = ""
@@ -103,6 +110,7 @@ class Adapters:
         self._names: dict[str, Any] = {}
         self._plans: dict[str, Plan] = {}
         self._broken = ""
+        self._asking: list[str] = []
         self.active = self.state = ""
         self.journal = Journal(Path(journal) if journal else None)
         self.on_batch: Callable[[int], None] = lambda _: None
@@ -180,6 +188,34 @@ class Adapters:
         """Token ids of prompts; one by one, since lm-eval decides about BOS by the first of many."""
         return [self.tok_encode(prompt) for prompt in prompts]  # type: ignore[attr-defined]
 
+    def loglikelihood(self, requests: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        """lm-eval's own; what is too long names its task."""
+        self._asking = [request.task_name or "" for request in requests]
+        try:
+            return super().loglikelihood(requests, *args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._asking = []
+
+    def check_room(self, requests: Sequence[tuple[Any, list[int], list[int]]], room: int) -> None:
+        """Makes sure that each prompt and its continuation fit; lm-eval would cut its head.
+
+        Args:
+            requests: As lm-eval hands them on: text, ids of the prompt, ids of the continuation.
+            room: Tokens at most.
+
+        Raises:
+            EngineError: If one does not; with its task, if lm-eval said whose it is.
+        """
+        known = len(self._asking) == len(requests)
+        for place, (_, head, tail) in enumerate(requests):
+            if len(head) + len(tail) > room:
+                raise EngineError(
+                    f"a prompt of {len(head)} tokens and its continuation of {len(tail)} exceed the "
+                    f"model's {self.max_length}; raise max_length if the model takes more, "  # type: ignore[attr-defined]
+                    "or leave this task out (lm-eval would cut the prompt's head)",
+                    task=self._asking[place] if known else "",
+                )
+
     def facts(self) -> dict[str, str]:
         """What else of the model decides its answers: ``dtype``, and the ``commit`` on the hub."""
         raise NotImplementedError
@@ -219,6 +255,18 @@ class Adapters:
             raise EngineError(
                 f"an adapter {name!r} is attached already; give this one another name"
             )
+
+
+def refuse(engine: str, given: Mapping[str, Any], refused: Mapping[str, str]) -> None:
+    """Refuses arguments of lm-eval's that this engine would take, and do nothing with.
+
+    Raises:
+        ConfigError: If one is given; the message ends with what to do instead.
+    """
+    for name, instead in refused.items():
+        value = given.get(name)
+        if value is not None and value is not False and value != "":  # 0 is a token, too
+            raise ConfigError(f"engine {engine!r} takes no {name} ({value!r}): {instead}")
 
 
 def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:

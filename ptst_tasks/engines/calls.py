@@ -16,7 +16,7 @@ import openai
 from openai import AsyncOpenAI
 
 from ptst_tasks.endpoints import SILENCE, Endpoint
-from ptst_tasks.engines.wire import MODELS, MalformedError
+from ptst_tasks.engines.wire import MODELS, MalformedError, NoAnswerError
 from ptst_tasks.errors import EngineError
 
 __all__ = ["Calls", "RefusedError"]
@@ -110,6 +110,9 @@ class Calls:
         """
         why, status = self.endpoint.describe(error), getattr(error, "status_code", 0)
         place, code = self._place(body), str(getattr(error, "code", "") or "")
+        if isinstance(error, NoAnswerError):
+            self._answered, self._silent = True, 0
+            raise RefusedError(f"{place}: {error}", task) from None
         if path == MODELS and status not in (0, 408, 429, 502, 503, 504):
             raise RefusedError(f"{place}: {why}") from None
         if status in (401, 403):

@@ -14,15 +14,33 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from ptst_tasks.decoding import Options
-from ptst_tasks.engines.base import PROBE, Adapters, Plan, Request, read_requests, reason
+from ptst_tasks.engines.base import (
+    BY_NAME,
+    PROBE,
+    WHOLE,
+    Adapters,
+    Plan,
+    Request,
+    read_requests,
+    reason,
+    refuse,
+)
 from ptst_tasks.engines.fit import Fit, UnfitError
 from ptst_tasks.engines.hf_adapters import InLayers
 from ptst_tasks.engines.hf_generation import answer, make_plan
 from ptst_tasks.engines.journal import batch_key
-from ptst_tasks.errors import ConfigError, EngineError
+from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import base_model, set_base_model
 
 __all__ = ["ManyAdapters"]
+
+_REFUSED = {
+    "peft": BY_NAME,
+    "think_end_token": WHOLE,
+    "enable_thinking": WHOLE,
+    "mixed_precision_dtype": "answers are generated in the weights' own type; set dtype",
+    "truncation": "a prompt that is too long is an error; leave it out",
+}
 
 
 class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
@@ -35,7 +53,7 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         **kwargs: Of lm-eval's HFLM (dtype, device, batch_size, ...), without ``peft``.
 
     Raises:
-        ConfigError: If an adapter comes as ``peft``.
+        ConfigError: If an argument cannot be had here (``peft``, ``think_end_token`` ...).
         EngineError: If the base cannot be loaded, or an adapter cannot be attached or changes
             nothing.
     """
@@ -47,17 +65,17 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         journal: str | Path | None = None,
         **kwargs: Any,
     ) -> None:
-        if kwargs.get("peft"):
-            raise ConfigError(
-                "engine 'hf' takes no peft; adapters are attached by name (in a study: train.adapters)"
-            )
+        refuse("hf", kwargs, _REFUSED)
         self.start(journal)
         kwargs.setdefault("device", "cuda" if torch.cuda.is_available() else "cpu")
         try:
             super().__init__(pretrained=pretrained, **kwargs)
         except (OSError, TypeError, ValueError) as e:
             raise EngineError(f"the base {pretrained!r} cannot be loaded: {reason(e)}") from e
+        _check_kind(self, pretrained)
         self._layers = InLayers(base_model(self))
+        # By the base's own names; an adapter moves them to others (base_layer, token_adapter ...).
+        self._own = dict(self._layers.base.named_parameters(remove_duplicate=False))
         self._fit: Fit | None = None
         self._before: torch.Tensor | None = None
         for name, folder in (adapters or {}).items():
@@ -98,21 +116,12 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         self._fit = self._fit or Fit(base.config, type(base))
         for name, weights in self._fit.check(folder).items():
             # peft would load these into the base, for every other adapter as well.
-            there = base.get_parameter(name) if not self._names else self._own(name)
+            there = self._own[name]
             if not torch.equal(weights.to(there.dtype), there.cpu()):
                 raise UnfitError(
                     f"does not fit this base: it brings the base's own {name!r} with other values; "
                     "merge it into a model of its own"
                 )
-
-    def _own(self, name: str) -> torch.Tensor:
-        """A weight of the base, also of a layer that an adapter is built into."""
-        named: dict[str, torch.Tensor] = dict(
-            self._layers.base.named_parameters(remove_duplicate=False)
-        )
-        layer, _, leaf = name.rpartition(".")
-        inside = (f"{layer}.base_layer.{leaf}", f"{layer}.original_module.{leaf}", name)
-        return next(named[n] for n in inside if n in named)
 
     def _logits(self, inner: str) -> torch.Tensor:
         ids = torch.tensor([self.tok_encode(PROBE)], device=self.device)
@@ -185,9 +194,12 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
             self.on_batch(len(batch))
         return out
 
-    def _loglikelihood_tokens(self, *args: Any, **kwargs: Any) -> Any:
+    def _loglikelihood_tokens(
+        self, requests: list[tuple[Any, list[int], list[int]]], *args: Any, **kwargs: Any
+    ) -> Any:
         self._sound()
-        return super()._loglikelihood_tokens(*args, **kwargs)
+        self.check_room(requests, self.max_length + 1)  # the last token is not read
+        return super()._loglikelihood_tokens(requests, *args, **kwargs)
 
     def _sound(self) -> None:
         """Makes sure that the base answers with numbers, and is still the one that was loaded."""
@@ -201,6 +213,13 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
 
     def _answer(self, batch: Sequence[Request]) -> list[str]:
         return answer(self, self._layers.base, batch)
+
+
+def _check_kind(lm: Any, pretrained: str) -> None:
+    if lm.backend != "causal":
+        raise EngineError(
+            f"engine 'hf' runs models that continue a text; {pretrained!r} is {lm.backend!r}"
+        )
 
 
 def _unsound(logits: torch.Tensor) -> bool:

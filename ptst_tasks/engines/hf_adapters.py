@@ -6,6 +6,7 @@ built by then would answer under the next adapter's name.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class InLayers:
         inner = f"a{self._made}"  # peft's names may hold no dot
         try:
             if self._there:
+                self._keep_to_their_own()
                 self.model.load_adapter(str(folder), adapter_name=inner)
             else:
                 self.model = PeftModel.from_pretrained(self.base, str(folder), adapter_name=inner)
@@ -48,6 +50,14 @@ class InLayers:
         self.model.eval()
         self._there.append(inner)
         return inner
+
+    def _keep_to_their_own(self) -> None:
+        """Lets trained tokens of one adapter ask for no weights in another's file, as peft would."""
+        from peft.utils.other import TrainableTokensWrapper
+
+        for module in self.base.modules():
+            if isinstance(module, TrainableTokensWrapper):
+                module.adapter_state_dict_load_map = functools.partial(_keys, module)
 
     def switch(self, inner: str = "") -> None:
         """Switches to an adapter, or with an empty name to the base alone."""
@@ -80,8 +90,18 @@ class InLayers:
                 module.delete_adapter(inner)
             elif isinstance(module, AuxiliaryTrainingWrapper):
                 module.delete_adapter(inner, [])
+        self._unwrap_unused()
         self.model.peft_config.pop(inner, None)
         self.switch("")
+
+    def _unwrap_unused(self) -> None:
+        """Takes away what is around a module for the copies of adapters, if it holds none."""
+        from peft.utils.other import ModulesToSaveWrapper
+
+        for parent in list(self.base.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, ModulesToSaveWrapper) and not child.modules_to_save:
+                    setattr(parent, name, child.original_module)
 
     def _unwrap(self) -> None:
         """Gives the base its own layers back."""
@@ -96,3 +116,11 @@ class InLayers:
                     setattr(parent, name, child.original_module)
         self.base.__dict__.pop("peft_config", None)
         self.model = self.base
+
+
+def _keys(module: Any, inner: str) -> dict[str, str]:
+    """Names in an adapter's file of what it keeps in a module -> their names there."""
+    known: dict[str, str] = {}
+    if inner in module.token_adapter.trainable_tokens_delta:
+        known = type(module).adapter_state_dict_load_map(module, inner)
+    return known

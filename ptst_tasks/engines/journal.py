@@ -1,8 +1,8 @@
 """Answers on disk as they come, so that a killed pass of generation loses one batch at most.
 
 One line per batch: a digest of everything that decides the answers, and the answers. A last line
-that is torn is left out. Batches are the same whether or not a pass was interrupted, so the
-answers are, too.
+that is torn, and any that cannot be read, counts as not there: its prompts are asked again.
+Batches are the same whether or not a pass was interrupted, so the answers are, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Journal", "batch_key"]
 def batch_key(*parts: Any) -> str:
     """Digest of what decides a batch: the model, the token ids, the decoding."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Journal:
@@ -55,8 +55,9 @@ class Journal:
         if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps([key, list(answers)], ensure_ascii=False) + "\n")
+        with self._file.open("a", encoding="ascii", newline="\n") as out:
+            # ASCII holds any character, also half of one (a lone surrogate).
+            out.write(json.dumps([key, list(answers)]) + "\n")
             if sync:
                 out.flush()
                 os.fsync(out.fileno())
@@ -68,4 +69,15 @@ def _read(file: Path) -> dict[str, list[str]]:
     if len(whole) < len(raw):  # torn by a kill: the next line must not be appended to it
         with file.open("r+b") as out:
             out.truncate(len(whole))
-    return dict(map(json.loads, whole.decode().splitlines()))
+    # A line ends with a newline alone: answers may hold others of Unicode's (U+2028, U+0085).
+    return dict(filter(None, map(_line, whole.split(b"\n"))))
+
+
+def _line(raw: bytes) -> tuple[str, list[str]] | None:
+    """Reads a line; None if it is none of ours."""
+    try:
+        key, answers = json.loads(raw)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    fits = isinstance(key, str) and isinstance(answers, list)
+    return (key, answers) if fits and all(isinstance(a, str) for a in answers) else None

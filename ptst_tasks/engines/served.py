@@ -89,7 +89,8 @@ class Served(Adapters, LM):  # type: ignore[misc]
             raise ConfigError(f"{WHO} needs pretrained=NAME, as the endpoint calls the model")
         if why := self.endpoint.missing_key():
             raise ConfigError(f"{WHO}: {why}")
-        self.base, self.served = str(pretrained), self.endpoint.host
+        # Two endpoints of one host (/dev/v1, /prod/v1) need not serve the same models.
+        self.base, self.served = str(pretrained), self.endpoint.host + self.endpoint.path
         self._calls = Calls(self.endpoint, self.settings.attempts)
         self._listed: list[str] | None = None
         self._probed: dict[str, list[tuple[str, float]]] = {}

@@ -28,7 +28,18 @@ from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from ptst_tasks.decoding import KNOWN, NEUTRAL, SAMPLING, SAMPLING_ONLY, Options
-from ptst_tasks.engines.base import PROBE, Adapters, Plan, Request, all_stops, read_requests, reason
+from ptst_tasks.engines.base import (
+    BY_NAME,
+    PROBE,
+    WHOLE,
+    Adapters,
+    Plan,
+    Request,
+    all_stops,
+    read_requests,
+    reason,
+    refuse,
+)
 from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
@@ -38,8 +49,11 @@ from ptst_tasks.lm_internals import base_config, cut_at_stops
 __all__ = ["ManyAdapters", "lora_limits"]
 
 _REFUSED = {
-    "lora_local_path": "adapters are attached by name (in a study: train.adapters)",
+    "lora_local_path": BY_NAME,
     "data_parallel_size": "use tensor_parallel_size, or a study with executor ray",
+    "think_end_token": WHOLE,
+    "enable_thinking": WHOLE,
+    "truncation_side": "a prompt that is too long is an error; leave it out",
 }
 _TAKES = {**{name: name for name in (*SAMPLING, "repetition_penalty", "presence_penalty",
                                      "frequency_penalty")}, "min_new_tokens": "min_tokens"}  # fmt: skip
@@ -274,8 +288,8 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         the log-probabilities of the whole prompt, which takes longer and, with an adapter and two
         prompts in a batch, is the end of vLLM's CPU build (0.32).
         """
-        room = self.max_length - 1  # what is longer is cut at its head, as lm-eval does
-        texts = [(tuple((head + tail)[-room:]), min(len(tail), room)) for _, head, tail in requests]
+        self.check_room(requests, self.max_length)
+        texts = [(tuple(head + tail), len(tail)) for _, head, tail in requests]
         wanted: dict[tuple[int, ...], set[int]] = {}
         for ids, length in texts:
             for i in range(len(ids) - length, len(ids)):
@@ -351,9 +365,9 @@ def _scoring(tokens: set[int]) -> SamplingParams:
 
 def _refuse(kwargs: Mapping[str, Any], adapters: bool) -> None:
     """What lm-eval's class or vLLM would take, and then do something else or die of."""
-    for name, instead in _REFUSED.items():
-        if kwargs.get(name) not in (None, "", 1):
-            raise ConfigError(f"engine 'vllm' takes no {name}; {instead}")
+    one = kwargs.get("data_parallel_size") in (1, "1")
+    given = {k: v for k, v in kwargs.items() if not (one and k == "data_parallel_size")}
+    refuse("vllm", given, _REFUSED)
     float32 = str(kwargs.get("dtype")) in ("float", "float32")
     if adapters and float32 and torch.cuda.is_available():
         raise ConfigError(

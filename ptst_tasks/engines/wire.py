@@ -17,8 +17,8 @@ from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import cut_at_stops
 
-__all__ = ["CHAT", "MODELS", "TEXT", "Job", "MalformedError", "Messages", "answer", "body", "fields",
-           "log_probabilities", "model_names", "probes"]  # fmt: skip
+__all__ = ["CHAT", "MODELS", "TEXT", "Job", "MalformedError", "Messages", "NoAnswerError", "answer", "body",
+           "fields", "log_probabilities", "model_names", "probes"]  # fmt: skip
 
 CHAT, TEXT, MODELS = "/chat/completions", "/completions", "/models"
 _MOST_STOPS = 4  # OpenAI takes no more; an answer is cut by all of them afterwards
@@ -28,6 +28,10 @@ _OTHERS = ("top_k", "min_p", "repetition_penalty")  # of vLLM, llama.cpp and wha
 
 class MalformedError(Exception):
     """A reply that is not what the protocol says."""
+
+
+class NoAnswerError(Exception):
+    """A reply that keeps to the protocol and holds no answer of the model's."""
 
 
 class Messages(list[dict[str, str]]):
@@ -123,17 +127,36 @@ def answer(reply: Any, stops: tuple[str, ...]) -> str:
 
     Raises:
         MalformedError: If there is none.
+        NoAnswerError: If the endpoint says that there is none, or that a filter took it.
     """
     try:
         choice = reply["choices"][0]
         message = choice.get("message")
-        text = (message.get("content") or message.get("refusal")) if message else choice["text"]
+        refusal = message.get("refusal") if message else None
+        text = (message.get("content") or refusal) if message else choice["text"]
+        if text is None and message:  # "" is an empty answer, null is none
+            text = message.get("content")
+        end = choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise MalformedError from None
-    if text is not None and not isinstance(text, str):
+    if text is None or (end == "content_filter" and not refusal):
+        raise NoAnswerError(_no_answer(end))
+    if not isinstance(text, str):
         raise MalformedError
     # A server may send half a character (a lone surrogate), which no file can hold.
-    return cut_at_stops((text or "").encode("utf-8", "replace").decode(), stops)
+    return cut_at_stops(text.encode("utf-8", "replace").decode(), stops)
+
+
+def _no_answer(end: Any) -> str:
+    if end == "content_filter":
+        return (
+            "a filter of the endpoint's took the answer (finish_reason 'content_filter'), so it is not "
+            "the model's; switch the filter off there"
+        )
+    return (
+        f"a reply without an answer (its content is null, finish_reason {end!r}); a model that thinks "
+        "first may need a higher max_gen_toks"
+    )
 
 
 def probes(model: str, settings: ServedSettings) -> list[tuple[str, dict[str, Any]]]:

@@ -303,7 +303,6 @@ def test_equal_prompts_are_asked_once_unless_answers_are_drawn() -> None:
     [
         ({"content": None, "refusal": "I cannot."}, "I cannot."),
         ({"content": "", "refusal": None}, ""),
-        ({"content": None, "reasoning_content": "hm"}, ""),
         ({"content": "half \ud83d"}, "half ?"),
     ],
 )
