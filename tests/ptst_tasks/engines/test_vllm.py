@@ -13,6 +13,7 @@ import pytest
 from leaderboards import csvio, runner, study
 from leaderboards.collect import collect
 from ptst_tasks.engines import open_engine
+from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.templates import slug
 from ptst_tasks.user_templates import active
@@ -102,6 +103,7 @@ def build(lm: Any, names: list[str], **options: Any) -> list[Any]:
 def tokens(lm: Any, requests: list[Any], patch: pytest.MonkeyPatch) -> list[list[int]]:
     """What was generated, token for token up to the end of sequence."""
     patch.setattr(lm, "tok_decode", lambda ids: json.dumps(list(ids)))
+    patch.setattr(lm, "journal", Journal())  # or these would be taken for answers later on
     said = [json.loads(answer) for answer in lm.generate_until(requests)]
     patch.undo()
     end = lm.tokenizer.eos_token_id
