@@ -20,9 +20,10 @@ from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import PTSTError
 from ptst_tasks.filters import bertscores
 from ptst_tasks.judges.base import judging
+from ptst_tasks.judges.cache import CachedJudge
 from ptst_tasks.metrics import mean_scored
 
-__all__ = ["judge_missing"]
+__all__ = ["judge_missing", "missing_share"]
 
 _BERTSCORE = "bertscore"
 
@@ -49,7 +50,9 @@ def judge_missing(
             continue
         ours = _ours(found.results, task.config.task)
         for judge in task.judges:
-            if not _judged(ours, judge):
+            # What is missing may be had by now (an outage, a limit); the cache holds the rest.
+            again = isinstance(judge, CachedJudge) and missing_share(found.results, judge.spec)
+            if again or not _judged(ours, judge):
                 mine = (t for t in score.tasks_of(found.results) if t.name == task.config.task)
                 lacking.setdefault(judge.spec, (judge, []))[1].extend(mine)
         if task.bertscore and not _same(ours, _BERTSCORE, task.bertscore):
@@ -57,6 +60,14 @@ def judge_missing(
     for spec, (judge, some) in lacking.items():
         done += _attempt(spec, failed, partial(_score, some, judge))
     return done
+
+
+def missing_share(results: Path, spec: str) -> float:
+    """Share (0..1) of a cell's responses that have no verdict of a judge."""
+    data = disk.json_object(results)
+    values: dict[str, Any] = next(iter(data["results"].values()), {})
+    found = values.get(f"unscored,{spec}")
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def _score(tasks: list[Task], judge: Any) -> int:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner", "load_family", "run"]
 
+MAX_UNSCORED = 0.02
+"""Share of responses without a verdict past which a cell's judge has failed; that of `ptst score`."""
+
 
 def run(
     study: Study,
@@ -116,11 +119,27 @@ class Runner:
         """Runs the judges that cells lack, which were there already."""
         from leaderboards.rejudge import judge_missing
 
-        folders = dict.fromkeys(self.store.folder(cell) for cell in self.cells if not cell.lost)
-        whole = [folder for folder in folders if disk.is_whole(folder)]
+        cells = {self.store.folder(c): c for c in self.cells if not c.lost}
+        whole = {folder: c for folder, c in cells.items() if disk.is_whole(folder)}
         self.outcome.judged = judge_missing(
             whole, tasks, lambda who, why: self.outcome.failed.append((f"judge {who}", _said(why)))
         )
+        for folder, cell in whole.items():
+            self._check_verdicts(folder, cell, tasks[cell.harness_task])
+
+    def _check_verdicts(self, folder: Path, cell: Cell, task: Any) -> None:
+        """A cell of which too many verdicts are missing has failed, as with `ptst score`."""
+        from leaderboards.rejudge import missing_share
+
+        results = disk.read_cell_files(folder).results
+        for judge in task.judges:
+            share = missing_share(results, judge.spec) if results else 0.0
+            if share > MAX_UNSCORED:
+                self.outcome.failed.append((
+                    f"{cell.label} ({judge.spec})",
+                    f"{share:.1%} of its responses have no verdict (at most {MAX_UNSCORED:.0%}); the "
+                    "next run asks for them again",
+                ))  # fmt: skip
 
     def _tell(self, aside: Sequence[Mapping[str, Any]]) -> None:
         """Says what a reader of the exit code alone would not know."""

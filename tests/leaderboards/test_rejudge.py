@@ -103,3 +103,21 @@ def test_bertscore_is_added_to_cells_that_were_measured_without(
     assert runner.run(plan(tiny_model, **asked, **options), fresh).done == 1
     inline = {r.metric: r.value for r in collect([fresh])[0]}
     assert inline["bertscore"] == pytest.approx(rows["bertscore"].value)
+
+
+def test_verdicts_that_are_missing_are_asked_for_by_the_next_run(
+    tiny_model: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    """A limit left 3 of 4 responses unscored: exit 0, and the cell counted as judged for ever."""
+    from tests.ptst_tasks.judges.server import FakeServer, grade
+
+    with FakeServer(lambda body: grade(body, 1)) as server:
+        judge = f"rubric:model=m,base_url={server.url},backoff=0,concurrency=1"
+        limited = plan(tiny_model, judge, sets=("advbench",), options={"max_calls": 1})
+        outcome = runner.run(limited, tmp_path / "run")
+        assert (outcome.done, len(outcome.failed)) == (1, 1)
+        assert "66.7% of its responses have no verdict" in outcome.failed[0][1]
+        free = plan(tiny_model, judge, sets=("advbench",))
+        outcome = runner.run(free, tmp_path / "run")
+        assert (outcome.done, outcome.kept, outcome.judged, outcome.failed) == (0, 1, 1, [])
+        assert runner.run(free, tmp_path / "run").judged == 0
