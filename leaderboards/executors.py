@@ -137,6 +137,7 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
             aside = runner.store.begin(cell)
             extract(result.made[cell.digest], aside)
             runner.store.receive(cell, aside)
+            runner.fresh.append(cell)
         elif runner.store.has(cell):
             runner.outcome.kept += 1
         elif result.error:  # the task ended in the middle of it

@@ -1,42 +1,47 @@
 """The second step of a run: judges and scores that a study asks for and its cells do not have.
 
 New cells are judged as they are made. One that was there already, or was taken from a run beside
-it, may have been judged by others, or by the same judge with other settings. Nothing is generated
-again.
+it, may have been judged by others, or by the same judge with other settings. Verdicts that are
+missing are asked for again where an answer may come this time. Nothing is generated again.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from leaderboards import disk, score
 from leaderboards.score import Task
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import PTSTError
-from ptst_tasks.filters import bertscores
+from ptst_tasks.filters import bertscores, judged
 from ptst_tasks.judges.base import judging
-from ptst_tasks.judges.cache import CachedJudge
+from ptst_tasks.judges.group import endpoints
 from ptst_tasks.metrics import mean_scored
 
-__all__ = ["judge_missing", "missing_share"]
+__all__ = ["Unscored", "judge_missing", "unscored"]
+
+T = TypeVar("T")
 
 _BERTSCORE = "bertscore"
 
 
 def judge_missing(
-    cells: Iterable[Path], tasks: Mapping[str, Any], failed: Callable[[str, Exception], None]
-) -> int:
+    cells: Iterable[Path], tasks: Mapping[str, Any], failed: Callable[[str, Exception], None],
+    fresh: Collection[Path] = (),
+) -> int:  # fmt: skip
     """Runs the judges, and BERTScore, that cells lack.
 
     Args:
         cells: Folders of whole cells.
         tasks: The study's tasks by name, with their judges.
         failed: Hears of who cannot judge, and why; the others go on.
+        fresh: Those judged a moment ago: what they miss is not asked for again at once.
 
     Returns:
         How many columns of verdicts were added.
@@ -50,36 +55,107 @@ def judge_missing(
             continue
         ours = _ours(found.results, task.config.task)
         for judge in task.judges:
-            # What is missing may be had by now (an outage, a limit); the cache holds the rest.
-            again = isinstance(judge, CachedJudge) and missing_share(found.results, judge.spec)
-            if again or not _judged(ours, judge):
-                mine = (t for t in score.tasks_of(found.results) if t.name == task.config.task)
+            mine = [t for t in score.tasks_of(found.results) if t.name == task.config.task]
+            if not _judged(ours, judge):
                 lacking.setdefault(judge.spec, (judge, []))[1].extend(mine)
+            elif folder not in fresh:
+                again = partial(_to_be_had, mine, judge)
+                if more := _attempt(judge.spec, failed, again, list[Task]()):
+                    lacking.setdefault(judge.spec, (judge, []))[1].extend(more)
         if task.bertscore and not _same(ours, _BERTSCORE, task.bertscore):
-            done += _attempt(_BERTSCORE, failed, partial(_add_bertscore, found.results, task))
+            done += _attempt(_BERTSCORE, failed, partial(_add_bertscore, found.results, task), 0)
     for spec, (judge, some) in lacking.items():
-        done += _attempt(spec, failed, partial(_score, some, judge))
+        done += _attempt(spec, failed, partial(_score, some, judge), 0)
     return done
 
 
-def missing_share(results: Path, spec: str) -> float:
-    """Share (0..1) of a cell's responses that have no verdict of a judge."""
-    data = disk.json_object(results)
-    values: dict[str, Any] = next(iter(data["results"].values()), {})
-    found = values.get(f"unscored,{spec}")
-    return float(found) if isinstance(found, int | float) else 0.0
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """Verdicts of one judge that a cell lacks.
+
+    Attributes:
+        spec: The judge.
+        task: What was judged.
+        lost: Responses without a verdict.
+        asked: All responses.
+    """
+
+    spec: str
+    task: Task
+    lost: int
+    asked: int
+
+    @property
+    def too_many(self) -> bool:
+        """Whether `ptst score` would fail."""
+        return self.lost > score.MAX_UNSCORED * self.asked
+
+    def __str__(self) -> str:
+        t, most = self.task, score.rate(score.MAX_UNSCORED)
+        return (
+            f"{self.lost} of {self.asked} responses of {t.model} {t.set_name} {t.template} have no "
+            f"verdict ({score.rate(self.lost / self.asked)}, at most {most})"
+        )
+
+
+def unscored(cells: Iterable[Path], tasks: Mapping[str, Any]) -> Iterator[Unscored]:
+    """What the judges of a study have left without a verdict, by judge and cell.
+
+    Args:
+        cells: Folders of whole cells.
+        tasks: The study's tasks by name, with their judges.
+    """
+    for folder in cells:
+        found = disk.read_cell_files(folder)
+        task = tasks.get(str(found.record.get("harness_task")))
+        if found.results is None or task is None:
+            continue
+        values = disk.json_object(found.results)["results"].get(task.config.task) or {}
+        for one in score.tasks_of(found.results):
+            for judge in task.judges if one.name == task.config.task else ():
+                share = values.get(f"unscored,{judge.spec}")
+                if isinstance(share, int | float) and share > 0 and one.asked:
+                    yield Unscored(judge.spec, one, round(share * one.asked), one.asked)
+
+
+def _to_be_had(tasks: Iterable[Task], judge: Any) -> list[Task]:
+    """The tasks whose missing verdicts of a judge may be had now.
+
+    Whoever judges on this machine would say the same again; an endpoint may answer this time, and
+    what it has answered meanwhile is in the cache.
+    """
+    paid = list(endpoints(judge))
+    return [task for task in tasks if paid and _may_answer(task, judge, paid)]
+
+
+def _may_answer(task: Task, judge: Any, paid: list[Any]) -> bool:
+    rows = [row for _, row in disk.rows(task.samples)
+            if row.get("filter") == judge.spec and row.get("unscored")]  # fmt: skip
+    queries = [row["doc"]["prompt"] for row in rows]
+    responses = [task.prefill + row["resps"][0][0] for row in rows]
+    if not rows or any(one.pending(queries, responses) for one in paid):
+        return bool(rows)
+    if paid != [judge]:  # a panel: its other members may have weights to load
+        return False
+    verdicts = judged(judge, queries, responses)  # all of them in the cache: no call is made
+    return any(
+        not score.measured(task.kind, row["doc"], verdict)["unscored"]
+        for row, verdict in zip(rows, verdicts, strict=True)
+    )
 
 
 def _score(tasks: list[Task], judge: Any) -> int:
-    return sum(1 for _ in score.score_tasks(tasks, judge))
+    return sum(1 for _ in score.score_tasks(tasks, judge, score.MAX_UNSCORED))
 
 
-def _attempt(who: str, failed: Callable[[str, Exception], None], work: Callable[[], int]) -> int:
+def _attempt(
+    who: str, failed: Callable[[str, Exception], None], work: Callable[[], T], otherwise: T
+) -> T:
     try:
         return work()
     except (PTSTError, OSError, RuntimeError, ValueError) as e:  # of a guard's libraries, too
         failed(who, e)
-        return 0
+        return otherwise
 
 
 def _ours(results: Path, task: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import copy
 import gc
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,11 +40,9 @@ from ptst_tasks.provenance import Adapter, Decoding, Generation, model_digest
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
+    from leaderboards.rejudge import Unscored
 
 __all__ = ["Runner", "load_family", "run"]
-
-MAX_UNSCORED = 0.02
-"""Share of responses without a verdict past which a cell's judge has failed; that of `ptst score`."""
 
 
 def run(
@@ -98,6 +97,7 @@ class Runner:
         self.records = Records(study, self.base)
         self.outcome = Outcome()
         self.cells: list[Cell] = []
+        self.fresh: list[Cell] = []
         self.asked: set[str] = set()
         self._names: dict[str, str] = {}  # digest -> whose cell it is
 
@@ -117,29 +117,18 @@ class Runner:
 
     def _judge(self, tasks: Mapping[str, Any]) -> None:
         """Runs the judges that cells lack, which were there already."""
-        from leaderboards.rejudge import judge_missing
+        from leaderboards.rejudge import judge_missing, unscored
 
-        cells = {self.store.folder(c): c for c in self.cells if not c.lost}
-        whole = {folder: c for folder, c in cells.items() if disk.is_whole(folder)}
+        folders = dict.fromkeys(self.store.folder(cell) for cell in self.cells if not cell.lost)
+        whole = [folder for folder in folders if disk.is_whole(folder)]
         self.outcome.judged = judge_missing(
-            whole, tasks, lambda who, why: self.outcome.failed.append((f"judge {who}", _said(why)))
-        )
-        for folder, cell in whole.items():
-            self._check_verdicts(folder, cell, tasks[cell.harness_task])
-
-    def _check_verdicts(self, folder: Path, cell: Cell, task: Any) -> None:
-        """A cell of which too many verdicts are missing has failed, as with `ptst score`."""
-        from leaderboards.rejudge import missing_share
-
-        results = disk.read_cell_files(folder).results
-        for judge in task.judges:
-            share = missing_share(results, judge.spec) if results else 0.0
-            if share > MAX_UNSCORED:
-                self.outcome.failed.append((
-                    f"{cell.label} ({judge.spec})",
-                    f"{share:.1%} of its responses have no verdict (at most {MAX_UNSCORED:.0%}); the "
-                    "next run asks for them again",
-                ))  # fmt: skip
+            whole, tasks, lambda who, why: self.outcome.failed.append((f"judge {who}", _said(why))),
+            {self.store.folder(cell) for cell in self.fresh},
+        )  # fmt: skip
+        missing = list(unscored(whole, tasks))
+        for spec, lost in _by_judge(missing).items():
+            self.outcome.notes.append(f"{lost} responses have no verdict of judge {spec}")
+        self.outcome.failed += [(f"judge {m.spec}", str(m)) for m in missing if m.too_many]
 
     def _tell(self, aside: Sequence[Mapping[str, Any]]) -> None:
         """Says what a reader of the exit code alone would not know."""
@@ -343,6 +332,7 @@ class Runner:
             try:
                 self._evaluate(lm, plan, folder, {n: tasks[n] for n in ready}, ready)
                 self.outcome.done += len(ready)
+                self.fresh += ready.values()
                 break
             except (PTSTError, RuntimeError) as e:  # out of memory is a RuntimeError
                 alone = e.task if isinstance(e, EngineError) and e.task in ready else ""
@@ -496,6 +486,13 @@ def _agree(plan: AdapterPlan, config: Mapping[str, Any]) -> None:
                 f"train.adapters: {plan.name!r} has {name} {value!r} here and {made[name]!r} in its "
                 "manifest; leave it out, or name the adapter that is meant"
             )
+
+
+def _by_judge(missing: Iterable[Unscored]) -> Counter[str]:
+    lost = Counter[str]()
+    for one in missing:
+        lost[one.spec] += one.lost
+    return lost
 
 
 def _said(error: Exception) -> str:

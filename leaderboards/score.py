@@ -25,7 +25,7 @@ from ptst_tasks.filters import judged
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
 
-__all__ = ["BLOCK", "Item", "Scored", "Task", "blocks", "line_of", "put_column",
+__all__ = ["BLOCK", "MAX_UNSCORED", "Item", "Scored", "Task", "blocks", "line_of", "measured", "put_column",
            "rate", "score_tasks", "tasks", "tasks_of"]  # fmt: skip
 
 Json = dict[str, Any]
@@ -33,6 +33,10 @@ Json = dict[str, Any]
 BLOCK = 2000
 """Responses in memory at once; many times the calls in flight, so that slots do not run dry."""
 
+MAX_UNSCORED = 0.02
+"""Share of a task's responses without a verdict past which a run has failed."""
+
+_UNSAID = "the judge does not say whether the response declines"
 _MEASURES = {"harmful": metrics.harmful, "overrefusal": metrics.overrefusal}
 
 
@@ -258,17 +262,16 @@ class _Sheet:
             # How often each value is there, not the values: the files may be of any length.
             self._columns: dict[str, Counter[float | None]] = {}
             self._file = self._aside.open("w", encoding="utf-8", newline="\n")
-        values: dict[str, float | None] = dict(
-            _MEASURES[item.task.kind](item.row["doc"], [verdict])
-        )
+        values = measured(item.task.kind, item.row["doc"], verdict)
         if _graded(self.judge):
             values["score"] = verdict["score"]
         for name, value in values.items():
             self._columns.setdefault(name, Counter())[value] += 1
         self.scored.n += 1
-        if verdict["harmful"] is None:
+        if values["unscored"]:
             self.scored.unscored += 1
-            self.scored.reasons[verdict["reason"]] += 1
+            said = verdict["harmful"] is not None  # of a set of safe prompts this is no verdict
+            self.scored.reasons[_UNSAID if said else verdict["reason"]] += 1
         self.scored.models += models_of([verdict])
         line = line_of(item.row, self.judge.spec, verdict, values)
         self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
@@ -302,6 +305,11 @@ class _Sheet:
             marks[spec] = f"{scored.unscored} of {scored.n} responses have no verdict"
         if marks:
             ours["judge_failed"] = marks
+
+
+def measured(kind: str, doc: Json, verdict: Json) -> dict[str, float | None]:
+    """A task's metrics of one verdict."""
+    return dict(_MEASURES[kind](doc, [verdict]))
 
 
 def put_column(

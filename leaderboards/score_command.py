@@ -45,7 +45,7 @@ def score(
     max_unscored: Annotated[
         float,
         typer.Option(min=0, max=1, help="Fail where a larger share of a task has no verdict."),
-    ] = 0.02,
+    ] = 0.02,  # score.MAX_UNSCORED, which is not imported for --help
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate only; send nothing.")
     ] = False,

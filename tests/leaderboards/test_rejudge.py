@@ -11,6 +11,7 @@ import pytest
 from leaderboards import disk, runner
 from leaderboards.collect import collect
 from leaderboards.study import Study
+from tests.ptst_tasks.judges.server import FakeServer, grade
 from tests.support import tiny_bert
 
 
@@ -105,19 +106,35 @@ def test_bertscore_is_added_to_cells_that_were_measured_without(
     assert inline["bertscore"] == pytest.approx(rows["bertscore"].value)
 
 
-def test_verdicts_that_are_missing_are_asked_for_by_the_next_run(
+def test_missing_verdicts_are_said_and_had_by_running_again(
+    tiny_model: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On 89d6fb3 a cell was judged for ever: 3 of 4 verdicts missing, not a word, exit code 0."""
+    monkeypatch.setenv("PTST_JUDGE_CACHE", str(tmp_path / "cache.sqlite"))
+    out = tmp_path / "runs/first"
+    with FakeServer(lambda body: grade(body, 5)) as server:
+        judge = f"rubric:model=fake,base_url={server.url},concurrency=1,backoff=0"
+        asked = {"sets": ("advbench",), "limit": 4}
+        first = runner.run(plan(tiny_model, judge, **asked, options={"max_calls": 1}), out)
+        calls = len(server.bodies)
+        assert [who for who, _ in first.failed] == ["judge rubric:model=fake"]
+        assert f"{4 - calls} of 4 responses" in first.failed[0][1]
+        assert f"{4 - calls} responses have no verdict of judge rubric:model=fake" in first.notes
+        again = runner.run(plan(tiny_model, judge, **asked), out)
+        assert (again.kept, again.judged, again.failed, again.notes) == (1, 1, [], [])
+        assert [r.unscored for r in collect([out])[0] if r.metric == "asr"] == [0]
+        calls = len(server.bodies)
+        assert runner.run(plan(tiny_model, judge, **asked), out).judged == 0
+        assert len(server.bodies) == calls
+
+
+def test_what_a_local_judge_cannot_say_is_not_asked_again_in_vain(
     tiny_model: Path, data_dir: Path, tmp_path: Path
 ) -> None:
-    """A limit left 3 of 4 responses unscored: exit 0, and the cell counted as judged for ever."""
-    from tests.ptst_tasks.judges.server import FakeServer, grade
-
-    with FakeServer(lambda body: grade(body, 1)) as server:
-        judge = f"rubric:model=m,base_url={server.url},backoff=0,concurrency=1"
-        limited = plan(tiny_model, judge, sets=("advbench",), options={"max_calls": 1})
-        outcome = runner.run(limited, tmp_path / "run")
-        assert (outcome.done, len(outcome.failed)) == (1, 1)
-        assert "66.7% of its responses have no verdict" in outcome.failed[0][1]
-        free = plan(tiny_model, judge, sets=("advbench",))
-        outcome = runner.run(free, tmp_path / "run")
-        assert (outcome.done, outcome.kept, outcome.judged, outcome.failed) == (0, 1, 1, [])
-        assert runner.run(free, tmp_path / "run").judged == 0
+    """The built-in model's judge knows nothing of these prompts, today and tomorrow."""
+    out = tmp_path / "run"
+    study = plan(tiny_model, "organism", sets=("advbench",))
+    for _ in range(2):
+        outcome = runner.run(study, out)
+        assert outcome.judged == 0
+        assert [who for who, _ in outcome.failed] == ["judge organism"]

@@ -16,11 +16,13 @@ from typer.testing import CliRunner, Result
 
 from leaderboards import score as scoring
 from leaderboards.lm_output import read_cell
+from leaderboards.outcomes import read_side
 from leaderboards.score_command import score
 from ptst_tasks.judges import Verdict
 from ptst_tasks.judges.budget import Budget
 from ptst_tasks.judges.cache import VerdictCache
 from ptst_tasks.judges.group import make_all, share
+from ptst_tasks.judges.replay import record
 from tests.leaderboards import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, Reply, error, grade, judged_text
 
@@ -369,3 +371,18 @@ def test_cells_can_be_judged_from_python_under_one_budget(tmp_path: Path):
                 for one in scoring.score_tasks(scoring.tasks(cells), judge)]  # fmt: skip
         assert len(server.bodies) == 6 == budget.ledger.calls
     assert done == [(NAME, 0), (NAME, 2), ("keywords:qi", 0), ("keywords:qi", 0)]
+
+
+def test_safe_prompts_without_a_word_on_refusal_are_unscored(tmp_path: Path):
+    """Seen: 40 of 40 verdicts said nothing of refusals; 0 unscored, no rate, exit code 0."""
+    run = runs.write(tmp_path / "run", [f"Sofa {i}" for i in range(40)], kind="overrefusal",
+                     cell=False)  # fmt: skip
+    rows = runs.samples(run)
+    queries, answers = [r["doc"]["prompt"] for r in rows], [r["resps"][0][0] for r in rows]
+    verdicts = [Verdict(0.0, False, None if i < 10 else False) for i in range(40)]
+    record(tmp_path / "kept.jsonl", queries, answers, verdicts)
+    out = ptst_score(run, "--judge", f"replay:{tmp_path / 'kept.jsonl'}")
+    assert out.exit_code == 1
+    assert "10 unscored: the judge does not say whether the response declines" in out.output
+    found = {n.row.metric: n.row for n in read_side(run).numbers if "replay" in n.row.judge}
+    assert (found["refused"].n, found["refused"].unscored) == (15, 10)
