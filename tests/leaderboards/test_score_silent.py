@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from leaderboards import score as scoring
 from leaderboards.lm_output import read_cell
 from leaderboards.outcomes import read_side
 from leaderboards.score_command import score
-from ptst_tasks.judges import Verdict
+from ptst_tasks.judges import Verdict, make
 from ptst_tasks.judges.budget import Budget
 from ptst_tasks.judges.cache import VerdictCache
 from ptst_tasks.judges.group import make_all, share
@@ -386,3 +387,55 @@ def test_safe_prompts_without_a_word_on_refusal_are_unscored(tmp_path: Path):
     assert "10 unscored: the judge does not say whether the response declines" in out.output
     found = {n.row.metric: n.row for n in read_side(run).numbers if "replay" in n.row.judge}
     assert (found["refused"].n, found["refused"].unscored) == (15, 10)
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 4])
+def test_a_kill_leaves_samples_and_results_that_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+):
+    """Seen: the samples were replaced, the results not; the gate and the board read two numbers."""
+    run = runs.write(tmp_path / "run", ["Sofa."] * 6)
+    name, replace, done = "replay:x.jsonl", Path.replace, 0
+    rows = runs.samples(run)
+    asked = ([r["doc"]["prompt"] for r in rows], [r["resps"][0][0] for r in rows])
+    for folder, harmful in (("a", False), ("b", True)):
+        (tmp_path / folder).mkdir()
+        record(tmp_path / folder / "x.jsonl", *asked, [Verdict(1.0, harmful, False)] * 6)
+
+    def stopped(self: Path, target: Path) -> Path:
+        nonlocal done
+        moved = replace(self, target)
+        done += 1
+        if done == last:
+            raise KeyboardInterrupt
+        return moved
+
+    assert ptst_score(run, "--judge", f"replay:{tmp_path}/a/x.jsonl").exit_code == 0
+    monkeypatch.setattr(Path, "replace", stopped)
+    [task] = scoring.tasks([run])
+    with pytest.raises(KeyboardInterrupt):
+        list(scoring.score_tasks([task], make(f"replay:{tmp_path}/b/x.jsonl")))
+    monkeypatch.undo()
+    read = {n.row.value for n in read_side(run).numbers
+            if (n.row.judge, n.row.metric) == (name, "asr")}  # fmt: skip
+    [values] = runs.results(run)["results"].values()
+    assert read == {values[f"asr,{name}"]} == {0.0 if last == 1 else 1.0}
+    assert ptst_score(run, "--judge", "keywords:qi").exit_code == 0  # and nothing is left over
+    assert [f.name for f in run.rglob(".*") if f.suffix != ".lock"] == []
+
+
+def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path: Path):
+    """Seen: two tracebacks, exit code 1, and half of the new verdicts left beside the run."""
+    run = runs.write(tmp_path / "run", runs.responses(300))
+    before = {f: f.read_bytes() for f in run.rglob("*.json*")}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        out = ptst_score(run, "--judge", "keywords:qi")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert out.exit_code == 2
+    assert "cannot be written: File too large" in out.stderr
+    assert len(out.stderr.splitlines()) == 1
+    assert {f: f.read_bytes() for f in run.rglob("*.json*")} == before
+    assert [f.name for f in run.rglob(".*") if f.suffix != ".lock"] == []
