@@ -26,6 +26,7 @@ from ptst_tasks.judges.group import make_all, share
 from ptst_tasks.judges.replay import record
 from tests.leaderboards import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, Reply, error, grade, judged_text
+from tests.ptst_tasks.judges.test_batch import BatchServer
 
 app = typer.Typer()
 app.command()(score)
@@ -439,3 +440,52 @@ def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path: Path):
     assert len(out.stderr.splitlines()) == 1
     assert {f: f.read_bytes() for f in run.rglob("*.json*")} == before
     assert [f.name for f in run.rglob(".*") if f.suffix != ".lock"] == []
+
+
+class _Batches(BatchServer):
+    """Every reply is answered, and long."""
+
+    def lines(self) -> list[str]:
+        out = []
+        for request in self.requests:
+            body: Any = grade(request["body"], 1).body
+            body["usage"] = {"prompt_tokens": 1500, "completion_tokens": 500, "total_tokens": 2000}
+            out.append(json.dumps({"custom_id": request["custom_id"],
+                                   "response": {"status_code": 200, "body": body}}))  # fmt: skip
+        return out
+
+
+def test_a_batch_is_limited_by_its_dearest_outcome_paid_once_and_summed(tmp_path: Path):
+    """Seen: a limit of $3 let $7.50 through, a second --batch paid again, nothing was summed."""
+    run, api = runs.write(tmp_path / "run", runs.responses(200)), _Batches()
+    with FakeServer(api) as server:
+        api.server = server  # type: ignore[attr-defined]
+        args = (run, "--judge", FAKE, "--base-url", server.url, "--price", "30,60")
+        out = ptst_score(*args, "--batch", "--max-cost", "3")
+        assert out.exit_code == 2
+        assert "at most $" in out.stderr
+        assert "more than --max-cost 3; nothing sent" in out.stderr
+        assert ptst_score(*args, "--batch", "--max-cost", "100").exit_code == 0
+        sent = len(server.bodies)
+        out = ptst_score(*args, "--batch")
+        assert out.exit_code == 2
+        assert "200 of these responses were sent as a batch already" in out.stderr
+        assert "--batch-id batch_7" in out.stderr
+        assert len(server.bodies) == sent
+        assert ptst_score(*args, "--batch", "--resubmit").exit_code == 0
+        api.done = True
+        out = ptst_score(*args, "--batch-id", "batch_7")
+        assert out.exit_code == 0
+        assert "300,000 tokens in and 100,000 out, about $7.50 at half price" in out.output
+        out = ptst_score(*args, "--batch")
+        assert (out.exit_code, "nothing to send" in out.output) == (0, True)
+
+
+def test_a_batch_without_a_cache_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Seen: all was collected, thrown away, and called "the limit was reached"."""
+    monkeypatch.setenv("PTST_JUDGE_CACHE", "off")
+    run = runs.write(tmp_path / "run", runs.responses(2))
+    for asked in (["--batch"], ["--batch-id", "batch_7"]):
+        out = ptst_score(run, "--judge", FAKE, "--base-url", "http://127.0.0.1:9/v1", *asked)
+        assert out.exit_code == 2
+        assert "the cache is off; give --cache FILE" in out.stderr
