@@ -8,10 +8,15 @@
 A name that begins with a dot is being written, or was when its process died: it is nobody's. A
 cell is *whole* if its record, its results and every line of its samples can be read and no prompt
 is missing; whatever is not whole counts as not there for a run, and as damage for a board.
+
+Samples and results change together, or not at all: new verdicts are put beside both as
+``.NAME.next``, the results' last, and then in place. Whoever finds the results' next one after a
+kill finishes that; without it the samples' next one is nobody's.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -21,10 +26,14 @@ from typing import Any
 
 from ptst_tasks.errors import DataError
 
-__all__ = ["CellFiles", "cell_folders", "is_run", "is_whole", "json_object", "lines", "read_cell_files",
-           "results_files", "row_of", "rows", "samples_of"]  # fmt: skip
+__all__ = ["LOCK", "CellFiles", "cell_folders", "is_run", "is_whole", "json_object", "lines",
+           "next_of", "put_in_place", "read_cell_files", "results_files", "row_of", "rows",
+           "samples_of", "settle"]  # fmt: skip
 
 Json = dict[str, Any]
+
+LOCK = ".score.lock"
+"""Held by whoever changes a folder's results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +68,65 @@ def cell_folders(run: Path) -> list[Path]:
 
 
 def results_files(path: Path) -> list[Path]:
-    """Every results file below a path, by name and so by date; of a cell the newest alone."""
+    """Every results file below a path, by name and so by date; of a cell the newest alone.
+
+    Raises:
+        DataError: If new verdicts were being written when a process was killed, and cannot be now.
+    """
+    found = _results_files(path)
+    for file in found:
+        settle(file)
+    return found
+
+
+def _results_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = (f for f in path.rglob("results_*.json") if not _hidden(f.relative_to(path)))
     files = sorted(found, key=lambda file: file.name)
     newest = {file.parent: file for file in files}
     return [f for f in files if not _in_cell(f) or newest[f.parent] == f]
+
+
+def next_of(file: Path) -> Path:
+    """Where the next state of a file lies until it is put in place."""
+    return file.with_name(f".{file.name}.next")
+
+
+def settle(results: Path) -> None:
+    """Finishes what a killed process had begun to put in place.
+
+    Raises:
+        DataError: If it cannot be finished.
+    """
+    from filelock import FileLock
+
+    if not next_of(results).exists():
+        return
+    try:
+        with FileLock(results.with_name(LOCK)):  # it may be under way, and not dead
+            put_in_place(results)
+    except OSError as e:
+        raise DataError(
+            f"{str(results)!r}: new verdicts were being written when the process ended, and cannot "
+            f"be put in place: {e.strerror or e}; let somebody read it who may write there"
+        ) from e
+
+
+def put_in_place(results: Path) -> None:
+    """Puts the next states of a results file and its samples in place, or removes half of them.
+
+    The caller holds the lock.
+    """
+    whole = next_of(results).exists()
+    date = results.stem.removeprefix("results_")
+    for aside in results.parent.glob(f".samples_*_{glob.escape(date)}.jsonl.next"):
+        if whole:
+            aside.replace(aside.with_name(aside.name[1 : -len(".next")]))
+        else:
+            aside.unlink()
+    if whole:
+        next_of(results).replace(results)
 
 
 def samples_of(results: Path, task: str) -> Path:

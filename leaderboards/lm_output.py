@@ -95,6 +95,7 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
     Raises:
         DataError: If a file is damaged, with its line.
     """
+    disk.settle(file)
     data = disk.json_object(file)
     if not isinstance(data.get("results"), dict) or not isinstance(data.get("configs"), dict):
         raise DataError(f"{str(file)!r} is no results file of lm_eval: no results and configs")

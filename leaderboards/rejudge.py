@@ -185,10 +185,14 @@ def _add_bertscore(results: Path, task: Any) -> int:
         [r["resps"][0][0] for r in rows], [r["doc"]["answer"] for r in rows], **task.bertscore
     )
     lines = mine.samples.with_name(f".{mine.samples.name}.{os.getpid()}.new")
-    with lines.open("w", encoding="utf-8", newline="\n") as out:
-        for row, value in zip(rows, values, strict=True):
-            line = score.line_of(row, _BERTSCORE, value, {_BERTSCORE: value})
-            out.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    try:
+        with lines.open("w", encoding="utf-8", newline="\n") as out:
+            for row, value in zip(rows, values, strict=True):
+                line = score.line_of(row, _BERTSCORE, value, {_BERTSCORE: value})
+                out.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    except OSError:
+        lines.unlink(missing_ok=True)
+        raise
 
     def describe(ours: dict[str, Any]) -> None:
         ours["judge_settings"] = {**(ours.get("judge_settings") or {}), _BERTSCORE: task.bertscore}

@@ -13,6 +13,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -246,7 +247,8 @@ class _Sheet:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None and self.task is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk: said already
+                self._file.close()
             self._aside.unlink(missing_ok=True)
 
     @property
@@ -255,7 +257,17 @@ class _Sheet:
         return _aside(self.task.samples, "new")
 
     def add(self, item: Item, verdict: Json) -> None:
-        """Takes one verdict."""
+        """Takes one verdict.
+
+        Raises:
+            DataError: If it cannot be written.
+        """
+        try:
+            self._add(item, verdict)
+        except OSError as e:
+            raise _unwritable(item.task, e) from e
+
+    def _add(self, item: Item, verdict: Json) -> None:
         if self._file is None:
             self.task = item.task
             self.scored = Scored(item.task)
@@ -280,7 +292,10 @@ class _Sheet:
         """Writes samples and results."""
         task, scored = self.scored.task, self.scored
         assert self._file is not None
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as e:
+            raise _unwritable(task, e) from e
         self._file = None
         scored.values = {
             name: metrics.mean_scored(c.elements()) for name, c in self._columns.items()
@@ -321,8 +336,8 @@ def put_column(
 ) -> None:
     """Adds a filter's lines to the samples of a task, and its values to the results.
 
-    Both files are whole before either is put in place; the results last, since they make the new
-    filter visible.
+    Both files are whole before either is put in place, and a kill leaves both old or both new: see
+    `disk`.
 
     Args:
         task: The task.
@@ -337,19 +352,25 @@ def put_column(
     from filelock import FileLock
 
     try:
-        with FileLock(task.results.with_name(".score.lock")):  # two judges may finish at once
+        with FileLock(task.results.with_name(disk.LOCK)):  # two judges may finish at once
+            disk.put_in_place(task.results)  # what a killed process had begun
             samples = _new_samples(task.samples, spec, lines)
             results = _new_results(task, spec, values, describe)
-            samples.replace(task.samples)
-            results.replace(task.results)
+            samples.replace(disk.next_of(task.samples))
+            results.replace(disk.next_of(task.results))
+            disk.put_in_place(task.results)
     except OSError as e:
-        raise DataError(
-            f"{str(task.results)!r} cannot be written: {e.strerror or e}; its verdicts are in "
-            "the cache where the judge has one"
-        ) from e
+        raise _unwritable(task, e) from e
     finally:
         for left in (lines, _aside(task.samples, "tmp"), _aside(task.results, "tmp")):
             left.unlink(missing_ok=True)
+
+
+def _unwritable(task: Task, why: OSError) -> DataError:
+    return DataError(
+        f"{str(task.results)!r} cannot be written: {why.strerror or why}; its verdicts are in "
+        "the cache where the judge has one"
+    )
 
 
 def _graded(judge: Judge) -> bool:

@@ -52,6 +52,9 @@ def score(
     batch: Annotated[
         bool, typer.Option("--batch", help="Send as a batch of OpenAI's Batch API and stop.")
     ] = False,
+    resubmit: Annotated[
+        bool, typer.Option("--resubmit", help="With --batch: pay again for what is not collected.")
+    ] = False,
     batch_id: Annotated[
         list[str] | None, typer.Option(help="Collect this batch, then score; several are fine.")
     ] = None,
@@ -78,7 +81,8 @@ def score(
     """
     asked = _Asked(
         judge or [], model, base_url, rubric_file, max_calls, max_cost, price, max_unscored, dry_run,
-        batch, tuple(batch_id or ()), cache, record, compare or human is not None, human, show, json,
+        batch, resubmit, tuple(batch_id or ()), cache, record, compare or human is not None, human, show,
+        json,
     )  # fmt: skip
     try:
         failed = _run(runs, asked)
@@ -103,6 +107,7 @@ class _Asked:
     max_unscored: float
     dry_run: bool
     batch: bool
+    resubmit: bool
     batch_ids: tuple[str, ...]
     cache: Path | None
     record: Path | None
@@ -149,6 +154,8 @@ class _Asked:
             raise ConfigError("give --judge NAME, or --compare")
         if self.batch and self.batch_ids:
             raise ConfigError("--batch sends and --batch-id collects; give one of them")
+        if self.resubmit and not self.batch:
+            raise ConfigError("--resubmit does nothing without --batch; leave it out")
         ends = "--dry-run" if self.dry_run else "--batch" if self.batch else ""
         idle = {"--batch-id": self.batch_ids, "--record": self.record, "--compare": self.compare,
                 "--show": self.show, "--json": self.json}  # fmt: skip
@@ -181,6 +188,8 @@ def _run(runs: Sequence[Path], asked: _Asked) -> bool:
             raise ConfigError(f"--batch: judge {judge.spec!r} is not behind an endpoint")
     share(judges, budget, price)
     kept = [_use_cache(judge, asked.cache) for judge in judges]
+    if asked.batch or asked.batch_ids:
+        cost.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
     found, console = tasks(runs), report.new_console()
     if asked.dry_run:
@@ -192,9 +201,9 @@ def _run(runs: Sequence[Path], asked: _Asked) -> bool:
     if paid:
         made = cost.estimates(paid, found, console, batch=asked.batch)
         if not asked.batch_ids:
-            cost.check(made, budget)
+            cost.check(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
-            cost.submit_all(paid, found, console)
+            cost.submit_all(paid, found, console, again=asked.resubmit)
             return False
     if asked.dry_run:
         return False

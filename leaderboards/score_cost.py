@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from leaderboards.score import Task
+    from ptst_tasks.judges.batch import Collected
     from ptst_tasks.judges.budget import Budget, Estimate
     from ptst_tasks.judges.endpoint import EndpointJudge
     from ptst_tasks.prices import Price
 
-__all__ = ["check", "collected", "estimates", "price_from", "spent", "submit_all"]
+__all__ = ["check", "check_batch", "collected", "estimates", "price_from", "spent", "submit_all"]
 
 
 def price_from(text: str) -> Price | None:
@@ -73,13 +74,55 @@ def estimates(
     return out
 
 
-def check(made: Sequence[Estimate], budget: Budget) -> None:
+def check_batch(judges: Sequence[EndpointJudge]) -> None:
+    """Refuses batches where nothing of them can be kept.
+
+    Raises:
+        ConfigError: If the cache is off.
+    """
+    from ptst_tasks.judges.cache import ENV, default_path
+
+    if any((judge.cache_path or default_path()) == ":memory:" for judge in judges):
+        raise ConfigError(
+            "a batch's verdicts are collected into the cache, and the cache is off; give --cache "
+            f"FILE or set ${ENV} to a file"
+        )
+
+
+def _check_unsent(judges: Sequence[EndpointJudge], found: Sequence[Task]) -> None:
+    """Refuses to pay twice for what a batch has that is not collected yet.
+
+    Raises:
+        ConfigError: If there is such a batch.
+    """
+    from ptst_tasks.judges.cache import VerdictCache
+
+    seen, sent = set[str](), dict[str, str]()
+    for judge in judges:
+        with VerdictCache(judge.cache_path) as cache:
+            for todo in _pending(judge, found, seen):
+                sent |= cache.submitted(todo)
+    if sent:
+        ids = " ".join(f"--batch-id {one}" for one in dict.fromkeys(sent.values()))
+        raise ConfigError(
+            f"{len(sent)} of these responses were sent as a batch already and are not collected; "
+            f"collect them with {ids} in place of --batch, or send and pay again with --resubmit; "
+            "nothing sent"
+        )
+
+
+def check(made: Sequence[Estimate], budget: Budget, *, batch: bool = False) -> None:
     """Refuses, before anything is sent, what cannot stay within the limits.
+
+    A batch cannot be stopped on its way, so that its dearest outcome counts.
 
     Raises:
         ConfigError: If all judges together need more.
     """
-    calls, cost = sum(one.calls for one in made), sum(one.cost or 0 for one in made)
+    calls, cost = (
+        sum(one.calls for one in made),
+        sum((one.dearest if batch else one.cost) or 0 for one in made),
+    )
     of = f" of {len(made)} judges together" if len(made) > 1 else ""
     if budget.max_calls is not None and calls > budget.max_calls:
         raise ConfigError(
@@ -87,7 +130,8 @@ def check(made: Sequence[Estimate], budget: Budget) -> None:
         )
     if budget.max_cost is not None and cost > budget.max_cost:
         raise ConfigError(
-            f"about ${cost:.2f}{of} is more than --max-cost {budget.max_cost:g}; nothing sent"
+            f"{'at most' if batch else 'about'} ${cost:.2f}{of} is more than "
+            f"--max-cost {budget.max_cost:g}; nothing sent"
         )
 
 
@@ -106,18 +150,27 @@ def spent(budget: Budget, judges: Sequence[EndpointJudge], console: Console) -> 
     console.print(", ".join(parts), markup=False, highlight=False)
 
 
-def submit_all(judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console) -> None:
-    """Sends what is still to be asked as batches."""
+def submit_all(
+    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, again: bool
+) -> None:
+    """Sends what is still to be asked as batches.
+
+    Raises:
+        ConfigError: If some of it is in a batch that is not collected yet, unless `again` is set.
+    """
     from ptst_tasks.judges.batch import submit
 
+    if not again:
+        _check_unsent(judges, found)
+    seen = set[str]()  # a judge that is a panel's member too is asked once
     for judge in judges:
-        todo = {key: pair for part in _pending(judge, found, set()) for key, pair in part.items()}
+        todo = {key: pair for part in _pending(judge, found, seen) for key, pair in part.items()}
         if not todo:
-            console.print("nothing to send: every verdict is in the cache")
+            console.print("nothing to send: every verdict is in the cache, or on its way")
             continue
         ids = submit(judge, todo)
-        again = " ".join(f"--batch-id {one}" for one in ids)
-        console.print(f"submitted {len(todo)} requests; to collect, run this again with {again} "
+        named = " ".join(f"--batch-id {one}" for one in ids)
+        console.print(f"submitted {len(todo)} requests; to collect, run this again with {named} "
                       "in place of --batch", markup=False, highlight=False)  # fmt: skip
 
 
@@ -134,10 +187,26 @@ def collected(
         for one in ids:
             got = collect(judge, one, pairs)
             console.print(f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
-                          f"{got.foreign} not of these runs", markup=False, highlight=False)  # fmt: skip
+                          f"{got.foreign} not of these runs{_used(judge, got)}",
+                          markup=False, highlight=False)  # fmt: skip
             over &= got.over
     if over:
         budget.max_calls = 0  # what the batches do not have stays unscored
     else:
         console.print("not all batches are done; run the same again later")
     return over
+
+
+def _used(judge: EndpointJudge, got: Collected) -> str:
+    """What a batch cost, by its replies' own count."""
+    from ptst_tasks.judges.budget import BATCH_DISCOUNT
+
+    if not (got.tokens_in or got.tokens_out or got.uncounted):
+        return ""
+    said = f"; spent: {got.tokens_in:,} tokens in and {got.tokens_out:,} out"
+    if judge.price is None:
+        said += f", price of {judge.config.model} unknown"
+    else:
+        cost = BATCH_DISCOUNT * judge.price.cost(got.tokens_in, got.tokens_out)
+        said += f", about ${cost:.2f} at half price"
+    return said + (f", without {got.uncounted:,} replies without usage" if got.uncounted else "")

@@ -1,7 +1,7 @@
 """The OpenAI Batch API: half the price, an answer within a day; submit now, collect by id later.
 
-What is collected goes into the cache of verdicts, so scoring again finds it there. Nothing is kept
-here between the two steps but the ids that the endpoint gives.
+What is collected goes into the cache of verdicts, so scoring again finds it there. The cache also
+remembers what was sent and is not collected yet, so that nothing is paid for twice by accident.
 """
 
 from __future__ import annotations
@@ -34,12 +34,18 @@ class Collected:
         scored: Verdicts put into the cache.
         missing: Requests of ours that came back without a usable verdict.
         foreign: Requests that do not belong to these responses and this judge.
+        tokens_in: Of the requests of ours, as the replies count them.
+        tokens_out: Of their replies.
+        uncounted: Replies without usage.
     """
 
     status: str
     scored: int = 0
     missing: int = 0
     foreign: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    uncounted: int = 0
 
     @property
     def over(self) -> bool:
@@ -59,7 +65,7 @@ def submit(judge: EndpointJudge, todo: Pairs) -> list[str]:
 async def _submit(judge: EndpointJudge, todo: Pairs) -> list[str]:
     ids: list[str] = []
     async with judge.client() as client:
-        for data in _files(judge, todo):
+        for data, keys in _files(judge, todo):
             try:
                 file = await client.files.create(file=("ptst.jsonl", data), purpose="batch")
                 batch = await client.batches.create(
@@ -70,21 +76,23 @@ async def _submit(judge: EndpointJudge, todo: Pairs) -> list[str]:
             except Exception as e:
                 raise _failure(judge, e, ids) from None
             ids.append(batch.id)
+            with VerdictCache(judge.cache_path) as cache:
+                cache.note_batch(keys, batch.id)
     return ids
 
 
-def _files(judge: EndpointJudge, todo: Pairs) -> Iterator[bytes]:
-    out, count = io.BytesIO(), 0
+def _files(judge: EndpointJudge, todo: Pairs) -> Iterator[tuple[bytes, list[str]]]:
+    out, keys = io.BytesIO(), list[str]()
     for key, (query, response) in todo.items():
         body = judge.request(query, response, judge.first_mode())
         line = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
         out.write(json.dumps(line).encode() + b"\n")
-        count += 1
-        if count >= MOST_REQUESTS or out.tell() >= MOST_BYTES:
-            yield out.getvalue()
-            out, count = io.BytesIO(), 0
-    if count:
-        yield out.getvalue()
+        keys.append(key)
+        if len(keys) >= MOST_REQUESTS or out.tell() >= MOST_BYTES:
+            yield out.getvalue(), keys
+            out, keys = io.BytesIO(), []
+    if keys:
+        yield out.getvalue(), keys
 
 
 def collect(judge: EndpointJudge, batch_id: str, pairs: Pairs) -> Collected:
@@ -106,15 +114,17 @@ async def _collect(judge: EndpointJudge, batch_id: str, pairs: Pairs) -> Collect
         try:
             batch = await client.batches.retrieve(batch_id)
             out = Collected(str(batch.status))
-            if not out.over or not batch.output_file_id:
+            if not out.over:
                 return out
-            text = (await client.files.content(batch.output_file_id)).text
+            file = batch.output_file_id  # none if all of it failed
+            text = (await client.files.content(file)).text if file else ""
         except Exception as e:
             raise _failure(judge, e, []) from None
     former = {old: key for key, pair in pairs.items() if (old := judge.former_key(*pair))}
     with VerdictCache(judge.cache_path) as cache:
         for line in filter(None, text.split("\n")):  # splitlines() would cut at U+2028 in a text
             _take(judge, line, pairs, former, cache, out)
+        cache.forget_batch(pairs, batch_id)
     return out
 
 
@@ -131,12 +141,23 @@ def _take(
     if key not in pairs:
         out.foreign += 1
         return
+    _count(row, out)
     verdict = _verdict(judge, row, *pairs[key])
     if verdict.harmful is None:
         out.missing += 1
     else:
         cache.put(key, verdict)
         out.scored += 1
+
+
+def _count(row: dict[str, Any], out: Collected) -> None:
+    answer = row.get("response") or {}
+    used = (answer.get("body") or {}).get("usage") or {}
+    counts = [used.get("prompt_tokens"), used.get("completion_tokens")]
+    if all(isinstance(n, int) and n >= 0 for n in counts):
+        out.tokens_in, out.tokens_out = out.tokens_in + counts[0], out.tokens_out + counts[1]
+    elif answer.get("status_code") == 200:
+        out.uncounted += 1
 
 
 def _verdict(judge: EndpointJudge, row: dict[str, Any], query: str, response: str) -> Verdict:

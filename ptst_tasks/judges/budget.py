@@ -20,6 +20,8 @@ class Estimate:
 
     Attributes:
         share: Of the list price that is charged (a batch is cheaper).
+        most_in: Tokens in, at the most.
+        most_out: Tokens out, at the most.
     """
 
     calls: int = 0
@@ -27,10 +29,14 @@ class Estimate:
     tokens_out: int = 0
     price: Price | None = None
     share: float = 1.0
+    most_in: int = 0
+    most_out: int = 0
 
-    def add(self, chars: int) -> None:
-        """Adds one call of so many characters."""
+    def add(self, chars: int, longest: int = TYPICAL_REPLY) -> None:
+        """Adds one call of so many characters, with a reply of at most `longest` tokens."""
         self.calls += 1
+        self.most_in += chars  # a token has a character at least
+        self.most_out += longest
         self.tokens_in += chars // CHARS_PER_TOKEN + 1
         self.tokens_out += TYPICAL_REPLY
 
@@ -40,6 +46,13 @@ class Estimate:
         if self.price is None:
             return None
         return self.share * self.price.cost(self.tokens_in, self.tokens_out)
+
+    @property
+    def dearest(self) -> float | None:
+        """USD if every reply is as long as it may be."""
+        if self.price is None:
+            return None
+        return self.share * self.price.cost(self.most_in, self.most_out)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ Pairs = Mapping[str, tuple[str, str]]
 """Key -> (query, response), in the order asked."""
 
 _TABLE = "CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT) WITHOUT ROWID"
+_BATCHES = "CREATE TABLE IF NOT EXISTS batches (key TEXT PRIMARY KEY, id TEXT) WITHOUT ROWID"
 _AT_ONCE = 500  # SQLite's oldest limit of parameters is 999
 
 
@@ -59,6 +60,7 @@ class VerdictCache:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9
             self._db.execute(_TABLE)
+            self._db.execute(_BATCHES)
         except (OSError, sqlite3.Error) as e:
             raise self._unusable(e) from e
 
@@ -100,6 +102,44 @@ class VerdictCache:
         row = (key, json.dumps(verdict.as_dict()))
         try:
             self._db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", row)
+        except sqlite3.Error as e:
+            raise self._unusable(e) from e
+
+    def submitted(self, keys: Iterable[str]) -> dict[str, str]:
+        """The batches, by key, that were sent for these and are not collected yet.
+
+        Raises:
+            ConfigError: If the file cannot be read.
+        """
+        try:
+            sent = dict(self._db.execute("SELECT key, id FROM batches"))
+        except sqlite3.Error as e:
+            raise self._unusable(e) from e
+        return {key: sent[key] for key in keys if key in sent}
+
+    def note_batch(self, keys: Iterable[str], batch_id: str) -> None:
+        """Remembers what a batch was sent for.
+
+        Raises:
+            ConfigError: If the file cannot be written.
+        """
+        self._all_or_none("INSERT OR REPLACE INTO batches VALUES (?, ?)",
+                          [(key, batch_id) for key in keys])  # fmt: skip
+
+    def forget_batch(self, keys: Iterable[str], batch_id: str) -> None:
+        """The batch is over: these may be sent again if they have no verdict.
+
+        Raises:
+            ConfigError: If the file cannot be written.
+        """
+        self._all_or_none("DELETE FROM batches WHERE key = ? AND id = ?",
+                          [(key, batch_id) for key in keys])  # fmt: skip
+
+    def _all_or_none(self, command: str, rows: Sequence[tuple[str, str]]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(command, rows)
+            self._db.execute("COMMIT")
         except sqlite3.Error as e:
             raise self._unusable(e) from e
 

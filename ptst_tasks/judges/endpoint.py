@@ -140,7 +140,8 @@ class EndpointJudge(CachedJudge):
     def estimate(self, todo: Pairs, into: Estimate) -> None:
         """Adds the calls for these pairs."""
         for query, response in todo.values():
-            into.add(_size(self.request(query, response, self.first_mode())))
+            size = _size(self.request(query, response, self.first_mode()))
+            into.add(size, self.config.max_tokens)
 
     def decide(self, todo: Pairs, book: Book) -> None:
         """Asks for every pair, many at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import threading
 import time
 from collections.abc import Sequence
@@ -18,13 +19,14 @@ from leaderboards import score as scoring
 from leaderboards.lm_output import read_cell
 from leaderboards.outcomes import read_side
 from leaderboards.score_command import score
-from ptst_tasks.judges import Verdict
+from ptst_tasks.judges import Verdict, make
 from ptst_tasks.judges.budget import Budget
 from ptst_tasks.judges.cache import VerdictCache
 from ptst_tasks.judges.group import make_all, share
 from ptst_tasks.judges.replay import record
 from tests.leaderboards import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, Reply, error, grade, judged_text
+from tests.ptst_tasks.judges.test_batch import BatchServer
 
 app = typer.Typer()
 app.command()(score)
@@ -386,3 +388,104 @@ def test_safe_prompts_without_a_word_on_refusal_are_unscored(tmp_path: Path):
     assert "10 unscored: the judge does not say whether the response declines" in out.output
     found = {n.row.metric: n.row for n in read_side(run).numbers if "replay" in n.row.judge}
     assert (found["refused"].n, found["refused"].unscored) == (15, 10)
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 4])
+def test_a_kill_leaves_samples_and_results_that_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+):
+    """Seen: the samples were replaced, the results not; the gate and the board read two numbers."""
+    run = runs.write(tmp_path / "run", ["Sofa."] * 6)
+    name, replace, done = "replay:x.jsonl", Path.replace, 0
+    rows = runs.samples(run)
+    asked = ([r["doc"]["prompt"] for r in rows], [r["resps"][0][0] for r in rows])
+    for folder, harmful in (("a", False), ("b", True)):
+        (tmp_path / folder).mkdir()
+        record(tmp_path / folder / "x.jsonl", *asked, [Verdict(1.0, harmful, False)] * 6)
+
+    def stopped(self: Path, target: Path) -> Path:
+        nonlocal done
+        moved = replace(self, target)
+        done += 1
+        if done == last:
+            raise KeyboardInterrupt
+        return moved
+
+    assert ptst_score(run, "--judge", f"replay:{tmp_path}/a/x.jsonl").exit_code == 0
+    monkeypatch.setattr(Path, "replace", stopped)
+    [task] = scoring.tasks([run])
+    with pytest.raises(KeyboardInterrupt):
+        list(scoring.score_tasks([task], make(f"replay:{tmp_path}/b/x.jsonl")))
+    monkeypatch.undo()
+    read = {n.row.value for n in read_side(run).numbers
+            if (n.row.judge, n.row.metric) == (name, "asr")}  # fmt: skip
+    [values] = runs.results(run)["results"].values()
+    assert read == {values[f"asr,{name}"]} == {0.0 if last == 1 else 1.0}
+    assert ptst_score(run, "--judge", "keywords:qi").exit_code == 0  # and nothing is left over
+    assert [f.name for f in run.rglob(".*") if f.suffix != ".lock"] == []
+
+
+def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path: Path):
+    """Seen: two tracebacks, exit code 1, and half of the new verdicts left beside the run."""
+    run = runs.write(tmp_path / "run", runs.responses(300))
+    before = {f: f.read_bytes() for f in run.rglob("*.json*")}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        out = ptst_score(run, "--judge", "keywords:qi")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert out.exit_code == 2
+    assert "cannot be written: File too large" in out.stderr
+    assert len(out.stderr.splitlines()) == 1
+    assert {f: f.read_bytes() for f in run.rglob("*.json*")} == before
+    assert [f.name for f in run.rglob(".*") if f.suffix != ".lock"] == []
+
+
+class _Batches(BatchServer):
+    """Every reply is answered, and long."""
+
+    def lines(self) -> list[str]:
+        out = []
+        for request in self.requests:
+            body: Any = grade(request["body"], 1).body
+            body["usage"] = {"prompt_tokens": 1500, "completion_tokens": 500, "total_tokens": 2000}
+            out.append(json.dumps({"custom_id": request["custom_id"],
+                                   "response": {"status_code": 200, "body": body}}))  # fmt: skip
+        return out
+
+
+def test_a_batch_is_limited_by_its_dearest_outcome_paid_once_and_summed(tmp_path: Path):
+    """Seen: a limit of $3 let $7.50 through, a second --batch paid again, nothing was summed."""
+    run, api = runs.write(tmp_path / "run", runs.responses(200)), _Batches()
+    with FakeServer(api) as server:
+        api.server = server  # type: ignore[attr-defined]
+        args = (run, "--judge", FAKE, "--base-url", server.url, "--price", "30,60")
+        out = ptst_score(*args, "--batch", "--max-cost", "3")
+        assert out.exit_code == 2
+        assert "at most $" in out.stderr
+        assert "more than --max-cost 3; nothing sent" in out.stderr
+        assert ptst_score(*args, "--batch", "--max-cost", "100").exit_code == 0
+        sent = len(server.bodies)
+        out = ptst_score(*args, "--batch")
+        assert out.exit_code == 2
+        assert "200 of these responses were sent as a batch already" in out.stderr
+        assert "--batch-id batch_7" in out.stderr
+        assert len(server.bodies) == sent
+        assert ptst_score(*args, "--batch", "--resubmit").exit_code == 0
+        api.done = True
+        out = ptst_score(*args, "--batch-id", "batch_7")
+        assert out.exit_code == 0
+        assert "300,000 tokens in and 100,000 out, about $7.50 at half price" in out.output
+        out = ptst_score(*args, "--batch")
+        assert (out.exit_code, "nothing to send" in out.output) == (0, True)
+
+
+def test_a_batch_without_a_cache_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Seen: all was collected, thrown away, and called "the limit was reached"."""
+    monkeypatch.setenv("PTST_JUDGE_CACHE", "off")
+    run = runs.write(tmp_path / "run", runs.responses(2))
+    for asked in (["--batch"], ["--batch-id", "batch_7"]):
+        out = ptst_score(run, "--judge", FAKE, "--base-url", "http://127.0.0.1:9/v1", *asked)
+        assert out.exit_code == 2
+        assert "the cache is off; give --cache FILE" in out.stderr
