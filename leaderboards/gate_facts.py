@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from leaderboards.csvio import Row
+from leaderboards.lm_args import is_sampled
 from ptst_tasks.provenance import gate_facts
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def mismatches(pairs: Iterable[Pair], may_differ: Iterable[str]) -> tuple[list[s
         if pair.baseline is None or pair.current is None:
             continue
         old, new = pair.baseline.row, pair.current.row
-        if read(old) == read(new):
+        if old.error or new.error or read(old) == read(new):  # a failed cell has no number
             continue
         for column, name in facts.items():
             if column == "asked" and _told_otherwise(pair.baseline, pair.current):
@@ -99,7 +100,7 @@ def _compare(column: str, name: str, old: Row, new: Row) -> Iterator[tuple[bool,
     elif column == "limit" and old.asked and old.asked == new.asked:
         return  # a limit beyond the set's end: the same rows were asked
     elif column in _JSON:
-        yield from _by_key(name, a, b, _alike(old, new))
+        yield from _by_key(name, (a, old.engine), (b, new.engine), _alike(old, new))
     elif (a and b) or column in _NAMES:
         yield True, f"{name} {_short(a)} became {_short(b)}"
     elif column == "limit" and _alike(old, new) and old.asked:
@@ -115,11 +116,14 @@ def _alike(old: Row, new: Row) -> bool:
 
 
 @lru_cache(4096)
-def _by_key(name: str, a: str, b: str, alike: bool) -> tuple[tuple[bool, str], ...]:
+def _by_key(
+    name: str, one: tuple[str, str], other: tuple[str, str], alike: bool
+) -> tuple[tuple[bool, str], ...]:
     """Differences of two JSON objects, key by key, and the keys that one side alone holds."""
+    (a, old_engine), (b, new_engine) = one, other
     old, new = _object(a), _object(b)
     if name == "decoding" and old and new:
-        old, new = _decoding(old), _decoding(new)
+        old, new = _decoding(old, old_engine), _decoding(new, new_engine)
     if old is None or new is None or (not (old and new) and not alike):  # by hand, or not noted
         known = bool(a and b)
         return ((known, f"{name} {_short(a)} became {_short(b)}" if known else name + _ONE_SIDE),)
@@ -141,11 +145,11 @@ def _object(text: str) -> dict[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _decoding(options: dict[str, object]) -> dict[str, object]:
+def _decoding(options: dict[str, object], engine: str) -> dict[str, object]:
     """Options as they act: greedy answers have no temperature, however it is written down."""
     if not options:
         return options
-    sampled = bool(options.get("do_sample"))
+    sampled = is_sampled(engine, {"do_sample": False, **options})
     kept = {k: v for k, v in options.items() if sampled or k not in _SAMPLING}
     return {**kept, "do_sample": sampled}
 

@@ -26,6 +26,7 @@ Key = tuple[object, ...]
 _SHORT = ("base", "test_template", "task", "judge", "metric")
 _TRAINING = ("train_data", "train_template", "seed")
 _SAMPLED = ("decoding_seed",)
+_NAMED = 5
 _LOOSE = frozenset({"base", "judge", "decoding_seed"})
 
 
@@ -93,6 +94,7 @@ def pairs_of(
     olds, news = _index(old, columns, baseline.where), _index(new, columns, current.where)
     pairs = [Pair(olds.pop(key), news.pop(key)) for key in [*olds] if key in news]
     pairs += _loosely(olds, news, [c for c in columns if c not in _LOOSE])
+    pairs += (failed := _failed(baseline, news, columns))
     pairs += [Pair(n, None) for n in olds.values()] + [Pair(None, n) for n in news.values()]
     if not pairs:
         raise DataError(
@@ -100,8 +102,35 @@ def pairs_of(
             f"the policy; they have {', '.join(sorted(_metrics(baseline) | _metrics(current)))}"
         )
     out = [(pair, found) for pair in pairs if (found := limits(pair.row))]
+    out += [(pair, Limits()) for pair in failed if pair.current is None]
     out += [(Pair(None, n), Limits()) for n in current.numbers if n.row.error and not n.row.metric]
-    return out, [*_new(pairs), *_swapped(pairs), *notes]
+    notes = [*_new(pairs), *_swapped(pairs), *_unlimited(baseline, current, policy), *notes]
+    return out, notes
+
+
+def _failed(baseline: Side, news: dict[Key, Number], columns: tuple[str, ...]) -> list[Pair]:
+    """Failed cells of the baseline, which name no metric, with what is there now; takes it out."""
+    known = attrgetter("test_template", "task", *(c for c in columns if c in _TRAINING))
+    pairs = []
+    for number in baseline.numbers:
+        if not number.row.error or number.row.metric:
+            continue
+        keys = [key for key, new in news.items() if known(new.row) == known(number.row)]
+        pairs += [Pair(number, news.pop(key)) for key in keys] or [Pair(number, None)]
+    return pairs
+
+
+def _unlimited(baseline: Side, current: Side, policy: Policy) -> list[str]:
+    """Names metrics of both sides that no rule speaks of; ``off`` is a decision."""
+    key = attrgetter("task", "test_template", "metric", "judge")
+    both = {key(n.row) for n in baseline.numbers} & {key(n.row) for n in current.numbers}
+    free = sorted({(metric, task) for task, template, metric, judge in both
+                   if metric and not policy.rule_of(task, template, metric, judge)})  # fmt: skip
+    if not free:
+        return []
+    named = ", ".join(f"{metric} of {task}" for metric, task in free[:_NAMED])
+    more = f" and {len(free) - _NAMED} more" if len(free) > _NAMED else ""
+    return [f"measured on both sides and not limited: {named}{more}"]
 
 
 def _columns(old: list[Number], new: list[Number]) -> tuple[str, ...]:

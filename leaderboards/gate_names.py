@@ -26,7 +26,7 @@ from leaderboards.gate_policy import (
 )
 from ptst_tasks.errors import ConfigError, did_you_mean
 
-__all__ = ["check_names", "check_refused"]
+__all__ = ["check_names", "check_refused", "idle_rules"]
 
 Key = tuple[str, str, str, str]
 """Task, template, judge, metric."""
@@ -60,6 +60,30 @@ def check_names(policy: Policy, rows: Iterable[Row]) -> list[str]:
             0, f"not measured here, so these of the policy limit nothing: {', '.join(idle)}"
         )
     return notes
+
+
+def idle_rules(policy: Policy, rows: Iterable[Row]) -> list[str]:
+    """The user's rules that limit no number at all; ``off`` is no limit that could be missed."""
+    numbers = {(r.task, r.test_template, r.judge, r.metric) for r in rows if r.metric}
+    ours = default_policy().rules
+    out = []
+    for rule in policy.rules:
+        limited = {metric for metric, limits in rule.metrics.items() if limits is not None}
+        if rule in ours or not limited or any(_limits(rule, key, limited) for key in numbers):
+            continue
+        where = ", ".join(
+            name for name in (*rule.tasks, *rule.templates, *rule.judges) if name != "*"
+        )
+        out.append(f"the policy's rule for {', '.join(sorted(limited))} of {where or 'all'} limits "
+                   "nothing here; measure what it names, or take it out")  # fmt: skip
+    return out
+
+
+def _limits(rule: Rule, key: Key, metrics: set[str]) -> bool:
+    task, template, judge, metric = key
+    slug = slug_of(template)
+    covered = rule.covers((task, f"ptst_{task}_{slug}"), (template, slug), judge)
+    return covered and not metrics.isdisjoint({metric, "unscored"})
 
 
 def check_refused(row: Row, limits: Limits) -> None:

@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from ptst_tasks.errors import ConfigError, did_you_mean
 from ptst_tasks.user_templates import one_line
@@ -89,6 +97,15 @@ DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
 """Which way is worse. `refused` is not here, it depends on the set; what is not ours is unknown."""
 
 
+def _share(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= 1:  # nan is not, either
+        raise ValueError(f"{value!r} is not a share within 0..1 (5 % is 0.05)")
+    return value
+
+
+Share = Annotated[float | None, AfterValidator(_share)]
+
+
 class Limits(BaseModel):
     """What is allowed of one metric; rates and changes 0..1, None where nothing is said.
 
@@ -101,10 +118,21 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    at_most: float | None = None
-    at_least: float | None = None
-    increase: float | None = None
-    loss: float | None = None
+    at_most: Share = None
+    at_least: Share = None
+    increase: Share = None
+    loss: Share = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Limits:
+        if 0 in (self.increase, self.loss):
+            raise ValueError(
+                f"'{self}': no sample can show a change of exactly 0; allow 0.01 or more"
+            )
+        higher = self.at_most is not None or self.increase is not None
+        if higher and (self.at_least is not None or self.loss is not None):
+            raise ValueError(f"'{self}' says both that higher is worse and that lower is worse")
+        return self
 
     def __str__(self) -> str:
         """As it is written in a policy."""
@@ -116,7 +144,11 @@ class Limits(BaseModel):
 def _limits(value: Any) -> Any:
     if value is None or value is False or (isinstance(value, str) and value.lower() in _OFF):
         return None
-    if isinstance(value, (Limits, dict)):
+    if isinstance(value, Limits):
+        return value
+    if isinstance(value, (dict, list)) and not value:
+        raise ValueError(f"{value!r} limits nothing; write a limit ('+0.05'), or off")
+    if isinstance(value, dict):
         return value
     parts = value if isinstance(value, list) else str(value).split(",")
     fields: dict[str, float] = {}
@@ -125,8 +157,6 @@ def _limits(value: Any) -> Any:
         if field in fields:
             raise ValueError(f"two limits of one kind in {value!r}")
         fields[field] = number
-    if {"at_most", "increase"} & fields.keys() and {"at_least", "loss"} & fields.keys():
-        raise ValueError(f"{value!r} says both that higher is worse and that lower is worse")
     return Limits(**fields)
 
 
@@ -140,8 +170,6 @@ def _limit(text: str) -> tuple[str, float]:
     number = float(digits) / (100 if percent else 1)
     if not 0 <= number <= 1:
         raise ValueError(f"{text!r} is not a share within 0..1 (5 % is 0.05 or 5%)")
-    if sign in "+-" and number == 0:
-        raise ValueError(f"{text!r}: no sample can show a change of exactly 0; allow 0.01 or more")
     field = {"<=": "at_most", ">=": "at_least", "+": "increase", "-": "loss"}[sign]
     return field, number
 
@@ -200,6 +228,12 @@ class Rule(BaseModel):
     judges: Globs = ("*",)
     metrics: Metrics
 
+    @model_validator(mode="after")
+    def _has_metrics(self) -> Rule:
+        if not self.metrics:
+            raise ValueError("a rule without metrics limits nothing; write them, or take it out")
+        return self
+
     def covers(self, tasks: Names, templates: Names, judge: str) -> bool:
         """Whether any of the names of a task, of a template, and the judge match."""
         named = _any(tasks, self.tasks) and _any(templates, self.templates)
@@ -245,11 +279,16 @@ class Policy(BaseModel):
             metric: ``asr``, ``exact_match``, ``unscored``, ...
             judge: ``keywords:zou``, ``strict-match``, ... or empty.
         """
+        rule = self.rule_of(task, template, metric, judge)
+        return rule.metrics[metric] if rule else None
+
+    def rule_of(self, task: str, template: str, metric: str, judge: str = "") -> Rule | None:
+        """The rule that decides a metric, be it by ``off``; None where none does."""
         slug = slug_of(template)
         tasks = (task, f"ptst_{task}_{slug}")
         for rule in reversed(self.rules):
             if metric in rule.metrics and rule.covers(tasks, (template, slug), judge):
-                return rule.metrics[metric]
+                return rule
         return None
 
 

@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from leaderboards.outcomes import Number
-from leaderboards.regress import Line, Report, Test
+from leaderboards.regress import Line, Report, Test, is_open
 
-__all__ = ["MARKER", "json_parts", "junit_parts", "summary", "to_json", "to_junit", "to_markdown",
-           "to_terminal", "undecided"]  # fmt: skip
+__all__ = ["MARKER", "error_json", "error_junit", "error_markdown", "json_parts", "junit_parts",
+           "summary", "to_json", "to_junit", "to_markdown", "to_terminal", "undecided"]  # fmt: skip
 
 MARKER = "<!-- ptst check -->"
 """First line of the Markdown: how the action finds its comment again."""
@@ -47,11 +47,15 @@ def summary(report: Report) -> str:
         counts[line.verdict] = counts.get(line.verdict, 0) + 1
     parts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     outcome = "UNDECIDED" if "inconclusive" in counts or not report.decided else "OK"
+    if report.accepted:
+        return f"ACCEPTED as the new baseline: {parts}"
     return f"{'FAIL' if report.failed else outcome}: {parts}"
 
 
 def undecided(report: Report) -> str:
     """What was not decided and what it would take, in one line; empty where all was decided."""
+    if report.accepted:
+        return ""
     if not report.decided:
         return ("nothing was compared: every number is new; the baseline holds none of them, make one "
                 "with --update-baseline")  # fmt: skip
@@ -66,9 +70,12 @@ def undecided(report: Report) -> str:
 
 def _takes(line: Line) -> str:
     """What would decide a number: more prompts, or the same ones on both sides."""
-    first = line.tests[0].method  # beside pairs, a test of all prompts decides nothing but failure
+    first = line.tests[0].method if line.tests else ""
+    # beside pairs, a test of all prompts decides nothing but failure
     tests = (t for t in line.tests if t.method in (first, "limit"))
-    test = next(t for t in tests if t.verdict == "inconclusive")
+    test = next((t for t in tests if t.verdict == "inconclusive"), None)
+    if test is None or is_open(line):
+        return line.reason
     if test.n_needed is None:
         return f"n = {test.n}: at its limit, so no number of prompts decides it; widen the limit"
     pairs = ", fewer if prompts are paired" if test.method == "two samples" else ""
@@ -90,7 +97,8 @@ def to_terminal(report: Report) -> RenderableType:
         cells[0].stylize(_STYLE[line.verdict])
         table.add_row(*cells)
     notes = [*report.notes, *_cut(report)]
-    rest = [*_flips(report), *(f"note: {note}" for note in notes), _last(report)]
+    rest = [*_flips(report), *(f"note: {note}" for note in notes)]
+    rest += [*(f"fails: {fault}" for fault in report.faults), _last(report)]
     return Group(table, *(Text(line) for line in rest))
 
 
@@ -103,7 +111,8 @@ def to_markdown(report: Report) -> str:
         cells = [_escape(cell) for cell in _cells(line, report, several)]
         rows.append([f"{_SIGN[line.verdict]} {cells[0]}", *cells[1:]])
     out = [MARKER, f"### ptst check: {summary(report)}", ""]
-    out += [f"**{_escape(text)}**", ""] if (text := undecided(report)) else []
+    for text in filter(None, (undecided(report), *report.faults)):
+        out += [f"**{_escape(text)}**", ""]
     out += [f"| {' | '.join(row)} |" for row in rows]
     if flips := _flips(report):
         out += ["", "<details><summary>Prompts that went from good to bad</summary>", ""]
@@ -120,16 +129,44 @@ def to_junit(report: Report) -> str:
 
 def junit_parts(report: Report) -> Iterator[str]:
     """The same case by case, as a tree of 100,000 would fill the memory."""
-    failed = sum(map(report.fails, report.lines))
+    failed = sum(map(report.fails, report.lines)) + len(report.faults)
     skipped = sum(_is_skipped(line, report) for line in report.lines)
-    counts = f'name="ptst check" tests="{len(report.lines)}" failures="{failed}" errors="0"'
+    total = len(report.lines) + len(report.faults)
+    counts = f'name="ptst check" tests="{total}" failures="{failed}" errors="0"'
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield f'<testsuites {counts}>\n  <testsuite {counts} skipped="{skipped}" time="0">\n'
     for line in report.lines:
         case = _testcase(line, report)
         ET.indent(case, level=2)
         yield f"    {ET.tostring(case, encoding='unicode')}\n"
+    for fault in report.faults:
+        yield f"    {_alone('failure', fault)}\n"
     yield "  </testsuite>\n</testsuites>\n"
+
+
+def error_junit(text: str) -> Iterator[str]:
+    """A check that ended in an error: what an older report said must not stand there."""
+    counts = 'name="ptst check" tests="1" failures="0" errors="1"'
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+    yield f'<testsuites {counts}>\n  <testsuite {counts} skipped="0" time="0">\n'
+    yield f"    {_alone('error', text)}\n  </testsuite>\n</testsuites>\n"
+
+
+def error_json(text: str) -> Iterator[str]:
+    """The same for programs."""
+    yield _dump({"failed": True, "error": text, "summary": f"ERROR: {text}", "lines": []}) + "\n"
+
+
+def error_markdown(text: str) -> Iterator[str]:
+    """The same for a comment."""
+    yield f"{MARKER}\n### ptst check: ERROR, nothing was compared\n\n{_escape(text)}\n"
+
+
+def _alone(kind: str, text: str) -> str:
+    """A test case of the check itself."""
+    case = ET.Element("testcase", {"name": "ptst check", "time": "0", "classname": "ptst"})
+    ET.SubElement(case, kind, {"message": _CONTROL.sub("?", text), "type": kind})
+    return ET.tostring(case, encoding="unicode")
 
 
 def to_json(report: Report) -> str:
@@ -139,7 +176,8 @@ def to_json(report: Report) -> str:
 
 def json_parts(report: Report) -> Iterator[str]:
     """The same line by line: of 100,000 numbers the text alone would fill the memory."""
-    head = {"failed": report.failed, "summary": summary(report), "undecided": undecided(report),
+    head = {"failed": report.failed, "accepted": bool(report.accepted), "faults": list(report.faults),
+            "summary": summary(report), "undecided": undecided(report),
             "notes": list(report.notes), "policy": report.policy.model_dump(mode="json")}  # fmt: skip
     yield _dump(head).removesuffix("\n}") + ',\n "lines": ['
     for at, line in enumerate(report.lines):
@@ -254,7 +292,8 @@ def _testcase(line: Line, report: Report) -> ET.Element:
     name = _CONTROL.sub("?", line.pair.label)
     kind = _CONTROL.sub("?", f"ptst.{row.task}")
     case = ET.Element("testcase", {"name": name, "time": "0", "classname": kind})
-    message = _CONTROL.sub("?", f"{line.verdict}: {line.reason}")
+    accepted = " (accepted as the new baseline)" if report.accepted else ""
+    message = _CONTROL.sub("?", f"{line.verdict}{accepted}: {line.reason}")
     if report.fails(line):
         failure = ET.SubElement(case, "failure", {"message": message, "type": line.verdict})
         failure.text = "\n".join([message, *(_CONTROL.sub("?", i) for i in line.flipped)])

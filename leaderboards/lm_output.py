@@ -19,13 +19,15 @@ from pydantic import ValidationError
 
 from leaderboards import csvio, disk
 from leaderboards.csvio import Row
-from leaderboards.outcomes import Number, Outcomes
+from leaderboards.lm_args import deciding_args, gen_kwargs, is_sampled, model_args, sampling_seed
+from leaderboards.lm_runs import Run, by_model, newest
+from leaderboards.outcomes import MEANS, Number, Outcomes
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError
 from ptst_tasks.provenance import Generation, columns
 from ptst_tasks.user_templates import one_line
 
-__all__ = ["read_cell", "read_folder", "read_results"]
+__all__ = ["read_cell", "read_file", "read_folder", "read_results"]
 
 Json = dict[str, Any]
 Samples = dict[str, dict[str, Json]]
@@ -33,7 +35,6 @@ Samples = dict[str, dict[str, Json]]
 
 _NOT_METRICS = frozenset({"alias", "sample_len", "name", "unscored"})
 _IN_SAMPLES = frozenset({"doc", "arguments", "resps", "filtered_resps", "target"})
-_MEANS = frozenset({"score", "rougeL", "bertscore"})  # 0..1, yet no share of yes/no outcomes
 _VERDICTS = frozenset({"asr", "incoherent"})  # never empty where there is a verdict
 _LABELS = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task",
            "training", "ptst_version")  # fmt: skip
@@ -56,17 +57,26 @@ def read_folder(folder: Path) -> tuple[list[Number], list[str]]:
             f"{str(folder)!r} holds neither cells/*/cell.json nor results_*.json; was lm_eval run "
             "with --output_path?"
         )
-    newest: dict[tuple[str, ...], Number] = {}
-    notes = []
+    runs: list[Run] = []
+    notes: dict[str, None] = {}
     for file in files:
-        again = 0
-        for number in read_results(file):
-            key = csvio.sort_key(number.row)
-            again += key in newest
-            newest[key] = number
-        if again:
-            notes.append(f"{again} numbers measured again: {file.name} replaces what is older")
-    return list(newest.values()), notes
+        numbers, said = read_file(file)
+        runs += by_model(file, numbers)
+        notes |= dict.fromkeys(said)
+    numbers, said = newest(runs)
+    return numbers, [*notes, *said]
+
+
+def read_file(file: Path) -> tuple[list[Number], list[str]]:
+    """Reads one results file as `read_results` does, with notes.
+
+    Raises:
+        DataError: If a file is damaged, with its line.
+    """
+    cache = (disk.json_object(file).get("config") or {}).get("use_cache")
+    note = (f"{file.name}: lm_eval ran with --use_cache {str(cache)!r}, whose keys do not hold the "
+            "model: answers may be replayed from another adapter's cache")  # fmt: skip
+    return read_results(file), [note] if cache else []
 
 
 def read_cell(folder: Path) -> list[Number]:
@@ -109,7 +119,10 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
 def _task(
     file: Path, data: Json, task: str, metrics: Json, cell: Mapping[str, Any]
 ) -> Iterator[Number]:
-    facts = {**_facts(data, task), **_cell_facts(cell)}
+    facts = _facts(data, task)
+    if cell:  # its record says these, or nobody does
+        facts |= {"engine_args": "", "decoding_seed": None}
+    facts |= _cell_facts(cell)
     config = data["configs"][task]
     ours = "ptst" in (config.get("metadata") or {})
     beside = disk.samples_of(file, task)
@@ -126,6 +139,10 @@ def _task(
                **_who_judged(config.get("metadata"), judge)}  # fmt: skip
         by_id = _column(samples.get(judge, {}), metric, beside) if samples is not None else None
         if samples is not None and by_id is not None:
+            if not (isinstance(asked, int) and asked > len(samples[judge])) and _is_mean(
+                config, metric
+            ):
+                _agree(file, f"{task}: {key}", value, by_id)
             yield from _from_samples(row, by_id, samples[judge], asked)
         elif isinstance(value, (int, float)):
             if not isinstance(asked, int) or asked < 1:
@@ -133,6 +150,32 @@ def _task(
                     f"{str(file)!r}: how many prompts {task!r} has is unknown (n-samples)"
                 )
             yield from _from_results(row, float(value), metrics.get(f"unscored,{judge}"), asked)
+
+
+def _is_mean(config: Json, metric: str) -> bool:
+    """Whether a value is a mean over prompts, as all are whose task does not say otherwise."""
+    listed = config.get("metric_list")
+    for entry in listed if isinstance(listed, list) else []:
+        if isinstance(entry, dict) and entry.get("metric") == metric:
+            return entry.get("aggregation") in (None, "mean", "nanmean") or "ptst" in str(entry)
+    return True
+
+
+def _agree(file: Path, name: str, value: Any, by_id: Outcomes) -> None:
+    """Refuses a value that its own samples contradict; which of the two is right nobody knows.
+
+    Raises:
+        DataError: If they differ.
+    """
+    known = [v for v in by_id.values() if v is not None]
+    if not isinstance(value, (int, float)) or not known:
+        return
+    mean = sum(known) / len(known)
+    if not abs(value - mean) <= 1e-6:
+        raise DataError(
+            f"{str(file)!r}: {name} is {value:g}, and its samples say {mean:g} ({sum(known)} of "
+            f"{len(known)}); expected the same; one of the files was changed: evaluate again"
+        )
 
 
 def _from_samples(
@@ -154,7 +197,7 @@ def _from_results(row: Json, value: float, missing: Any, asked: int) -> Iterator
         return
     number = Number(Row.model_validate({**row, "value": value, "n": asked - unscored,
                                         "unscored": unscored}))  # fmt: skip
-    if row["metric"] in _MEANS:
+    if row["metric"] in MEANS:
         yield number
         return
     try:
@@ -223,10 +266,13 @@ def _is_nan(value: Any) -> bool:
 def _facts(data: Json, task: str) -> Json:
     run, config = data.get("config") or {}, data["configs"][task]
     ours = (config.get("metadata") or {}).get("ptst") or {}
-    args = _model_args(run.get("model_args"))
+    args, engine = model_args(run.get("model_args")), str(run.get("model", ""))
     base = args.get("pretrained") or args.get("model") or data.get("model_name") or "?"
     sha = run.get("model_sha")
-    decoding = {**(config.get("generation_kwargs") or {}), **(run.get("gen_kwargs") or {})}
+    decoding = {**(config.get("generation_kwargs") or {}), **gen_kwargs(run.get("gen_kwargs"))}
+    answers = config.get("output_type") in (None, "generate_until")
+    sampled = answers and is_sampled(engine, decoding)
+    dtype = run.get("model_dtype") or args.get("dtype") or ""
     return {
         "base": str(base),
         "adapter": str(args.get("peft") or args.get("lora_local_path") or ""),
@@ -234,10 +280,12 @@ def _facts(data: Json, task: str) -> Json:
         "task": str(ours.get("set", task)),
         "base_digest": f"hub:{sha}" if sha else "",
         "data_fingerprint": str(ours.get("data_fingerprint", "")),
-        "decoding": _compact(decoding),
+        "decoding": _compact({**decoding, "do_sample": sampled, "seed": None}),
+        "decoding_seed": sampling_seed(run, decoding) if sampled else None,
         "prompting": _compact(_prompting(data, config, ours, task)),
-        "engine": str(run.get("model", "")),
-        "dtype": str(run.get("model_dtype") or ""),
+        "engine": engine,
+        "engine_args": deciding_args(engine, args),
+        "dtype": "" if dtype == "auto" else str(dtype),
         "limit": int(run["limit"]) if _is_count(run.get("limit")) else None,
         "task_version": str((data.get("versions") or {}).get(task, "")),
         "ptst_version": str(ours.get("version", "")),
@@ -267,11 +315,14 @@ def _who_judged(metadata: Json | None, judge: str) -> Json:
 
 
 def _prompting(data: Json, config: Json, ours: Json, task: str) -> Json:
+    shots = data.get("n-shot", {}).get(task) or config.get("num_fewshot")
     return {
         "style": ours.get("style"),
         "chat_format": ours.get("chat_format"),
         "prefill": ours.get("prefill"),
-        "num_fewshot": data.get("n-shot", {}).get(task) or config.get("num_fewshot"),
+        "num_fewshot": shots,
+        "fewshot_as_multiturn": data.get("fewshot_as_multiturn") if shots else None,
+        "fewshot_seed": (data.get("config") or {}).get("fewshot_seed") if shots else None,
         "system_instruction": data.get("system_instruction_sha"),
         "chat_template": _sha(ours.get("chat_template")) or data.get("chat_template_sha"),
     }
@@ -303,13 +354,6 @@ def _recorded(cell: Mapping[str, Any]) -> Json:
         if digests.get(key):
             facts[name] = digests[key]
     return facts
-
-
-def _model_args(args: Any) -> Json:
-    if isinstance(args, dict):
-        return args
-    pairs = (part.partition("=") for part in str(args or "").split(","))
-    return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
 
 
 def _compact(data: Mapping[str, Any]) -> str:

@@ -19,7 +19,19 @@ from leaderboards.csvio import Row
 from leaderboards.signs import Signs, pack, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
 
-__all__ = ["Number", "Outcomes", "Side", "read_side", "select", "sidecar", "write_baseline"]
+__all__ = [
+    "MEANS",
+    "Number",
+    "Outcomes",
+    "Side",
+    "read_side",
+    "select",
+    "sidecar",
+    "write_baseline",
+]
+
+MEANS = frozenset({"score", "rougeL", "bertscore"})
+"""Metrics of 0..1 that are no shares of yes/no outcomes."""
 
 Outcomes = Mapping[str, int | None]
 """Prompt id -> 1, 0, or None where there is no verdict (which is never a 0)."""
@@ -32,10 +44,12 @@ class Number:
     Attributes:
         row: As it stands in a leaderboard.
         outcomes: By prompt id; None where no samples were logged or the metric is not 0/1.
+        stale: Why it is no number of the run in question; empty if it is.
     """
 
     row: Row
     outcomes: Outcomes | None = None
+    stale: str = ""
 
     @property
     def count(self) -> int:
@@ -64,8 +78,12 @@ class Side:
     notes: tuple[str, ...] = field(default=())
 
 
-def read_side(path: str | os.PathLike[str]) -> Side:
+def read_side(path: str | os.PathLike[str], *, rewriting: bool = False) -> Side:
     """Reads a leaderboard CSV, a run folder, one of its cells, or lm_eval's folder or results file.
+
+    Args:
+        path: Where it is.
+        rewriting: It is about to be written again: a damaged outcomes file is noted, not refused.
 
     Raises:
         DataNotFoundError: If there is nothing there.
@@ -78,13 +96,13 @@ def read_side(path: str | os.PathLike[str]) -> Side:
             "folder of lm_eval"
         )
     if file.suffix == ".csv":
-        return _read_csv(file)
+        return _read_csv(file, rewriting)
     from leaderboards import disk
-    from leaderboards.lm_output import read_cell, read_folder, read_results
+    from leaderboards.lm_output import read_cell, read_file, read_folder
 
     notes: list[str] = []
     if file.is_file():
-        numbers = read_results(file)
+        numbers, notes = read_file(file)
     elif cells := disk.cell_folders(file):
         numbers = [n for cell in cells for n in read_cell(cell)]
     elif (file / "cell.json").is_file():
@@ -163,7 +181,7 @@ def _line(row: Row, outcomes: Outcomes, once: dict[tuple[str, ...], Any]) -> str
     return json.dumps({**key, "outcomes": signs.signs, "ids": list(signs.ids)})
 
 
-def _read_csv(file: Path) -> Side:
+def _read_csv(file: Path, rewriting: bool) -> Side:
     rows, beside = csvio.read(file), sidecar(file)
     if not rows:
         raise DataError(
@@ -171,20 +189,49 @@ def _read_csv(file: Path) -> Side:
             "number, as `ptst board RUN -o FILE.csv` or `ptst check FILE.csv RUN "
             "--update-baseline` writes them"
         )
-    found = _read_sidecar(beside) if beside.is_file() else {}
-    keys = (csvio.sort_key(row) if found else () for row in rows)
-    numbers = tuple(Number(row, found.pop(key, None)) for row, key in zip(rows, keys, strict=True))
-    for number in numbers:
-        _same(number, beside)
-    notes = []
+    notes: list[str] = []
+    try:
+        numbers, strange = _with_outcomes(rows, beside)
+    except DataError as e:
+        if not rewriting:
+            raise
+        numbers, strange = tuple(map(Number, rows)), 0
+        notes.append(f"compared without the old outcomes: {e}")
     if not beside.is_file() and any(row.asked for row in rows):  # it was made from samples
         notes.append(
             f"no {beside.name!r} beside {file.name!r}: rates are compared, not prompts, which needs "
             "more of them; write both with --update-baseline"
         )
-    if found:
-        notes.append(f"{len(found)} lines of {beside.name!r} belong to no row of {file.name!r}")
+    elif not notes and (without := [n.row for n in numbers if _had_outcomes(n)]):
+        notes.append(
+            f"{beside.name!r} lacks {len(without)} of the numbers of {file.name!r} "
+            f"({without[0].metric} of {without[0].task}, ...): their rates are compared, not prompts; "
+            "write both with --update-baseline"
+        )
+    if strange:
+        notes.append(f"{strange} lines of {beside.name!r} belong to no row of {file.name!r}")
     return Side(str(file), numbers, tuple(notes))
+
+
+def _with_outcomes(rows: Iterable[Row], beside: Path) -> tuple[tuple[Number, ...], int]:
+    """Rows with their outcomes, and how many lines of the outcomes file belong to none."""
+    found = _read_sidecar(beside) if beside.is_file() else {}
+    numbers = tuple(Number(row, found.pop(csvio.sort_key(row), None) if found else None)
+                    for row in rows)  # fmt: skip
+    for number in numbers:
+        _same(number, beside)
+    return numbers, len(found)
+
+
+def _had_outcomes(number: Number) -> bool:
+    """Whether a number without outcomes is one that was made from samples of 0 and 1."""
+    row = number.row
+    if number.outcomes is not None or row.error or not row.asked or row.metric in MEANS:
+        return False
+    try:
+        return number.count >= 0
+    except DataError:
+        return False
 
 
 def _read_sidecar(file: Path) -> dict[tuple[str, ...], Signs]:

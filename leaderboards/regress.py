@@ -9,6 +9,7 @@ adjusted together (Holm), and each number gets a verdict:
     inconclusive  too few prompts to tell; says how many would do
     unscored      too many verdicts are missing, so nothing can be said
     missing       in the baseline and not here, or failed here
+                  (what failed in the baseline, or is left over from an older run, is inconclusive)
     new           here and not in the baseline: reported, tested against absolute limits alone
 
 Passing needs no adjustment for many tests: the check passes only if every number does.
@@ -33,13 +34,14 @@ from typing import Literal
 
 from leaderboards.gate_facts import mismatches
 from leaderboards.gate_match import Lookup, Pair, pairs_of
+from leaderboards.gate_names import idle_rules
 from leaderboards.gate_policy import Limits, Policy
 from leaderboards.gate_tests import Case, Test, run_tests
 from leaderboards.outcomes import Number, Side
 from leaderboards.signs import Flips, Pairing
 from ptst_tasks.errors import DataError
 
-__all__ = ["Line", "Report", "Test", "Verdict", "check_sides", "gaps"]
+__all__ = ["Line", "Report", "Test", "Verdict", "check_sides", "gaps", "is_open"]
 
 Verdict = Literal["pass", "regression", "inconclusive", "unscored", "missing", "new"]
 _WORST: tuple[Verdict, ...] = (
@@ -88,14 +90,20 @@ class Report:
         lines: One per number, worst first.
         policy: What was decided by.
         notes: What a reader should know: new data, what could not be compared, idle rules.
+        idle: Rules of the user's that limit nothing here.
+        accepted: The baseline that was written from this release in spite of all this, if any.
     """
 
     lines: tuple[Line, ...]
     policy: Policy
     notes: tuple[str, ...] = field(default=())
+    idle: tuple[str, ...] = field(default=())
+    accepted: str = ""
 
     def fails(self, line: Line) -> bool:
         """Whether this line alone fails the check."""
+        if self.accepted:
+            return False
         undecided = self.policy.strict and line.verdict == "inconclusive"
         return undecided or line.verdict in ("regression", "missing", "unscored")
 
@@ -107,8 +115,15 @@ class Report:
     @property
     def failed(self) -> bool:
         """Whether the release is to be stopped."""
-        nothing = self.policy.strict and not self.decided
-        return nothing or any(self.fails(line) for line in self.lines)
+        return bool(self.faults) or any(self.fails(line) for line in self.lines)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why the check fails beside its lines: strict, and nothing compared, or idle rules."""
+        if self.accepted or not self.policy.strict:
+            return ()
+        nothing = () if self.decided else ("nothing was compared: every number is new",)
+        return (*nothing, *self.idle)
 
 
 def check_sides(
@@ -138,7 +153,8 @@ def check_sides(
     notes += [f"compared although it differs: {d}" for d in differences]
     pairing = Pairing()
     lines = _judge((_line(pair, allowed, limits, pairing) for pair, allowed in pairs), policy)
-    return Report(tuple(lines), policy, tuple(notes))
+    idle = idle_rules(policy, (n.row for side in (baseline, current) for n in side.numbers))
+    return Report(tuple(lines), policy, tuple(notes), tuple(idle))
 
 
 def gaps(number: Number, limits: Lookup, absent: int = 0) -> str:
@@ -162,10 +178,17 @@ def gaps(number: Number, limits: Lookup, absent: int = 0) -> str:
 def _line(pair: Pair, limits: Limits, lookup: Lookup, pairing: Pairing) -> tuple[Line, list[Case]]:
     """A number and its cases, still without a verdict."""
     new, old = pair.current, pair.baseline
+    if new is None and old and old.row.error and not old.row.metric:
+        why = f"failed in the baseline, and not in this run: {old.row.error}"
+        return Line(pair, limits, "inconclusive", why), []
     if new is None or new.row.error:
         why = new.row.error if new else "in the baseline and not in this run"
         return Line(pair, limits, "missing", why), []
-    why = "failed in the baseline" if old and old.row.error else "not in the baseline"
+    why = (
+        f"failed in the baseline: {old.row.error}"
+        if old and old.row.error
+        else "not in the baseline"
+    )
     old = None if old and old.row.error else old
     flips = _flips(old, new, limits, pairing) if old else None
     reason = _missing_verdicts(old, new, flips, lookup)
@@ -246,9 +269,26 @@ def _judge(drafts: Iterable[tuple[Line, list[Case]]], policy: Policy) -> Iterato
 
 
 def _conclude(line: Line, tests: tuple[Test, ...]) -> Line:
+    """The worst of a line's tests, and its reason; what cannot pass is undecided."""
+    line = _by_tests(line, tests) if tests else line
+    if line.verdict in ("pass", "new", "inconclusive") and (why := is_open(line)):
+        return replace(line, verdict="inconclusive", reason=why)
+    return line
+
+
+def is_open(line: Line) -> str:
+    """Says why a number is undecided whatever its tests say, or nothing."""
+    old, new = line.pair.baseline, line.pair.current
+    if new and new.stale:
+        return new.stale
+    relative = line.limits.increase is not None or line.limits.loss is not None
+    if new and old and old.row.error and relative:
+        return f"failed in the baseline: {old.row.error}"
+    return ""
+
+
+def _by_tests(line: Line, tests: tuple[Test, ...]) -> Line:
     """The worst of a line's tests, and its reason."""
-    if not tests:
-        return line
     line = replace(line, tests=tests)
     paired = tests[0].method == "paired"
     idle = [paired and t.method == "two samples" and t.verdict != "regression" for t in tests]
