@@ -153,9 +153,9 @@ def _take(
 def _count(row: dict[str, Any], out: Collected) -> None:
     answer = row.get("response") or {}
     used = (answer.get("body") or {}).get("usage") or {}
-    counts = [used.get("prompt_tokens"), used.get("completion_tokens")]
-    if all(isinstance(n, int) and n >= 0 for n in counts):
-        out.tokens_in, out.tokens_out = out.tokens_in + counts[0], out.tokens_out + counts[1]
+    read, written = used.get("prompt_tokens"), used.get("completion_tokens")
+    if isinstance(read, int) and isinstance(written, int) and min(read, written) >= 0:
+        out.tokens_in, out.tokens_out = out.tokens_in + read, out.tokens_out + written
     elif answer.get("status_code") == 200:
         out.uncounted += 1
 
