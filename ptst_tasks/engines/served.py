@@ -185,7 +185,7 @@ class Served(Adapters, LM):  # type: ignore[misc]
         """Returns the messages as they are; the endpoint applies its own template."""
         return Messages(chat_history)
 
-    def loglikelihood(self, requests: Sequence[Instance], *_: Any, **__: Any) -> Any:
+    def loglikelihood(self, requests: Sequence[Instance], *args: Any, **kwargs: Any) -> Any:
         """Not to be had.
 
         Raises:
