@@ -15,7 +15,6 @@ memory.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -206,12 +205,14 @@ def scale(count: int = 100_000, paired: int = 10_000) -> tuple[float, float]:
             subprocess.run([sys.executable, "-c", make], check=True, cwd=ROOT)  # in its own memory
         start = time.perf_counter()
         command = [sys.executable, "-m", "leaderboards", "check", *map(str, files)]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None
-            last = child.stdout.read().splitlines()[-1]
-            _, status, used = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-        seconds, peak = time.perf_counter() - start, used.ru_maxrss * 1024 / 1e6
+        # Through a small process: a child's peak begins with that of whoever forked it.
+        measured = ("import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], "
+                    "stdout=subprocess.PIPE, text=True); print(done.stdout.splitlines()[-1]); "
+                    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", measured, *command], cwd=ROOT, check=True,
+                              stdout=subprocess.PIPE, text=True)  # fmt: skip
+        last, peak_kb = done.stdout.splitlines()
+        seconds, peak = time.perf_counter() - start, int(peak_kb) * 1024 / 1e6
     print(f"\n{count:,} numbers, {paired:,} of them with outcomes by prompt: {seconds:.0f} s, "
           f"peak {peak:.0f} MB\n{last[:100]}")  # fmt: skip
     return seconds, peak

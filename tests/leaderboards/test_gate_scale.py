@@ -154,10 +154,9 @@ def test_what_can_be_caught_by_hand() -> None:
     assert stats.detectable_paired(0, 0, 5, 0.05, 0.05, 0.8) == pytest.approx([0.8**0.2], abs=1e-3)
 
 
-def test_a_leaderboard_of_20_000_numbers_is_checked_in_seconds() -> None:
-    """Seen: 100,000 numbers did not finish in 9 minutes; `python tests/bench_gate.py` measures them."""
-    seconds, peak = bench.scale(20_000, 2_000)
-    assert seconds < 40  # 6 on a quiet core
+def test_a_leaderboard_of_20_000_numbers_is_checked_in_little_memory() -> None:
+    """Seen: 100,000 numbers did not finish in 9 minutes; `python tests/bench_gate.py` times them."""
+    _, peak = bench.scale(20_000, 2_000)
     assert peak < 320  # MB; 240 of them are the libraries
 
 
