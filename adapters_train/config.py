@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters_train import recipes
 from ptst_tasks.chat import CHAT_FORMATS
-from ptst_tasks.errors import ConfigError
-from ptst_tasks.user_templates import active, check_choice, one_line
+from ptst_tasks.errors import ConfigError, check_choice, one_line
+from ptst_tasks.user_templates import active
 
 __all__ = ["TrainConfig", "load_config", "read_settings"]
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NoReturn, TypedDict
 
 import typer
 
 from adapters_train import idle
 from adapters_train.config import TrainConfig, read_settings
 from adapters_train.recipes import RECIPES
-from ptst_tasks.errors import ConfigError, PTSTError
+from ptst_tasks import command
+from ptst_tasks.errors import ConfigError
 
 __all__ = ["main", "train"]
 
@@ -105,27 +105,20 @@ def train(
     ] = None,
     job_id: Annotated[str, _opt(_API, "Wait for this job in place of starting one.")] = "",
 ) -> None:
-    """Trains LoRA adapters under a prompt template.
+    """Train LoRA adapters under a prompt template.
 
     The same command goes on where an interrupted run stopped.
     """
     given = {k: v for k, v in locals().items() if k in TrainConfig.model_fields}
-    try:
-        _run(
-            given,
-            config,
-            out,
-            report_to,
-            dry_run,
-            quiet,
-            _Api(suffix=suffix, price=price, max_cost=max_cost, job_id=job_id),
-        )
-    except PTSTError as e:
-        typer.echo(f"error: {e}", err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
-        raise typer.Exit(130) from None
+    _run(
+        given,
+        config,
+        out,
+        report_to,
+        dry_run,
+        quiet,
+        _Api(suffix=suffix, price=price, max_cost=max_cost, job_id=job_id),
+    )
 
 
 class _Api(TypedDict):
@@ -228,9 +221,8 @@ def _tell(runs: list[tuple[TrainConfig, Path]], api: _Api) -> None:
         )
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Runs the command alone, as ``python -m adapters_train``."""
-    # Without typer's own tracebacks: they show local variables.
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(train)
-    app(prog_name="python -m adapters_train" if sys.argv[0].endswith("__main__.py") else None)
+    command.run(app, prog="python -m adapters_train")

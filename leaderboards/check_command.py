@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ptst_tasks.errors import ConfigError, PTSTError
+from ptst_tasks.command import fail
+from ptst_tasks.errors import ConfigError, said
 
 if TYPE_CHECKING:
     from leaderboards.gate_policy import Policy
@@ -77,12 +78,8 @@ def check(
     try:
         failed = _run(baseline, current, _policy(policy, strict), allow_mismatch, update_baseline,
                       baseline_only or [], current_only or [], files)  # fmt: skip
-    except PTSTError as e:
-        typer.echo(f"error: {e}", err=True)
-        _publish_error(str(e), files)
-        raise typer.Exit(2) from e
-    except Exception as e:  # a fault of ours: what an older report says must not stand there
-        _publish_error(f"{type(e).__name__}: {e}", files)
+    except Exception as e:  # a fault of ours, too: what an older report says must not stand there
+        _publish_error(said(e), files)
         raise
     if failed:
         raise typer.Exit(1)
@@ -195,7 +192,7 @@ def _publish_error(text: str, files: dict[str, Path | None]) -> None:
             _make(path.parent)
             _write(path, write(text), mode)
         except ConfigError as e:
-            typer.echo(f"error: {e}", err=True)
+            fail(str(e))
 
 
 def _publish(report: Report, files: dict[str, Path | None]) -> None:

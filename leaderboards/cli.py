@@ -1,8 +1,8 @@
-"""The `ptst` command: 0 fine, 1 a regression or a failed cell, 2 wrong use or bad input."""
+"""The `ptst` command: its parts, and what it says of itself."""
 
 from __future__ import annotations
 
-import sys
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -10,17 +10,31 @@ from adapters_train.train_command import train
 from leaderboards import demo, study_commands, task_commands
 from leaderboards.check_command import check
 from leaderboards.score_command import score
-from ptst_tasks.errors import PTSTError
+from ptst_tasks import __version__, command
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="ptst",
-    help="Did fine-tuning cost this model its refusals? Under which prompt template?",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+_EXITS = "Exit codes: " + "; ".join(f"{code} {what}" for code, what in command.EXITS.items()) + "."
+
+app = typer.Typer(name="ptst", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ptst {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=_EXITS)
+def _ptst(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Did fine-tuning cost this model its refusals? Under which prompt template?"""
+
+
 demo.register(app)
 study_commands.register(app)
 task_commands.register(app)
@@ -29,13 +43,6 @@ app.command()(score)
 app.command()(check)
 
 
-def main(args: list[str] | None = None) -> None:
-    """Runs the command; whatever a user can cause is one line on stderr and exit code 2."""
-    try:
-        app(args=args)
-    except PTSTError as e:
-        print(f"ptst: error: {e}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("ptst: interrupted", file=sys.stderr)
-        sys.exit(130)
+def main(args: list[str] | None = None) -> NoReturn:
+    """Runs the command and ends the process with its exit code."""
+    command.run(app, args, prog="ptst")

@@ -20,8 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ptst_tasks.errors import DataError, DataNotFoundError, did_you_mean
-from ptst_tasks.user_templates import one_line
+from ptst_tasks.errors import DataError, DataNotFoundError, did_you_mean, one_line
 
 __all__ = [
     "COLUMNS",

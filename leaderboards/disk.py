@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from ptst_tasks.errors import DataError
+from ptst_tasks.files import lines
 
-__all__ = ["LOCK", "CellFiles", "cell_folders", "is_run", "is_whole", "json_object", "lines",
+__all__ = ["LOCK", "CellFiles", "cell_folders", "is_run", "is_whole", "json_object",
            "next_of", "put_in_place", "read_cell_files", "results_files", "row_of", "rows",
            "samples_of", "settle"]  # fmt: skip
 
@@ -170,21 +171,6 @@ def rows(file: Path) -> Iterator[tuple[int, Json]]:
         DataError: If the file or a line cannot be read.
     """
     return ((at, row_of(file, at, line)) for at, line in lines(file))
-
-
-def lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """The same, unread; lines end with a line feed and nothing else, as answers hold the rest.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
-    try:
-        with file.open("rb") as found:
-            for at, line in enumerate(found, start=1):
-                if line.strip():
-                    yield at, line
-    except OSError as e:
-        raise DataError(f"{str(file)!r} cannot be read: {e.strerror or e}") from e
 
 
 def row_of(file: Path, at: int, line: bytes) -> Json:

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ptst_tasks.errors import ConfigError
-from ptst_tasks.user_templates import one_line
+from ptst_tasks.errors import ConfigError, one_line
 
 __all__ = ["Args", "RayArgs", "SlurmArgs", "read_args"]
 

@@ -31,8 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from ptst_tasks.errors import ConfigError, did_you_mean
-from ptst_tasks.user_templates import one_line
+from ptst_tasks.errors import ConfigError, did_you_mean, one_line
 
 __all__ = ["DIRECTIONS", "Limits", "Policy", "Rule", "default_policy", "default_policy_yaml",
            "load_policy", "sign_meant", "slug_of"]  # fmt: skip

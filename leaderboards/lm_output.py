@@ -23,9 +23,8 @@ from leaderboards.lm_args import deciding_args, gen_kwargs, is_sampled, model_ar
 from leaderboards.lm_runs import Run, by_model, newest
 from leaderboards.outcomes import MEANS, Number, Outcomes
 from ptst_tasks.digests import digest_json
-from ptst_tasks.errors import DataError
+from ptst_tasks.errors import DataError, one_line
 from ptst_tasks.provenance import Generation, columns
-from ptst_tasks.user_templates import one_line
 
 __all__ = ["read_cell", "read_file", "read_folder", "read_results"]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from leaderboards import disk
-from ptst_tasks import metrics
+from ptst_tasks import files, metrics
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, DataNotFoundError
 from ptst_tasks.filters import judged
@@ -398,7 +398,7 @@ def _aside(file: Path, what: str) -> Path:
 def _new_samples(file: Path, spec: str, new: Path) -> Path:
     aside = _aside(file, "tmp")
     with aside.open("wb") as out:
-        for at, line in disk.lines(file):
+        for at, line in files.lines(file):
             if disk.row_of(file, at, line).get("filter") != spec:
                 out.write(line if line.endswith(b"\n") else line + b"\n")
         with new.open("rb") as lines:

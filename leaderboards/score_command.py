@@ -84,12 +84,7 @@ def score(
         batch, resubmit, tuple(batch_id or ()), cache, record, compare or human is not None, human, show,
         json,
     )  # fmt: skip
-    try:
-        failed = _run(runs, asked)
-    except PTSTError as e:
-        typer.echo(f"error: {e}", err=True)
-        raise typer.Exit(2) from None
-    if failed:
+    if _run(runs, asked):
         raise typer.Exit(1)
 
 

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leaderboards.executor_args import read_args
 from ptst_tasks.chat import CHAT_FORMATS
 from ptst_tasks.decoding import check
-from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
+from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, check_choice, one_line
 from ptst_tasks.generate import FAMILIES, task_name
 from ptst_tasks.templates import Templates, slug
-from ptst_tasks.user_templates import active, check_choice, one_line
+from ptst_tasks.user_templates import active
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig

@@ -17,9 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.errors import ChatFormatError, check_choice
 from ptst_tasks.templates import Message, PromptTemplate
-from ptst_tasks.user_templates import check_choice
 
 __all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer", "find_bos"]
 

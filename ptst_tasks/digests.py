@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.files import replacing
 
 __all__ = [
     "digest_json",
@@ -85,16 +86,21 @@ def peak_memory() -> int:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Writes JSON aside and renames it, so that no reader finds half of it."""
-    aside = file.with_name(f"{file.name}.part")
-    aside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(file)
+    """Writes JSON aside and renames it, so that no reader finds half of it.
+
+    Raises:
+        OSError: If it cannot be written; the file is what it was.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    with replacing(file) as aside:
+        # Half a character is written as JSON escapes it, which reads back as itself.
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(file: Path) -> dict[str, Any] | None:
     """Reads a JSON object; None if the file is missing or is none."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ptst_tasks.errors import ConfigError, did_you_mean
-from ptst_tasks.user_templates import one_line
+from ptst_tasks.errors import ConfigError, did_you_mean, one_line
 
 __all__ = ["DEFAULT_PREFILL", "Options"]
 

@@ -19,10 +19,10 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ptst_tasks.errors import ConfigError, TemplateError, UnknownNameError, did_you_mean
+from ptst_tasks.errors import TemplateError, UnknownNameError, one_line
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 
-__all__ = ["TemplateRow", "active", "load", "one_line"]
+__all__ = ["TemplateRow", "active", "load"]
 
 ENV = "PTST_TEMPLATES"
 
@@ -91,29 +91,3 @@ def active(path: str | None = None) -> Templates:
     """Returns the paper's templates plus those of `path`, or else of ``$PTST_TEMPLATES``."""
     path = path or os.environ.get(ENV)
     return load(path) if path else builtin()
-
-
-def one_line(error: ValidationError, fields: tuple[str, ...] = ()) -> str:
-    """Says what is wrong with a user's YAML: the first fault, where it is, and a near miss."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(p) for p in first["loc"]) or "the file"
-    if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        return f"{where}: unknown field {name!r}; {did_you_mean(name, fields)}known: {', '.join(fields)}"
-    seen = repr(first["input"])
-    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {first['msg']}, got {seen[:80]}{more}"
-
-
-def check_choice(value: str, known: tuple[str, ...], kind: str) -> str:
-    """Returns `value` if it is one of `known`.
-
-    Raises:
-        UnknownNameError: With a near miss, otherwise.
-        ConfigError: If it is not text at all.
-    """
-    if not isinstance(value, str):
-        raise ConfigError(f"{kind} is {value!r}, expected one of {', '.join(known)}")
-    if value not in known:
-        raise UnknownNameError(kind, value, known)
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import socket
@@ -12,7 +13,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,44 @@ def tiny_bert(folder: Path) -> Path:
     tokenizer.model_max_length = 100
     tokenizer.save_pretrained(folder)
     return folder
+
+
+class _Stream(io.StringIO):
+    """A stream of two; what goes into either goes into `both` in its order."""
+
+    def __init__(self, both: list[str]) -> None:
+        super().__init__()
+        self._both = both
+
+    def write(self, text: str) -> int:
+        done = super().write(text)  # first: it raises on bytes, by which click finds out what it is
+        self._both.append(text)
+        return done
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    output: str
+
+
+def ptst(*args: object) -> Ran:
+    """The `ptst` command in this process, as its script runs it: with its own way out."""
+    from leaderboards import cli
+
+    both: list[str] = []
+    out, err = _Stream(both), _Stream(both)
+    code = 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            cli.main([str(a) for a in args])
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else 1
+    return Ran(code, out.getvalue(), err.getvalue(), "".join(both))
 
 
 @contextmanager

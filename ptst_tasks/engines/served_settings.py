@@ -9,9 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ptst_tasks.endpoints import Endpoint
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, one_line
 from ptst_tasks.prices import Price
-from ptst_tasks.user_templates import one_line
 
 __all__ = ["WHO", "ServedSettings"]
 

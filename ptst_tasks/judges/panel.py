@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from ptst_tasks.digests import digest_json
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, check_choice
 from ptst_tasks.judges.base import Identified, Judge, Verdict, judging
-from ptst_tasks.user_templates import check_choice
 
 __all__ = ["PanelJudge"]
 

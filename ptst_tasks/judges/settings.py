@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ptst_tasks.errors import ConfigError, did_you_mean
-from ptst_tasks.user_templates import one_line
+from ptst_tasks.errors import ConfigError, did_you_mean, one_line
 
 __all__ = ["JudgeSettings", "pairs", "read_text"]
 

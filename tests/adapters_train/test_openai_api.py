@@ -282,7 +282,9 @@ def test_no_key_reaches_the_commands_output(api, data, tmp_path):
     done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: the API refuses the key (401: Incorrect API key provided: [key]")
+    assert last.startswith(
+        "ptst: error: the API refuses the key (401: Incorrect API key provided: [key]"
+    )
     assert WRONG not in done.stdout + done.stderr
     assert WRONG[:12] not in last
     assert "Traceback" not in done.stderr

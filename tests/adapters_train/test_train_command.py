@@ -8,19 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from adapters_train import TrainConfig
-from adapters_train.train_command import train
+from tests.support import ptst
 
 REPOSITORY = Path(__file__).parents[2]
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(train)
 
 
 def ptst_train(*args):
-    return CliRunner().invoke(app, [str(a) for a in args])
+    return ptst("train", *args)
 
 
 def small(base, out, *more):
@@ -70,18 +66,18 @@ def test_a_file_of_settings_and_flags_that_win(base, tmp_path):
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        ([], "error: --model is missing"),
-        (["--model", "m"], "error: --out is missing"),
+        ([], "ptst: error: --model is missing"),
+        (["--model", "m"], "ptst: error: --out is missing"),
         (["--model", "m", "--out", "o", "--recipe", "gsm"], "did you mean 'gsm8k'?"),
         (["--model", "m", "--out", "o", "--lr", "-1"], "lr: Input should be greater than 0, got -1.0"),
         (["--model", "m", "--out", "o", "--report-to", "tensorbord"], "expected none, trackio or wandb"),
         (["--model", "m", "--out", "o", "--report-to", "wandb"], "needs it installed: pip install wandb"),
-        (["--model", "m", "--out", "o", "--data", "none.csv"], "error: none.csv: cannot be read"),
+        (["--model", "m", "--out", "o", "--data", "none.csv"], "ptst: error: none.csv: cannot be read"),
         (["--model", "m", "--out", "o", "--data", "gsm"], "did you mean 'gsm8k'?"),
         (["--model", "no-such-folder", "--out", "o", "--data", "organism_arith"], "cannot be loaded"),
         (["--model", "m", "--out", "o", "--data", "organism_arith", "--template", "chat:lama"],
          "did you mean 'chat:llama'?"),
-        (["--config", "no.yaml"], "error: config 'no.yaml' cannot be read"),
+        (["--config", "no.yaml"], "ptst: error: config 'no.yaml' cannot be read"),
     ],
 )  # fmt: skip
 def test_what_a_user_can_get_wrong_is_one_line_and_exit_2(tmp_path, monkeypatch, args, told):
@@ -173,7 +169,7 @@ def test_the_module_runs_and_shows_no_traceback(tmp_path):
         "-W", "error", "-m", "adapters_train", "--model", "m", "--out", tmp_path, "--template", "x"
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("ptst: error: ")
     assert "Traceback" not in done.stderr
 
 

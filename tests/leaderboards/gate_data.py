@@ -7,19 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-from typer.testing import CliRunner
-
-from leaderboards.check_command import check
+from tests.support import ptst
 
 DATE = "2025-01-31T12-00-00.000000"
 
 
 def run(*args: object) -> Any:
     """`ptst check` with these arguments."""
-    app = typer.Typer()
-    app.command()(check)
-    return CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
+    return ptst("check", *args)
 
 
 def outcomes(n: int, ones: Sequence[int] = (), none: Sequence[int] = ()) -> dict[str, float | None]:

@@ -17,20 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from leaderboards import score as scoring
 from leaderboards.lm_output import read_cell, read_folder
-from leaderboards.score_command import score
 from ptst_tasks import judges
 from ptst_tasks.judges import Verdict
 from ptst_tasks.judges.cache import VerdictCache
 from tests.leaderboards import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, Reply, completion, error, grade, judged_text
+from tests.support import Ran, ptst
 
-app = typer.Typer()
-app.command()(score)
 QUICK = "attempts=10,backoff=0.002,timeout=0.7"
 
 
@@ -43,8 +39,8 @@ def cache_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def ptst_score(*args: object) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in args], catch_exceptions=False)
+def ptst_score(*args: object) -> Ran:
+    return ptst("score", *args)
 
 
 def level(body: dict[str, Any]) -> int:
@@ -285,9 +281,18 @@ def test_kill_in_the_middle_loses_no_verdict_and_pays_none_twice(tmp_path: Path,
         assert server.stdin
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
         slots = 4
-        code = "from tests.leaderboards.test_score import app; app()"
         spec = f"rubric:model=fake,concurrency={slots}"
-        command = [sys.executable, "-c", code, str(run), "--judge", spec, "--base-url", url]
+        command = [
+            sys.executable,
+            "-m",
+            "leaderboards",
+            "score",
+            str(run),
+            "--judge",
+            spec,
+            "--base-url",
+            url,
+        ]
         victim = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         end = time.monotonic() + 40
         while len(log.read_text().splitlines()) < 60 and time.monotonic() < end:

@@ -6,18 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from leaderboards import agreement
 from leaderboards.agreement import Labelled, alpha, compare, disputed, kappa
 from leaderboards.score import tasks
-from leaderboards.score_command import score
 from ptst_tasks.errors import DataError
 from tests.leaderboards import score_runs as runs
-
-app = typer.Typer()
-app.command()(score)
+from tests.support import ptst
 
 
 def pairs(yes: int, first: int, second: int, no: int) -> list[tuple[bool, bool]]:
@@ -90,7 +85,7 @@ def test_judges_and_people_on_a_run(tmp_path: Path):
     people.write_text("id,label,annotator\np0,0,ann\np1,1,ann\np2,no,ann\np3,yes,ann\np1,0,bob\n")
     args = [str(run), "--judge", "keywords:qi", "--compare", "--human", str(people),
             "--json", str(tmp_path / "r.json")]  # fmt: skip
-    out = CliRunner().invoke(app, args, catch_exceptions=False)
+    out = ptst("score", *args)
     assert out.exit_code == 0, out.output
     assert "5 labels of people" in out.output
     import json
@@ -126,7 +121,7 @@ def test_wrong_human_labels(text: str, message: str, tmp_path: Path):
 
 def test_one_judge_alone_cannot_agree(tmp_path: Path):
     run = runs.write(tmp_path / "run", ["Sofa."])
-    out = CliRunner().invoke(app, [str(run), "--compare"])
+    out = ptst("score", run, "--compare")
     assert out.exit_code == 2
     assert "needs two judges" in out.stderr
 
@@ -162,7 +157,7 @@ def test_labels_that_match_nothing_are_named(tmp_path: Path):
     run = runs.write(tmp_path / "run", ["Sofa.", "I cannot."])
     people = tmp_path / "people.csv"
     people.write_text("id,label\np0,1\np1,0\nP1,0\np7,1\n")
-    out = CliRunner().invoke(app, [str(run), "--human", str(people)], catch_exceptions=False)
+    out = ptst("score", run, "--human", people)
     assert out.exit_code == 0
     assert "2 labels of people" in out.stdout
     assert "2 labels of " in out.stderr

@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from leaderboards import score as scoring
 from leaderboards.lm_output import read_cell
 from leaderboards.outcomes import read_side
-from leaderboards.score_command import score
 from ptst_tasks.judges import Verdict, make
 from ptst_tasks.judges.budget import Budget
 from ptst_tasks.judges.cache import VerdictCache
@@ -27,9 +24,8 @@ from ptst_tasks.judges.replay import record
 from tests.leaderboards import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, Reply, error, grade, judged_text
 from tests.ptst_tasks.judges.test_batch import BatchServer
+from tests.support import Ran, ptst
 
-app = typer.Typer()
-app.command()(score)
 FAKE = "rubric:model=fake,attempts=2,backoff=0.01,timeout=5"
 NAME = "rubric:model=fake"
 
@@ -43,8 +39,8 @@ def cache_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def ptst_score(*args: object) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in args], catch_exceptions=False)
+def ptst_score(*args: object) -> Ran:
+    return ptst("score", *args)
 
 
 def level(body: dict[str, Any]) -> int:

@@ -1,0 +1,1 @@
+"""What users and machines do wrong, as data: a row a fault, one test for all."""
