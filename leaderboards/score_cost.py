@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from leaderboards.score import Task
+    from ptst_tasks.judges import Judge
     from ptst_tasks.judges.batch import Collected
     from ptst_tasks.judges.budget import Budget, Estimate
+    from ptst_tasks.judges.cache import CachedJudge
     from ptst_tasks.judges.endpoint import EndpointJudge
     from ptst_tasks.prices import Price
 
-__all__ = ["check", "check_batch", "collected", "estimates", "price_from", "spent", "submit_all"]
+__all__ = [
+    "check",
+    "check_batch",
+    "check_ready",
+    "collected",
+    "estimates",
+    "price_from",
+    "spent",
+    "submit_all",
+]
 
 
 def price_from(text: str) -> Price | None:
@@ -72,6 +84,33 @@ def estimates(
         )
         out.append(estimate)
     return out
+
+
+def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
+    """Checks that every judge can begin, before the first one does: packages, keys, cache.
+
+    One whose verdicts are all in the cache needs none of them.
+
+    Raises:
+        PTSTError: If one cannot.
+    """
+    from ptst_tasks.judges.cache import CachedJudge, VerdictCache
+    from ptst_tasks.judges.group import leaves
+
+    for one in itertools.chain.from_iterable(map(leaves, judges)):
+        if isinstance(one, CachedJudge) and _any_pending(one, found):
+            one.check_ready()
+            with VerdictCache(one.cache_path) as cache:
+                cache.check_writable()
+
+
+def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
+    from leaderboards.score import blocks
+
+    return any(
+        judge.pending([i.query for i in block], [i.response for i in block])
+        for block in blocks(found)
+    )
 
 
 def check_batch(judges: Sequence[EndpointJudge]) -> None:

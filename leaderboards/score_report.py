@@ -19,7 +19,6 @@ __all__ = [
     "agreement",
     "as_json",
     "models",
-    "new_console",
     "rates",
     "replaced",
     "texts",
@@ -28,14 +27,6 @@ __all__ = [
 
 Judged = Sequence[tuple[str, "Scored"]]
 """Judge's spec, and what it said about one task."""
-
-
-def new_console() -> Console:
-    """A console that cuts no judge's name off: a pipe has no width of its own."""
-    from rich.console import Console
-
-    width = Console().width
-    return Console(width=width if Console().is_terminal else max(width, 160), soft_wrap=True)
 
 
 def _table(*names: str) -> Table:
