@@ -238,7 +238,7 @@ def _made(asked: _Asked) -> list[Judge]:
     specs = asked.specs()
     try:
         return make_all(specs)
-    except ConfigError as e:
+    except PTSTError as e:
         named = (("--model", asked.model, "model"), ("--base-url", asked.base_url, "base_url"),
                  ("--rubric-file", asked.rubric_file, "rubric"))  # fmt: skip
         words = str(e).partition(": ")[2]  # behind the judge's own name
@@ -279,7 +279,7 @@ def _run(runs: Sequence[Path], asked: _Asked) -> bool:
     if asked.dry_run:
         for judge in judges:
             if not [*endpoints(judge)]:
-                console.print(f"{judge.spec}: judges on this machine, no calls", markup=False)
+                report.say(console, f"{judge.spec}: judges on this machine, no calls")
     if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget):
         return False
     if paid:

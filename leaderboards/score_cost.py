@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from leaderboards.score_report import say
 from ptst_tasks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,11 +77,10 @@ def estimates(
         for todo in _pending(judge, found, seen):
             judge.estimate(todo, estimate)
         cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.2f}"
-        console.print(
+        say(
+            console,
             f"{judge.spec}: {estimate.calls:,} calls to make, about {estimate.tokens_in:,} tokens in "
             f"and {estimate.tokens_out:,} out, {cost}; the rest is in the cache",
-            markup=False,
-            highlight=False,
         )
         out.append(estimate)
     return out
@@ -186,7 +186,7 @@ def spent(budget: Budget, judges: Sequence[EndpointJudge], console: Console) -> 
         parts.append(f"including {book.unknown:,} calls without usage, counted at their dearest")
     if unpriced := sorted({one.config.model for one in judges if one.price is None}):
         parts.append(f"without {', '.join(unpriced)}, whose price is not known")
-    console.print(", ".join(parts), markup=False, highlight=False)
+    say(console, ", ".join(parts))
 
 
 def submit_all(
@@ -205,12 +205,12 @@ def submit_all(
     for judge in judges:
         todo = {key: pair for part in _pending(judge, found, seen) for key, pair in part.items()}
         if not todo:
-            console.print("nothing to send: every verdict is in the cache, or on its way")
+            say(console, "nothing to send: every verdict is in the cache, or on its way")
             continue
         ids = submit(judge, todo)
         named = " ".join(f"--batch-id {one}" for one in ids)
-        console.print(f"submitted {len(todo)} requests; to collect, run this again with {named} "
-                      "in place of --batch", markup=False, highlight=False)  # fmt: skip
+        say(console, f"submitted {len(todo)} requests; to collect, run this again with {named} "
+            "in place of --batch")  # fmt: skip
 
 
 def collected(
@@ -225,14 +225,13 @@ def collected(
         pairs = {key: pair for part in _pending(judge, found, set()) for key, pair in part.items()}
         for one in ids:
             got = collect(judge, one, pairs)
-            console.print(f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
-                          f"{got.foreign} not of these runs{_used(judge, got)}",
-                          markup=False, highlight=False)  # fmt: skip
+            say(console, f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
+                f"{got.foreign} not of these runs{_used(judge, got)}")  # fmt: skip
             over &= got.over
     if over:
         budget.max_calls = 0  # what the batches do not have stays unscored
     else:
-        console.print("not all batches are done; run the same again later")
+        say(console, "not all batches are done; run the same again later")
     return over
 
 

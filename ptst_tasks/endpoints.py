@@ -83,9 +83,9 @@ class Endpoint:
             _ = url.port
         except ValueError as e:
             raise ConfigError(f"{self.who}: {place} is no http(s) address: {e}") from None
-        if url.username or url.password or url.query or any(find_keys(self.url)):
+        if url.username or url.password or url.query or _holds_a_key(self.url):
             raise ConfigError(
-                f"{self.who}: {place} with a user, a password or a query; keys belong in an "
+                f"{self.who}: {place} with a user, a password, a query or a key; keys belong in an "
                 "environment variable (api_key_env)"
             )
         if url.scheme not in ("http", "https") or not url.hostname or not self.url.isprintable():
@@ -150,6 +150,11 @@ class Endpoint:
         except (KeyError, ValueError):
             seconds = min(self.backoff * 2.0**attempt, _LONGEST_BACKOFF)
             return seconds * random.uniform(0.75, 1.25)
+
+
+def _holds_a_key(url: str) -> bool:
+    """Some gateways want a key in the path; it would be in every result."""
+    return any(True for part in url.split("/") for _ in find_keys(part))
 
 
 def _aiohttp() -> Any:
