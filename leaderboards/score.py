@@ -458,6 +458,8 @@ def put_column(
 
     samples, results = files.working(task.samples), files.working(task.results)
     try:
+        if not task.results.is_file():  # a lock would make its folder again
+            raise FileNotFoundError(0, "it is not there any more; a study may have put it aside")
         with FileLock(task.results.with_name(disk.LOCK)):  # two judges may finish at once
             disk.put_in_place(task.results)  # what a killed process had begun
             _write_samples(samples, task.samples, spec, lines)

@@ -346,7 +346,7 @@ def _say_idle(asked: _Asked, paid: bool, cached: bool) -> None:
     ):
         if value is not None and not used:
             who = ", ".join(asked.judge) or "no judge"
-            typer.echo(f"note: {option} does nothing for {who}", err=True)
+            typer.echo(files.printable(f"note: {option} does nothing for {who}"), err=True)
 
 
 class _Recorder:

@@ -50,12 +50,6 @@ class GuardSettings(JudgeSettings):
     batch_size: int = Field(default=8, ge=1)
     dtype: Literal["auto", "bfloat16", "float", "float16", "float32", "half"] = "auto"
 
-    def check(self, judge: str) -> None:
-        """A model that is plainly meant as a folder must be one."""
-        if self.model.startswith((".", "/", "~")) and not Path(self.model).is_dir():
-            raise ConfigError(f"judge {judge!r}: model {self.model!r} is no folder; expected a "
-                              "model's folder, or its id on the hub")  # fmt: skip
-
 
 class GuardJudge(CachedJudge):
     """A local classifier; its weights are loaded with the first response that is not in the cache.
@@ -144,7 +138,10 @@ class GuardJudge(CachedJudge):
             book.done(key, self.guard.read(answer) or missing)
 
     def check_ready(self) -> None:
-        """Checks that its engine is installed."""
+        """Checks that its engine is installed, and that what is plainly meant as a folder is one."""
+        if self.model.startswith((".", "/", "~")) and not Path(self.model).is_dir():
+            raise JudgeError(f"judge {self.spec!r}: {self.model!r} cannot be loaded: it is no folder; "
+                             "expected a model's folder, or its id on the hub")  # fmt: skip
         if self.settings["engine"] == "vllm":
             require("vllm", "vllm", who=f"judge {self.spec!r}")
         else:

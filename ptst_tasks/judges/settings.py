@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ptst_tasks import files
 from ptst_tasks.errors import ConfigError, did_you_mean, one_line
-from ptst_tasks.keys import INSTEAD, find_keys, names_a_key
+from ptst_tasks.keys import INSTEAD, find_keys, hidden
 
 __all__ = ["JudgeSettings", "pairs", "read_text"]
 
@@ -65,13 +65,14 @@ class JudgeSettings(BaseModel):
         """
         fields = tuple(cls.model_fields)
         values = pairs(text, cls.FIRST, judge)
-        cls._refuse_keys(judge, values)
         for name in values:  # before pydantic, which would show all values with a missing one
             if name not in fields:
                 hint = did_you_mean(name, fields)
                 raise ConfigError(
-                    f"judge {judge!r}: unknown setting {name!r}; {hint}known: {', '.join(fields)}"
+                    f"judge {judge!r}: unknown setting {hidden(name)!r}; {hint}"
+                    f"known: {', '.join(fields)}"
                 )
+        cls._refuse_keys(judge, values)
         for name, field in cls.model_fields.items():
             if field.is_required() and name not in values:
                 raise ConfigError(f"judge {judge!r} needs {name}=..., as in '{judge}:{name}=NAME'")
@@ -91,9 +92,8 @@ class JudgeSettings(BaseModel):
         own = {"base_url", "api_key_env"} & set(cls.model_fields)
         rest = {k: v for k, v in values.items() if k not in own}
         for place in find_keys({k: "" if k in cls.FILES else v for k, v in rest.items()}):
-            name = place if place in cls.model_fields or names_a_key(place) else "a setting"
             raise ConfigError(
-                f"judge {judge!r}: {name} looks like a key (its value is not shown); {INSTEAD}"
+                f"judge {judge!r}: {place} looks like a key (its value is not shown); {INSTEAD}"
             )
 
     def check(self, judge: str) -> None:

@@ -197,7 +197,7 @@ VALUES = [
     Fault(
         "score: a guard of a folder that is none",
         "score run --judge guards:wildguard,model=./none",
-        ("'./none' is no folder",),
+        ("it is no folder",),
     ),
     Fault(
         "score: a guard of a folder without weights",
@@ -290,7 +290,7 @@ KEYS = [
     Fault(
         "score: a key as api_key",
         spec(f"api_key={KEY}"),
-        ("api_key looks like a key", "api_key_env"),
+        ("unknown setting 'api_key'", "did you mean 'api_key_env'"),
     ),
     Fault(
         "score: a key as api_key_env",
