@@ -165,6 +165,7 @@ class Scored:
         reasons: Why verdicts are missing -> how often.
         models: The judge's model as its replies name it -> verdicts; see `group.snapshots`.
         replaced: How the settings of this judge's earlier verdicts, now replaced, differed.
+        kept: Too many verdicts are missing, and earlier ones, of which fewer are, stay.
     """
 
     task: Task
@@ -174,6 +175,7 @@ class Scored:
     reasons: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     replaced: str = ""
+    kept: bool = False
 
     @property
     def share(self) -> float:
@@ -410,9 +412,26 @@ class _Sheet:
             scored.reasons[f"no line in {task.samples.name}"] += lost
             if "unscored" in scored.values:
                 scored.values["unscored"] = scored.share
-        put_column(task, self.judge.spec, self._aside, scored.values, self._describe)
         self.task = None
+        if scored.share > self.most and self._had_more(task):
+            scored.kept = True
+            self._aside.unlink(missing_ok=True)
+        else:
+            put_column(task, self.judge.spec, self._aside, scored.values, self._describe)
         return scored
+
+    def _had_more(self, task: Task) -> bool:
+        """Whether this judge, with these settings, has fewer verdicts missing from before."""
+        data, spec = disk.json_object(task.results), self.judge.spec
+        ours = _ours(task.results, data, task.name)
+        now: Json = {}
+        note(now, self.judge, {})
+        share = data["results"][task.name].get(f"unscored,{spec}")
+        return (
+            isinstance(share, int | float)
+            and share < self.scored.share
+            and _judged_by(ours, spec) == _judged_by(now, spec)
+        )
 
     def _describe(self, ours: Json) -> None:
         """Writes down who judged, and whether too many verdicts are missing."""

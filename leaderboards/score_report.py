@@ -132,7 +132,11 @@ def _several(spec: str, where: str, found: Counter[str]) -> None:
 
 
 def replaced(scored: Judged) -> None:
-    """Says on stderr where a judge's earlier verdicts had other settings."""
+    """Says on stderr where a judge's earlier verdicts had other settings, and where they stay."""
+    for spec, times in Counter(spec for spec, one in scored if one.kept).items():
+        _to_stderr(
+            f"note: {spec}: the earlier verdicts of {times} tasks stay, of which fewer are missing"
+        )
     changes = Counter((spec, one.replaced) for spec, one in scored if one.replaced)
     for (spec, what), times in changes.items():
         _to_stderr(f"note: {spec}: replaces earlier verdicts of {times} tasks: {what}")

@@ -363,3 +363,19 @@ def test_a_spoilt_row_of_the_cache_is_one_line(row: str, cache_file: Path):
         cache._db.execute("INSERT INTO verdicts VALUES (?, ?)", (judge.key("q", "r"), row))
     with pytest.raises(ConfigError, match="judge cache"):
         judge.judge(["q"], ["r"])
+
+
+def test_a_scoring_that_fails_replaces_no_better_one(tmp_path: Path):
+    """Seen on 89d6fb3: without its cache, verdicts were gone once the endpoint had an outage."""
+    run = runs.write(tmp_path / "run", runs.responses(3))
+    with FakeServer(lambda b: grade(b, 5)) as server:
+        assert ptst_score(run, "--judge", FAKE, "--base-url", server.url).exit_code == 0
+    before = files(run)
+    dead = (run, "--judge", FAKE, "--base-url", "http://127.0.0.1:9/v1")
+    out = ptst_score(*dead, "--cache", tmp_path / "new.sqlite")
+    assert out.exit_code == 1
+    assert "the earlier verdicts of 1 tasks stay" in out.stderr
+    assert "FAILED: rubric:model=fake: 3 of 3" in out.stderr
+    assert files(run) == before
+    out = ptst_score(*dead, "--cache", tmp_path / "new.sqlite", "--max-unscored", 1)
+    assert (out.exit_code, "stay" in out.stderr) == (0, False)  # that was asked for
