@@ -20,8 +20,8 @@ from ptst_tasks.options import Options
 if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
 
-__all__ = ["Preview", "check_adapter", "check_index", "check_options", "load_tasks", "load_tokenizer",
-           "preflight", "preview", "refuse_idle"]  # fmt: skip
+__all__ = ["Preview", "check_adapter", "check_base", "check_index", "check_options", "load_tasks",
+           "load_tokenizer", "preflight", "preview", "refuse_idle"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +59,30 @@ def load_tasks(
         UnknownNameError: If a name matches nothing.
         PTSTError: Whatever is wrong with an option or a set.
     """
+    from ptst_tasks.task import TemplatedTask
+
     manager: Any = task_manager(metadata, folder)
+    where = "" if Path(folder) == TASKS_DIR else f"--include_path {str(folder)!r}"
+    if not manager.all_tasks:
+        raise ConfigError(
+            f"{where or str(folder)} holds no tasks; `ptst path` prints the folder of ours"
+        )
     chosen: list[str] = []
     for name in names:
         if not (found := manager.match_tasks([name])):
-            raise UnknownNameError("task", name, _shortlist(name, manager.all_tasks))
+            raise UnknownNameError("task", name, _shortlist(name, manager.all_tasks), where=where)
         chosen += found
     tasks: dict[str, TemplatedTask] = manager.load(list(dict.fromkeys(chosen)))["tasks"]
+    for name, task in tasks.items():
+        if not isinstance(task, TemplatedTask):
+            raise ConfigError(f"task {name!r} is none of ptst's kind; run it with lm_eval itself")
     return tasks
 
 
 def _shortlist(name: str, known: Sequence[str]) -> list[str]:
     import difflib
 
-    return difflib.get_close_matches(name, known, n=5, cutoff=0.4) or ["ptst_gsm8k_chat_vanilla"]
+    return difflib.get_close_matches(name, known, n=5, cutoff=0.4) or sorted(known)[:5]
 
 
 def load_tokenizer(name: str) -> Any:
@@ -88,8 +98,15 @@ def load_tokenizer(name: str) -> Any:
     except (
         Exception
     ) as e:  # transformers raises OSError, ValueError, KeyError, ... for a bad folder
-        reason = " ".join(str(e).split())[:160]
-        raise ConfigError(f"the tokenizer {name!r} cannot be loaded: {reason}") from e
+        raise ConfigError(f"the tokenizer {name!r} cannot be loaded: {_why(name, e)}") from e
+
+
+def _why(name: str, error: Exception) -> str:
+    """Why something of the hub's or a folder's cannot be had; a wrong path comes first."""
+    reason = " ".join(str(error).split())[:160]
+    if Path(name).is_file():
+        return f"it is a file, expected a folder or a name on the hub ({reason})"
+    return reason if Path(name).exists() else f"it is no folder here, and the hub says: {reason}"
 
 
 def refuse_idle(tasks: Iterable[TemplatedTask], metadata: Mapping[str, Any]) -> None:
@@ -189,6 +206,8 @@ def preflight(
         if tokenizer is not None:
             preview(task, str(name), tokenizer)
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
+    if local and (base := model_args.get("pretrained")):
+        check_base(str(base), model_args)
     if adapter := model_args.get("peft") or model_args.get("lora_local_path"):
         check_adapter(str(adapter), model_args, plain="vllm" in model)
     return options
@@ -215,6 +234,23 @@ def check_options(
         return options
     # The tasks' own temperature is 0; an endpoint may know no more than this one name.
     return decoding.complete(options) if local else {"temperature": 1.0, **options}
+
+
+def check_base(name: str, model_args: Mapping[str, Any]) -> None:
+    """Looks at a base without loading it: a configuration, and files of weights.
+
+    Raises:
+        ConfigError: If it has none.
+    """
+    _load_config(name, model_args)
+    folder = Path(name)
+    if not folder.is_dir() or "subfolder" in model_args:
+        return
+    if not any(f.suffix in _WEIGHTS for f in folder.iterdir()):
+        raise ConfigError(f"the base {name!r} holds no weights ({', '.join(sorted(_WEIGHTS))})")
+
+
+_WEIGHTS = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth"})
 
 
 def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) -> None:
@@ -251,8 +287,7 @@ def _load_config(name: str, model_args: Mapping[str, Any]) -> Any:
     try:
         return AutoConfig.from_pretrained(name, **own)
     except Exception as e:  # OSError, ValueError, KeyError, ... for a folder that is none
-        why = " ".join(str(e).split())[:160]
-        raise ConfigError(f"the base {name!r} cannot be read: {why}") from e
+        raise ConfigError(f"the base {name!r} cannot be read: {_why(name, e)}") from e
 
 
 def _check_served(model_args: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ REFUSED: list[tuple[str, str, str, str | bytes, str]] = [
     ("a quote that the next quoted field closed swallowed a row", "advbench", "test.csv",
      'goal,category\n"q1,x\nq2,x\n"q3",x\n', "begins in line 2 cannot be read"),
     ("an unclosed quote in a long file was a traceback", "advbench", "test.csv",
-     'goal\n"q1\n' + "q\n" * 70_000, "begins in line 2 cannot be read .*field larger"),
+     'goal\n"q1\n' + "q\n" * 70_000, "begins in line 2 cannot be read .*never closed"),
     ("a comma outside quotes cut the prompt", "advbench", "test.csv",
      "goal,category\nHide it, please,x\n", "begins in line 2 has 3 fields, expected 2"),
     ("a missing field", "advbench", "test.csv", "category,goal\nx\n", "line 2 has 1 fields, expected 2"),
