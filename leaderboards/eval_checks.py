@@ -7,13 +7,15 @@ and finds out that its results cannot be written when they are there. Each check
 from __future__ import annotations
 
 import difflib
+import glob
 import importlib.util
 import inspect
+import json
 import logging
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from ptst_tasks.files import check_writable
 from ptst_tasks.lm_internals import model_names
 from ptst_tasks.options import Options
 
-__all__ = ["check_loading", "check_options", "check_output", "check_samples", "is_first", "saved"]
+__all__ = ["check_loading", "check_options", "check_output", "check_samples", "lost", "saved"]
 
 _HF = ("hf", "hf-auto", "huggingface", "ptst-hf")
 _BATCH = re.compile(r"auto(:[1-9]\d*(\.\d+)?)?|[1-9]\d*")
@@ -244,20 +246,40 @@ def saved(output: str | None) -> frozenset[Path]:
     if not output:
         return frozenset()
     path = Path(output)
-    found: Iterable[Path] = (
-        path.parent.glob(f"{_plain(path.stem)}_*.json")
-        if path.suffix == ".json"
-        else path.glob("*/results_*.json")
-    )
-    return frozenset(file for file in found if file.stat().st_size)
+    if path.suffix == ".json":
+        return frozenset(path.parent.glob(f"{glob.escape(path.stem)}_*.json"))
+    return frozenset(path.glob("*/results_*.json"))
 
 
-def _plain(name: str) -> str:
-    import glob
+def lost(output: str | None, before: frozenset[Path], *, samples: bool) -> str:
+    """What lm_eval was to save and did not, of which it says a word at most.
 
-    return glob.escape(name)
+    Args:
+        output: ``--output_path``.
+        before: What `saved` gave before it ran.
+        samples: Whether samples were to be saved, too.
+
+    Returns:
+        What is missing, in a few words; empty if nothing is.
+    """
+    if not output or not _writes():
+        return ""
+    for file in saved(output) - before:
+        try:
+            tasks = json.loads(file.read_bytes())["configs"]
+        except (OSError, ValueError):
+            continue
+        date = file.stem.rpartition("_")[2]
+        files = {task: file.with_name(f"samples_{task}_{date}.jsonl") for task in tasks}
+        cut = [task for task, kept in files.items() if samples and not _is_whole(kept)]
+        return f"the samples of {', '.join(cut)}" if cut else ""
+    return "the results"
 
 
-def is_first() -> bool:
+def _is_whole(file: Path) -> bool:
+    return file.is_file() and file.read_bytes().endswith(b"\n")
+
+
+def _writes() -> bool:
     """Whether this process is the one that writes, among those of ``accelerate`` or torchrun."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))

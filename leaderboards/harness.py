@@ -43,14 +43,10 @@ def run_lm_eval(args: Sequence[str]) -> None:
         options = _check(config, line.given, folder)
         before = eval_checks.saved(config.output_path)
         _run(line, _only(folder), options)
-    if (
-        config.output_path
-        and eval_checks.is_first()
-        and eval_checks.saved(config.output_path) <= before
-    ):
+    if gone := eval_checks.lost(config.output_path, before, samples=config.log_samples):
         raise ConfigError(
-            f"the results could not be saved in --output_path {config.output_path!r} (is the disk "
-            "full?); the table above is all there is of them"
+            f"{gone} could not be saved in --output_path {config.output_path!r} (is the disk full?); "
+            "the table above is all there is of it"
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptst_tasks import TASKS_DIR, datasets
+from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import write_text
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 
@@ -128,8 +129,12 @@ def write(
     Raises:
         ConfigError: If a file cannot be written.
     """
-    out = []
-    for family, template in files(templates or builtin()):
+    out: list[Path] = []
+    chosen = list(files(templates or builtin()))
+    for place in {folder / family.name for family, _ in chosen}:
+        if place.exists() and not place.is_dir():
+            raise ConfigError(f"{what} {str(place)!r} cannot be written to: it is a file".strip())
+    for family, template in chosen:
         own = folder == TASKS_DIR
         base = "_base_yaml" if own else str(TASKS_DIR / family.name / "_base_yaml")
         file = folder / family.name / f"{template.slug}.yaml"

@@ -152,7 +152,7 @@ def _refuse(_: argparse.ArgumentParser, message: str) -> NoReturn:
     """What argparse found, with a near miss for an unknown flag."""
     unknown = message.partition("unrecognized arguments: ")[2]
     if unknown:
-        word = unknown.split()[0]
+        word = unknown.partition(" ")[0]
         near = did_you_mean(word, [f"--{name}" for name in _fields()]) if word[:1] == "-" else ""
         raise ConfigError(f"no such option: {unknown}; {near}see ptst eval --help")
     if found := _ARGUMENT.fullmatch(message):
