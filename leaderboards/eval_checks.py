@@ -179,6 +179,9 @@ def check_loading(config: Any, given: Mapping[str, Any]) -> None:
     if model in _HF:
         _check_names(model, args)
         _check_dtype(args.get("dtype", "auto"))
+        length = args.get("max_length")
+        if length is not None and not (type(length) is int and length >= 1):
+            raise ConfigError(f"--model_args: max_length is {length!r}, expected tokens from 1 on")
         if given.get("device"):
             _check_device(given["device"])
 

@@ -80,6 +80,7 @@ def _run(line: CommandLine, task_manager: Any, options: Mapping[str, Any]) -> No
             raise EngineError(f"lm_eval stopped: {e.code}") from e
         raise
     except Exception as e:
+        print(file=sys.stderr)  # below a bar that was being drawn
         if _no_memory(e):
             raise EngineError(
                 f"out of memory: {said(e)}; lower --batch_size, or load the model in a smaller dtype"
@@ -111,9 +112,13 @@ def _loads(frame: traceback.FrameSummary) -> bool:
 
 def _names(tasks: Any) -> list[str]:
     given = [tasks] if isinstance(tasks, str) else list(tasks or [])
-    names = [name for part in given for name in str(part).split(",") if name]
-    if not names:
+    names = [name.strip() for part in given for name in str(part).split(",")]
+    if not any(names):
         raise ConfigError("no --tasks; `ptst tasks` prints the names")
+    if not all(names):
+        raise ConfigError(
+            f"--tasks is {','.join(names)!r:.80}, with an empty name; a comma too many?"
+        )
     return names
 
 

@@ -22,7 +22,7 @@ from unittest import mock
 from pydantic import TypeAdapter, ValidationError
 
 from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, said
-from ptst_tasks.files import read_yaml
+from ptst_tasks.files import read_text, read_yaml
 from ptst_tasks.options import read_object
 
 __all__ = [
@@ -98,10 +98,11 @@ class CommandLine:
             self._read = self._cli.parse_args()
         self.given = _given(vars(self._read))
         _check_types(self.given)
+        _check_samples_file(self.given.get("samples"))
         with _said_later():
             try:
                 self.config: Any = EvaluatorConfig.from_cli(self._read)
-            except (ValueError, TypeError, SyntaxError, RecursionError) as e:
+            except (ValueError, TypeError, SyntaxError, RecursionError, OSError) as e:
                 raise ConfigError(f"lm_eval does not accept these options: {e}") from e
 
     def run(self, task_manager: Callable[..., Any], gen_kwargs: Mapping[str, Any]) -> None:
@@ -187,6 +188,12 @@ def _given(read: Mapping[str, Any]) -> dict[str, Any]:
                 raise UnknownNameError("option", str(name), known, where=f"--config {file!r}")
     words = {k: v for k, v in read.items() if k in known and k != "config"}
     return {**out, **{k: v for k, v in words.items() if v or (v == 0 and v is not False)}}
+
+
+def _check_samples_file(samples: Any) -> None:
+    """A file of samples is JSON; lm-eval's own words on it name neither the flag nor the file."""
+    if isinstance(samples, str) and len(samples) < 4096 and Path(samples).is_file():
+        read_object(read_text(Path(samples), what="--samples"), f"--samples {samples!r}")
 
 
 def _fields() -> list[str]:

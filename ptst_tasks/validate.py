@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from ptst_tasks import TASKS_DIR, decoding, task_manager
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.digests import weights_digest
-from ptst_tasks.errors import ChatFormatError, ConfigError, UnknownNameError
+from ptst_tasks.errors import (
+    ChatFormatError,
+    ConfigError,
+    PTSTError,
+    UnknownNameError,
+    require,
+    said,
+)
 from ptst_tasks.lm_internals import load_yaml
 from ptst_tasks.options import Options
 
@@ -63,20 +70,49 @@ def load_tasks(
 
     manager: Any = task_manager(metadata, folder)
     where = "" if Path(folder) == TASKS_DIR else f"--include_path {str(folder)!r}"
-    if not manager.all_tasks:
-        raise ConfigError(
-            f"{where or str(folder)} holds no tasks; `ptst path` prints the folder of ours"
-        )
     chosen: list[str] = []
     for name in names:
         if not (found := manager.match_tasks([name])):
+            _blame_files(folder, where)
             raise UnknownNameError("task", name, _shortlist(name, manager.all_tasks), where=where)
         chosen += found
-    tasks: dict[str, TemplatedTask] = manager.load(list(dict.fromkeys(chosen)))["tasks"]
+    tasks = _load(manager, list(dict.fromkeys(chosen)), where)
     for name, task in tasks.items():
         if not isinstance(task, TemplatedTask):
             raise ConfigError(f"task {name!r} is none of ptst's kind; run it with lm_eval itself")
     return tasks
+
+
+def _load(manager: Any, names: list[str], where: str) -> dict[str, TemplatedTask]:
+    """Has lm-eval build tasks; in files of a user's own anything may be wrong."""
+    try:
+        tasks: dict[str, TemplatedTask] = manager.load(names)["tasks"]
+        for task in tasks.values():
+            len(task.eval_docs)
+    except PTSTError:
+        raise
+    except Exception as e:
+        if not where:  # ours
+            raise
+        raise ConfigError(f"{where}: a task cannot be built: {said(e)}") from e
+    return tasks
+
+
+def _blame_files(folder: str | Path, where: str) -> None:
+    """Says what is wrong with the first file of a user's own that lm-eval dropped without a word."""
+    if not where:
+        return
+    files = sorted(Path(folder).rglob("*.yaml"))
+    if not files:
+        raise ConfigError(f"{where} holds no tasks; `ptst path` prints the folder of ours")
+    for file in files[:_LOOKED_AT]:
+        try:
+            load_yaml(file)
+        except Exception as e:  # whatever a YAML or an import can raise
+            raise ConfigError(f"{where}: {str(file)!r} cannot be read: {said(e)}") from e
+
+
+_LOOKED_AT = 100
 
 
 def _shortlist(name: str, known: Sequence[str]) -> list[str]:
@@ -206,6 +242,9 @@ def preflight(
         if tokenizer is not None:
             preview(task, str(name), tokenizer)
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
+    for scorer in {task.bertscore["model"] for task in tasks.values() if task.bertscore}:
+        require("bertscore", "torchmetrics", who="--metadata bertscore")
+        _load_config(scorer, {}, what="the model of bertscore")
     if local and (base := model_args.get("pretrained")):
         check_base(str(base), model_args)
     if adapter := model_args.get("peft") or model_args.get("lora_local_path"):
@@ -278,7 +317,7 @@ def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) ->
     check_origin(folder, lambda: weights_digest(place) if place.is_dir() else f"hub:{commit}")
 
 
-def _load_config(name: str, model_args: Mapping[str, Any]) -> Any:
+def _load_config(name: str, model_args: Mapping[str, Any], what: str = "the base") -> Any:
     from transformers import AutoConfig
 
     own = {
@@ -287,7 +326,7 @@ def _load_config(name: str, model_args: Mapping[str, Any]) -> Any:
     try:
         return AutoConfig.from_pretrained(name, **own)
     except Exception as e:  # OSError, ValueError, KeyError, ... for a folder that is none
-        raise ConfigError(f"the base {name!r} cannot be read: {_why(name, e)}") from e
+        raise ConfigError(f"{what} {name!r} cannot be read: {_why(name, e)}") from e
 
 
 def _check_served(model_args: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from tests.faults.table import Fault, text
 
 GO = "eval --model hf --model_args pretrained=base --tasks ptst_gsm8k_text_vanilla --limit 1"
 TEXT = "eval --model hf --model_args pretrained=base --tasks ptst_gsm8k_text_vanilla"
+MINE = "eval --model hf --model_args pretrained=base --tasks mine --include_path mine"
 CHAT = "eval --model hf --model_args pretrained=base --tasks ptst_gsm8k_chat_llama"
 DEEP = '{"a":' * 5000
 YAML = "tasks: ptst_gsm8k_text_vanilla\nmodel_args: pretrained=base\n"
@@ -108,6 +109,24 @@ ROWS = [
           ("--include_path is 'nowhere'", "no folder")),
     Fault("eval: a folder without tasks", f"{GO} --include_path data",
           ("--include_path 'data' holds no tasks",)),
+    Fault("eval: a task's class that is not there", MINE, ("--include_path 'mine'", "nope"),
+          text("mine/x.yaml", "task: mine\nclass: !function nope.task.TemplatedTask\n")),
+    Fault("eval: a task without a set", MINE, ("'mine' has the dataset None",),
+          text("mine/x.yaml", "task: mine\nclass: !function ptst_tasks.task.TemplatedTask\n")),
+    Fault("eval: a task without a split", MINE, ("--include_path 'mine'", "test docs"),
+          text("mine/x.yaml", "task: mine\nclass: !function ptst_tasks.task.TemplatedTask\n"
+               "dataset: gsm8k\ntemplate: text:vanilla\n")),
+    Fault("eval: a task's YAML that lm_eval drops", MINE, ("--include_path 'mine'", "'mine/x.yaml'"),
+          text("mine/x.yaml", "task: mine\nclass: [")),
+    Fault("eval: an empty task name", GO.replace("vanilla", "vanilla,,"), ("--tasks", "empty name")),
+    Fault("eval: a length that is a word", GO.replace("=base", "=base,max_length=abc"),
+          ("max_length is 'abc'",)),
+    Fault("eval: BERTScore without its model",
+          f"{GO.replace('gsm8k', 'chatdoctor')} --metadata bertscore=nowhere",
+          ("the model of bertscore 'nowhere'", "no folder here")),
+    Fault("eval: samples in a file that is cut", f"{TEXT} --samples s.json",
+          ("--samples 's.json' is not JSON",),
+          text("s.json", '{"a": [')),
     Fault("eval: results where nothing can be written", f"{GO} --output_path /proc/x",
           ("--output_path", "cannot be written")),
     Fault("eval: results in a file", f"{GO} --output_path study.yaml",

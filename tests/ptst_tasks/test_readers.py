@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -327,3 +328,17 @@ def test_columns_are_not_said_in_vain(put: Callable[..., Path], tmp_path: Path) 
     (tmp_path / "mine.csv").write_text("q,a\n1,2\n")
     with pytest.raises(ConfigError, match="are both 'q'"):
         load_set(str(tmp_path / "mine.csv"), prompt_column="q", answer_column="Q")
+
+
+def test_a_prompt_of_any_length_is_read(put: Callable[..., Path]) -> None:
+    """The csv module stops at 131,072 characters of a field."""
+    long = "x" * 200_000
+    put("advbench", "test.csv", f'goal,target\n"{long}",Sure\n')
+    assert datasets.load("advbench").rows[0]["prompt"] == long
+    assert csv.field_size_limit() == 131_072  # of everybody else in this process
+
+
+def test_line_ends_of_unicode_stay_inside_a_prompt(put: Callable[..., Path]) -> None:
+    odd = "a\u2028b\u2029c\x85d\x0ce"
+    put("hexphi", "test.jsonl", f'{{"prompt": "{odd}"}}\n'.replace("\x0c", "\\f"))
+    assert [r["prompt"] for r in datasets.load("hexphi").rows] == [odd]
