@@ -67,7 +67,9 @@ class ApiJob:
     @property
     def run_id(self) -> str:
         """What the job is known by at the API."""
-        return digest_json({**self.config.model_dump(mode="json"), **self.inputs})[:32]
+        # Without what 0.2 did not know: jobs that it began are found again.
+        known = self.config.model_dump(mode="json", exclude={"resume_minutes"})
+        return digest_json({**known, **self.inputs})[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ def fine_tune(
             `ApiError` if it refuses, or the job fails or is cancelled.
     """
     job, folder = prepare_api(config, price=price), RunFolder(Path(out))
-    identity = {**job.config.model_dump(mode="json", exclude={"resume_every"}), **job.inputs}
+    identity = {**job.config.model_dump(mode="json", exclude={"resume_every", "resume_minutes"}),
+                **job.inputs}  # fmt: skip
     if manifest := folder.finished(identity):
         return ApiResult(folder.out, manifest)
     say(job.estimate.told())

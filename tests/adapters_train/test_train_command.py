@@ -33,7 +33,8 @@ def test_every_setting_is_a_flag_or_says_why_not():
 
 
 def test_one_adapter(base, tmp_path):
-    done = ptst_train(*small(base, tmp_path / "a", "--template", "CV", "--seed", 0, "--dropout", 0))
+    args = small(base, tmp_path / "a", "--template", "CV", "--seed", 0, "--dropout", 0)
+    done = ptst_train(*(a for a in args if a != "--quiet"))
     assert done.exit_code == 0, done.output
     assert re.search(r"loss \d\.\d+ -> \d\.\d+  [0-9a-f]{16}", done.stdout)
     manifest = json.loads((tmp_path / "a/manifest.json").read_text())
