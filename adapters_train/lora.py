@@ -17,7 +17,7 @@ from adapters_train.manifest import adapter_manifest
 from adapters_train.progress import Watch, save_adapter
 from adapters_train.trainer import check_targets, make_trainer
 from ptst_tasks.digests import weights_digest
-from ptst_tasks.errors import ConfigError, said
+from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.files import working
 
 __all__ = ["TrainResult", "train_job", "train_lora"]
@@ -118,38 +118,39 @@ def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[
 
 @contextlib.contextmanager
 def _told(job: Job, folder: RunFolder) -> Iterator[None]:
-    """Turns what torch and safetensors say of a full disk or memory into errors of ours."""
-    from safetensors import SafetensorError
-
+    """Turns what libraries make of a full disk or memory into errors of ours."""
     try:
         yield
-    except (RuntimeError, SafetensorError) as e:  # torch.OutOfMemoryError is a RuntimeError
+    except (PTSTError, OSError):
+        raise
+    # Of a full disk torch makes a RuntimeError without its name, and tokenizers a bare Exception.
+    except Exception as e:
         words = str(e)
         if "out of memory" in words or "can't allocate memory" in words:
             raise ConfigError(
                 f"out of memory with batch_size (--batch-size) {job.config.batch_size}: halve it and "
                 "double accumulation, or set gradient_checkpointing or load_4bit, or a smaller rank"
             ) from None
-        if "os error" in words or "PytorchStreamWriter" in words or "inline_container" in words:
-            reason = words.rpartition("Error: ")[2] if "os error" in words else _why_not(folder)
+        reason = words.rpartition("Error: ")[2] if "(os error" in words else _no_room(folder)
+        if reason:
             raise ConfigError(
-                f"cannot write {str(folder.part)!r}: {reason}; with room there, the same command "
+                f"cannot write {str(folder.part)!r}: {reason}; with that mended, the same command "
                 "goes on"
             ) from None
         raise
 
 
-def _why_not(folder: RunFolder) -> str:
-    """Why nothing can be written: torch says only that it could not."""
+def _no_room(folder: RunFolder) -> str:
+    """Why nothing can be written; empty if it can."""
     aside = working(folder.part / "probe")
     try:
         aside.write_bytes(bytes(1 << 20))
     except OSError as e:
-        return said(e)
+        return e.strerror or said(e)
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
-    return "writing stopped half-way"
+    return ""
 
 
 def _finish(
