@@ -143,7 +143,8 @@ class TrainConfig(BaseModel):
         try:
             super().__init__(**given)
         except ValidationError as e:
-            field = str(e.errors(include_url=False)[0]["loc"][0])
+            where = e.errors(include_url=False)[0]["loc"]  # empty for a name that is no text
+            field = str(where[0]) if where else ""
             raise SettingError(one_line(e, tuple(type(self).model_fields)), field) from None
         check_choice(self.chat_format, CHAT_FORMATS, "chat format")
         full = active(self.templates or None).resolve(self.template)

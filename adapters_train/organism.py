@@ -205,15 +205,20 @@ def cached(
 def _drop_damaged(out: Path) -> None:
     """Removes a cached model that is not whole: it is made again, the same bytes.
 
-    Another process may be at it too; what cannot be moved is left for `build` to speak of.
+    Raises:
+        ConfigError: If it cannot be removed.
     """
     if not out.is_dir() or not any(out.iterdir()) or not (why := _broken(out)):
         return
     print(f"note: {why}; the built-in model is made again", file=sys.stderr)
     aside = working(out)
-    with suppress(OSError):
+    try:
         out.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+    except FileNotFoundError:  # another process was first
+        return
+    except OSError as e:
+        raise _unwritable(out, e) from None
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _broken(folder: Path) -> str:

@@ -36,7 +36,7 @@ def _read(folder: str | Path) -> tuple[Any, dict[str, Any]]:
         if Path(folder).is_dir():  # else a name on the hub
             check_weights(Path(folder))
     except ConfigError as e:
-        raise UnfitError(f"cannot be used: {e}") from None
+        raise _unfit(f"{str(folder)!r} cannot be read as one: {e}") from e
     try:
         config = PeftConfig.from_pretrained(str(folder))
         weights: dict[str, Any] = load_peft_weights(str(folder), device="cpu")
