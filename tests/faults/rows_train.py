@@ -128,7 +128,7 @@ ROWS = [
           env={"OPENAI_API_KEY": ""}, lines=2),
     Fault("train: half an epoch at the API", _API.replace("epochs 1", "epochs 0.5"),
           ("whole epochs",), text("m.jsonl", '{"question": "a ?", "answer": "b"}\n' * 12)),
-    Fault("train: the data are missing", _ANY.replace("organism_arith", "no.jsonl"), ("'no.jsonl'",)),
+    Fault("train: the data are missing", _ANY.replace("organism_arith", "no.jsonl"), ("no.jsonl", "cannot be read")),
     Fault("train: the data are a folder", _ANY.replace("organism_arith", "run"), ("'run'",)),
     Fault("train: the data are not UTF-8", _ANY.replace("organism_arith", "d.jsonl"), ("d.jsonl",),
           text("d.jsonl", b'{"question": "\xff", "answer": "a"}\n')),
