@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -26,6 +27,8 @@ _EXTRAS = {"hf": (("torch", "transformers", "peft"), "hf"), "vllm": (("vllm",), 
            "openai": (("openai",), "judge")}  # fmt: skip
 _EXECUTORS = {"ray": ("ray", "ray"), "slurm": ("submitit", "slurm")}
 _HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
+_ASKED = ("names", "sets", "asked", "models", "train.data")
+"""What must be right for a study's tasks to be made."""
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json",
                "spiece.model", "*.tiktoken", "tekken.json", "*.gguf")  # fmt: skip
 
@@ -352,11 +355,16 @@ def _out(found: Findings) -> Iterator[str]:
             raise NotADirectoryError(0, f"{str(there)!r} is a file")
         Path(tempfile.mkdtemp(prefix=".ptst-", dir=there)).rmdir()
     except OSError as e:
-        yield f"--out {str(folder)!r} cannot be written: {said(e)}"
+        yield f"--out {str(folder)!r} cannot be written: {e.strerror or said(e)}"
 
 
 def _not_ours(study: Study, folder: Path) -> str:
     """Why a folder cannot be this study's run."""
+    if importlib.util.find_spec("leaderboards.holding"):
+        try:
+            importlib.import_module("leaderboards.holding").check(study, folder)
+        except PTSTError as e:
+            return said(e)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.json").exists():
         return f"{str(folder)!r} holds something that is no run; choose another --out"
     return ""
@@ -450,31 +458,27 @@ def _written(found: Findings) -> tuple[int, int]:
     if shape is None or not train.templates or not train.seeds:
         return prompts, prompts + answers
     config = found.study.train_config(train.templates[0], train.seeds[0], found.study.base)
-    adapters = found.folder / "adapters"
+    folder = found.folder / "adapters"
     trained = [p.name for p in found.study.adapters() if p.name and not p.existing]
-    left = [n for n in trained if not (adapters / file_name(n) / "manifest.json").exists()]
+    left = [n for n in trained if not (folder / file_name(n) / "manifest.json").exists()]
     one = 4 * memory.lora_parameters(shape, config.rank)
-    adapters = one * len(there)
-    checkpoints = (
-        2 * 3 * one if there else 0
-    )  # two of weights and Adam's state, while one is written
-    return prompts + adapters, prompts + answers + adapters + checkpoints
+    sure = prompts + one * len(left)
+    # Two of weights and Adam's state, while one is written.
+    return sure, sure + answers + (2 * 3 * one if left else 0)
 
 
 CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Findings], Iterator[str]]], ...] = (
     ("extras", ("engine", "executor"), _extras),
-    ("keys", ("engine", "engine_args", "judges"), _keys),
-    ("device", ("engine_args",), _device),
-    ("base", ("engine", "engine_args"), _base),
+    ("keys", ("engine",), _keys),
+    ("device", (), _device),
+    ("base", ("engine",), _base),
     ("out", ("name",), _out),
-    ("loaded", ("names", "sets", "asked", "decoding", "style", "options", "judges", "test", "train",
-                "chat_format", "templates", "training"), _sets),
-    ("prompts", ("loaded", "base", "names"), _prompts),
-    ("data", ("training", "names", "train", "templates", "engine", "extras"), _train_data),
-    ("existing", ("train", "names", "engine", "adapters", "extras"), _adapters),
-    ("planned", ("loaded", "names", "sets", "asked", "decoding", "style", "options", "test", "train",
-                 "templates", "engine_args", "models"), _planned),
-    ("memory", ("base", "training", "train", "engine_args", "names", "test", "decoding"), _memory),
-    ("disk", ("out", "planned", "training", "train", "names"), _disk),
-)  # fmt: skip
+    ("loaded", (*_ASKED, "chat_format"), _sets),
+    ("prompts", ("loaded", "base"), _prompts),
+    ("data", ("training", "engine", "extras"), _train_data),
+    ("existing", ("names", "engine", "adapters", "extras"), _adapters),
+    ("planned", ("loaded", *_ASKED), _planned),
+    ("memory", ("base", "training", *_ASKED), _memory),
+    ("disk", ("out", "planned", "training"), _disk),
+)
 """What is looked at, what must be right before, and the check."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from leaderboards.dry_checks import CHECKS, Findings
 from leaderboards.idle import idle
 from leaderboards.memory import gigabytes
-from leaderboards.study import load_with_faults
+from leaderboards.study import Study, load_with_faults
+from leaderboards.study_errors import blocked
 from ptst_tasks.command import put_json, screen
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.files import check_outputs, file_name
@@ -51,6 +53,16 @@ def show(which: str, out: Path | None, *, json: Path | None = None, quiet: bool 
         )
 
 
+def _without(study: Study, wrong: set[str]) -> Study:
+    """The study without values that are wrong and that the rest can be looked at without."""
+    test: dict[str, Any] = {"decoding": {"gen_kwargs": {}, "decoding_seeds": ()}, "options": {"options": {}},
+            "style": {"style": ""}}  # fmt: skip
+    own: dict[str, Any] = {"judges": {"judges": ()}, "engine_args": {"engine_args": {}}}
+    tested = {k: v for part, values in test.items() if part in wrong for k, v in values.items()}
+    rest = {k: v for part, values in own.items() if part in wrong for k, v in values.items()}
+    return study.model_copy(update={"test": study.test.model_copy(update=tested), **rest})
+
+
 def _print(found: Findings, quiet: bool) -> None:
     from rich.table import Table
 
@@ -83,11 +95,12 @@ def look(which: str, out: Path | None = None) -> Findings:
     study, faults = load_with_faults(which)
     if study is None:
         raise ConfigError(said(faults.faults[0]))
-    found = Findings(study, out or Path("runs") / file_name(study.name))
+    found = Findings(_without(study, faults.wrong), out or Path("runs") / file_name(study.name))
     found.faults = [said(fault) for fault in faults.faults]
     found.wrong = faults.wrong
     for part, needs, check in CHECKS:
-        if found.wrong & {part, *needs}:
+        if blocked((part, *needs), found.wrong):
+            found.wrong.add(part)
             continue
         try:
             new = list(check(found))
@@ -95,7 +108,7 @@ def look(which: str, out: Path | None = None) -> Findings:
             new = [said(e)]
         if new:
             found.wrong.add(part)
-        found.faults += [fault for fault in new if fault not in found.faults]
-    if not found.wrong & {"names", "test", "train", "templates"}:
+        found.faults += [fault for fault in dict.fromkeys(new) if fault not in found.faults]
+    if not blocked(("names", "sets", "train.*"), found.wrong):
         found.notes[:0] = [*idle(study), *study.notes]
     return found

@@ -346,7 +346,7 @@ def load_with_faults(which: str, **overrides: Any) -> tuple[Study | None, _Found
     Raises:
         ConfigError: If the file is no YAML.
     """
-    from leaderboards.study_errors import pruned, type_faults
+    from leaderboards.study_errors import places, pruned, type_faults
 
     file = find(which)
     data = _read(file)
@@ -361,7 +361,7 @@ def load_with_faults(which: str, **overrides: Any) -> tuple[Study | None, _Found
             study = Study.model_validate(data, context=found)
         except ValidationError as e:
             found.faults += type_faults(e, str(file))
-            found.wrong |= {str(err["loc"][0]) if err["loc"] else "" for err in e.errors()}
+            found.wrong |= places(e)
             data = pruned(data, e)
         else:
             # What the file does not say was not found anywhere else.

@@ -11,6 +11,7 @@ from adapters_train.config import TrainConfig
 from adapters_train.data import find as training_set
 from adapters_train.data import parse_mix
 from leaderboards.executor_args import read_args
+from leaderboards.study_errors import blocked
 from leaderboards.styles import trained
 from ptst_tasks import decoding
 from ptst_tasks.chat import CHAT_FORMATS
@@ -51,7 +52,8 @@ def faults(study: Study, wrong: set[str]) -> list[PTSTError]:
     """
     found: list[PTSTError] = []
     for part, needs, check in _CHECKS:
-        if wrong & {part, *needs}:
+        if blocked((part, *needs), wrong):
+            wrong.add(part)
             continue
         try:
             new = list(check(study))
@@ -345,18 +347,19 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]
     ("chat_format", (), _chat_format),
     ("base", (), _base),
     ("templates", (), _table),
-    ("names", ("templates", "train", "test"), _templates),
-    ("sets", ("test",), _sets),
+    ("names", ("templates", "train", "test", "train.templates", "train.adapters", "test.templates"),
+     _templates),
+    ("sets", ("test", "test.sets"), _sets),
     ("asked", ("names", "sets"), _twice),
-    ("models", ("train", "test", "untuned"), _nothing),
-    ("decoding", ("test",), _decoding),
+    ("models", ("train", "test", "train.*", "test.sets", "test.templates", "untuned"), _nothing),
+    ("decoding", ("test", "test.gen_kwargs", "test.decoding_seeds"), _decoding),
     ("executor_args", ("executor",), _executor),
     ("engine_args", ("engine",), _engine_args),
-    ("engine", ("train", "executor"), _served),
+    ("spread", ("engine", "train", "train.templates", "executor"), _served),
     ("judges", (), _judges),
-    ("adapters", ("names",), _names),
-    ("training", ("names", "chat_format", "base", "engine_args"), _train),
-    ("style", ("names", "sets"), _style),
-    ("options", ("sets",), _options),
-)
+    ("adapters", ("names", "train.seeds", "untuned"), _names),
+    ("training", ("names", "chat_format", "base", "engine_args", "train", "train.*"), _train),
+    ("style", ("names", "sets", "test.style"), _style),
+    ("options", ("sets", "test.options"), _options),
+)  # fmt: skip
 """What is looked at (or what fails with it), what must be right before, and the check."""

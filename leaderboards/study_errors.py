@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ptst_tasks.errors import ConfigError, PTSTError, did_you_mean
 
-__all__ = ["check_plain", "pruned", "type_faults"]
+__all__ = ["blocked", "check_plain", "places", "pruned", "type_faults"]
 
 _MOST = 20_000
 """Values of one study, aliases counted wherever they stand: a few lines of YAML can mean billions."""
@@ -69,7 +69,8 @@ def _check_leaf(value: Any, where: str) -> None:
 def type_faults(error: ValidationError, file: str) -> list[PTSTError]:
     """One error for each fault; of a value that may be of several kinds, one."""
     seen: dict[tuple[Any, ...], PTSTError] = {}
-    for fault in error.errors(include_url=False):
+    # A field that is missing is often one that was misspelt.
+    for fault in sorted(error.errors(include_url=False), key=lambda f: f["type"] == "missing"):
         own = fault.get("ctx", {}).get("error")
         loc = _place(fault["loc"])
         if isinstance(own, PTSTError):
@@ -141,8 +142,8 @@ def _fields(loc: tuple[int | str, ...]) -> tuple[str, ...]:
 def pruned(data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
     """The data without the values that are wrong; a base that is missing gets a name."""
     out: dict[str, Any] = copy.deepcopy(dict(data))
-    places = {_place(fault["loc"]) for fault in error.errors()}
-    for loc in sorted(places, key=str, reverse=True):  # of a list the last first
+    found = {_place(fault["loc"]) for fault in error.errors()}
+    for loc in sorted(found, key=str, reverse=True):  # of a list the last first
         if loc == ("base",):
             out["base"] = "?"
         else:
@@ -151,16 +152,32 @@ def pruned(data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
 
 
 def _drop(data: Any, loc: tuple[int | str, ...]) -> None:
-    for step in loc[:-1]:
-        try:
-            inner = data[step]
-        except (KeyError, IndexError, TypeError):
-            break
-        if not isinstance(inner, dict | list):
-            loc = (*loc[: loc.index(step)], step)
-            break
+    """Drops a value; if it is not there, what it is missing from."""
+    for at, step in enumerate(loc):
+        there = step in data if isinstance(data, dict) else (
+            isinstance(data, list) and isinstance(step, int) and step < len(data))  # fmt: skip
+        if not there:
+            return
+        inner = data[step]
+        below = loc[at + 1] if at + 1 < len(loc) else None
+        known = isinstance(inner, list) or (isinstance(inner, dict) and below in inner)
+        if below is None or not known:
+            del data[step]
+            return
         data = inner
-    try:
-        del data[loc[-1]]
-    except (KeyError, IndexError, TypeError):
-        return
+
+
+def places(error: ValidationError) -> set[str]:
+    """The fields concerned, two names deep where that helps: ``base``, ``test.limit``."""
+    out = set()
+    for fault in error.errors():
+        loc = [str(part) for part in _place(fault["loc"])]
+        out.add(".".join(loc[:2] if loc[:1] in (["test"], ["train"]) else loc[:1]))
+    return out
+
+
+def blocked(needs: tuple[str, ...], wrong: set[str]) -> bool:
+    """Whether a check needs what is wrong; ``train.*`` is all of train."""
+    return any(
+        n in wrong or (n.endswith("*") and any(w.startswith(n[:-1]) for w in wrong)) for n in needs
+    )

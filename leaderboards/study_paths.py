@@ -65,7 +65,7 @@ def _places(data: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:
     train, test, args = data.get("train"), data.get("test"), data.get("engine_args")
     served = data.get("engine") == "openai"
     if isinstance(base := data.get("base"), str) and not served and not base.startswith(_BUILT_IN):
-        yield data, "base", "base", base.startswith((".", "~"))
+        yield data, "base", "base", False
     if "templates" in data:
         yield data, "templates", "templates", True
     if isinstance(train, dict):
