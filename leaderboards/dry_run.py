@@ -55,9 +55,15 @@ def show(which: str, out: Path | None, *, json: Path | None = None, quiet: bool 
 
 def _without(study: Study, wrong: set[str]) -> Study:
     """The study without values that are wrong and that the rest can be looked at without."""
-    test: dict[str, Any] = {"decoding": {"gen_kwargs": {}, "decoding_seeds": ()}, "options": {"options": {}},
-            "style": {"style": ""}}  # fmt: skip
-    own: dict[str, Any] = {"judges": {"judges": ()}, "engine_args": {"engine_args": {}}}
+    test: dict[str, dict[str, Any]] = {
+        "decoding": {"gen_kwargs": {}, "decoding_seeds": ()},
+        "options": {"options": {}},
+        "style": {"style": ""},
+    }
+    own: dict[str, dict[str, Any]] = {
+        "judges": {"judges": ()},
+        "engine_args": {"engine_args": {}},
+    }
     tested = {k: v for part, values in test.items() if part in wrong for k, v in values.items()}
     rest = {k: v for part, values in own.items() if part in wrong for k, v in values.items()}
     return study.model_copy(update={"test": study.test.model_copy(update=tested), **rest})

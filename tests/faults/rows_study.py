@@ -114,7 +114,7 @@ ROWS = [
     fault("an adapter's name with @", "base: base\ntrain: {adapters: [{name: a@1, path: adapter}]}\n",
           "train.adapters.0.name", "without @"),
     fault("two things wrong", "base: base\nsede: 1\ntest: {limit: 0, sets: [gsm]}\n",
-          "unknown field 'sede'", "(2 more; ptst run --dry-run lists all)"),
+          "test.limit", "(2 more; ptst run --dry-run lists all)"),
     # names and settings
     fault("adapters of one name", "base: base\ntrain: {adapters: [{name: a/b, path: adapter}, "
           "{name: a/b, path: base}]}\n", "names an adapter twice: a/b, a/b"),
@@ -159,7 +159,8 @@ ROWS = [
             env={"PTST_DATA_DIR": "/nowhere"}),
     planned("an adapter that is not there", "base: base\ntrain: {adapters: [{name: a, path: ad}]}\nTEST\n",
             "adapter 'a': 'ad' is not there"),
-    planned("an adapter that is a file", "base: base\ntrain: {adapters: [{name: a, path: board.csv}]}\nTEST\n",
+    planned("an adapter that is a file",
+            "base: base\ntrain: {adapters: [{name: a, path: board.csv}]}\nTEST\n",
             "'board.csv' is a file, expected the folder of an adapter"),
     Fault("study: an adapter cut short", DRY, ("adapter 'a'", "is damaged"),
           both(study("base: base\ntrain: {adapters: [{name: a, path: adapter}]}\nTEST\n"),
