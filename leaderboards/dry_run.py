@@ -61,12 +61,22 @@ def _without(study: Study, wrong: set[str]) -> Study:
         "style": {"style": ""},
     }
     own: dict[str, dict[str, Any]] = {
-        "judges": {"judges": ()},
+        "judges": {"judges": tuple(spec for spec in study.judges if _can_be_made(spec))},
         "engine_args": {"engine_args": {}},
     }
     tested = {k: v for part, values in test.items() if part in wrong for k, v in values.items()}
     rest = {k: v for part, values in own.items() if part in wrong for k, v in values.items()}
     return study.model_copy(update={"test": study.test.model_copy(update=tested), **rest})
+
+
+def _can_be_made(judge: str) -> bool:
+    from ptst_tasks.judges import make
+
+    try:
+        make(judge)
+    except (PTSTError, OSError):
+        return False
+    return True
 
 
 def _print(found: Findings, quiet: bool) -> None:

@@ -63,9 +63,8 @@ def faults(study: Study, wrong: set[str]) -> list[PTSTError]:
             new = [ConfigError(f"study {study.name!r}: {part}: {said(e)}")]
         if new:
             wrong.add(part)
-        known = {str(fault) for fault in found}
-        found += [fault for fault in new if str(fault) not in known]
-    return found
+        found += new
+    return list({str(fault): fault for fault in found}.values())
 
 
 def _chat_format(study: Study) -> Iterator[PTSTError]:

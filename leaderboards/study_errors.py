@@ -72,21 +72,12 @@ def type_faults(error: ValidationError, file: str) -> list[PTSTError]:
     # A field that is missing is often one that was misspelt.
     for fault in sorted(error.errors(include_url=False), key=lambda f: f["type"] == "missing"):
         own = fault.get("ctx", {}).get("error")
-        loc = _place(fault["loc"])
+        loc = fault["loc"]
         if isinstance(own, PTSTError):
             seen.setdefault((str(own),), own)
         else:
             seen.setdefault(loc, ConfigError(f"study {file!r}: {_words(fault, loc)}"))
     return list(seen.values())
-
-
-def _place(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Without what pydantic adds: the kinds of a union, and ``[key]``."""
-    return tuple(
-        part
-        for part in loc
-        if isinstance(part, int) or not part.startswith(("[", "function-", "constrained-"))
-    )
 
 
 def _words(fault: Any, loc: tuple[int | str, ...]) -> str:
@@ -142,7 +133,7 @@ def _fields(loc: tuple[int | str, ...]) -> tuple[str, ...]:
 def pruned(data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
     """The data without the values that are wrong; a base that is missing gets a name."""
     out: dict[str, Any] = copy.deepcopy(dict(data))
-    found = {_place(fault["loc"]) for fault in error.errors()}
+    found = {fault["loc"] for fault in error.errors()}
     for loc in sorted(found, key=str, reverse=True):  # of a list the last first
         if loc == ("base",):
             out["base"] = "?"
@@ -171,7 +162,7 @@ def places(error: ValidationError) -> set[str]:
     """The fields concerned, two names deep where that helps: ``base``, ``test.limit``."""
     out = set()
     for fault in error.errors():
-        loc = [str(part) for part in _place(fault["loc"])]
+        loc = [str(part) for part in fault["loc"]]
         out.add(".".join(loc[:2] if loc[:1] in (["test"], ["train"]) else loc[:1]))
     return out
 
