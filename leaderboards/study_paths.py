@@ -16,6 +16,7 @@ from ptst_tasks.engines.settings import PATHS
 
 __all__ = ["put_back", "resolve"]
 
+_JUDGES_FILES = {"replay": "file", "rubric": "rubric", "guards": "model"}
 _BUILT_IN = ("organism:", "organism-control:")
 
 
@@ -40,7 +41,30 @@ def resolve(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[st
             notes.append(f"{place} {value!r} {note}")
         if found != value:
             told[place], parent[key] = value, found
+    judges: Any = data.get("judges")
+    for at, spec in enumerate(judges if isinstance(judges, list) else ()):
+        if isinstance(spec, str) and (found := _judge(spec, folder)) != spec:
+            told[f"judges.{at}"], judges[at] = spec, found
     return told, notes
+
+
+def _judge(spec: str, folder: Path) -> str:
+    """A judge's spec with the files in it that lie beside the study, and nowhere from here."""
+    name, colon, rest = spec.partition(":")
+    if name == "panel":
+        return name + colon + ";".join(_judge(part, folder) for part in rest.split(";"))
+    return name + colon + ",".join(_judge_part(name, part, folder) for part in rest.split(","))
+
+
+def _judge_part(judge: str, part: str, folder: Path) -> str:
+    setting, sign, value = part.partition("=")
+    if not sign and judge == "replay":
+        setting, sign, value = "file", "=", part
+    if value and setting.strip() == _JUDGES_FILES.get(judge) and not Path(value).is_absolute():
+        beside = folder / value
+        if _is_there(beside) and not _is_there(Path(value)):
+            return f"{setting}{sign}{beside}"
+    return part
 
 
 def _find(value: str, folder: Path, must: bool) -> tuple[str, str]:
@@ -88,11 +112,19 @@ def _places(data: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:
 def put_back(values: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """A dumped study with what it said in the place of what was found."""
     for place, value in told.items():
-        *way, last = place.split(".")
-        inner: Any = values
-        for step in way:
-            inner = inner[int(step) if isinstance(inner, list | tuple) else step]
-        inner[last] = value
+        values = _with(values, place.split("."), value)
+    return values
+
+
+def _with(values: Any, way: list[str], value: Any) -> Any:
+    """The same with another value in one place; unchanged if that was left out of the dump."""
+    step, *rest = way
+    if isinstance(values, dict) and step in values:
+        return {**values, step: _with(values[step], rest, value) if rest else value}
+    if isinstance(values, list | tuple) and step.isdigit() and int(step) < len(values):
+        new = list(values)
+        new[int(step)] = _with(new[int(step)], rest, value) if rest else value
+        return type(values)(new)
     return values
 
 

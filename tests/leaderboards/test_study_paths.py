@@ -87,6 +87,19 @@ def test_every_path_of_a_study(mine: Path, tmp_path: Path, monkeypatch: pytest.M
     assert found.notes == ()
 
 
+def test_files_of_judges(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (mine / "verdicts.jsonl").write_text("")
+    judges = "['replay:verdicts.jsonl', 'panel:majority;keywords;replay:file=verdicts.jsonl']"
+    (mine / "s.yaml").write_text(f"{STUDY}judges: {judges}\n".replace("gsm8k", "advbench"))
+    monkeypatch.chdir(tmp_path)
+    found = study.load("mine/s.yaml")
+    assert found.judges == (
+        "replay:file=mine/verdicts.jsonl",
+        "panel:majority;keywords;replay:file=mine/verdicts.jsonl",
+    )
+    assert found.model_dump(mode="json")["judges"][0] == "replay:verdicts.jsonl"
+
+
 def test_what_used_to_work_works_and_is_told(
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
