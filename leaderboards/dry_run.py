@@ -23,7 +23,9 @@ from ptst_tasks.files import check_outputs, file_name
 __all__ = ["look", "show"]
 
 
-def show(which: str, out: Path | None, *, json: Path | None = None, quiet: bool = False) -> None:
+def show(
+    which: str, out: str | Path | None, *, json: Path | None = None, quiet: bool = False
+) -> None:
     """Prints the plan of a study, and everything that is wrong with it.
 
     Args:
@@ -97,7 +99,7 @@ def _print(found: Findings, quiet: bool) -> None:
     console.print(f"disk: about {gigabytes(sure)}, at most about {gigabytes(most)}", markup=False)
 
 
-def look(which: str, out: Path | None = None) -> Findings:
+def look(which: str, out: str | Path | None = None) -> Findings:
     """Finds out all that can be found out about a study without loading weights.
 
     Args:
@@ -108,10 +110,13 @@ def look(which: str, out: Path | None = None) -> Findings:
         ConfigError: If the file is no YAML.
         UnknownNameError: If there is no such study.
     """
+    if out is not None and not str(out).strip():
+        raise ConfigError(f"--out is {out!r}, expected a folder")
     study, faults = load_with_faults(which)
     if study is None:
         raise ConfigError(said(faults.faults[0]))
-    found = Findings(_without(study, faults.wrong), out or Path("runs") / file_name(study.name))
+    folder = Path("runs") / file_name(study.name) if out is None else Path(out)
+    found = Findings(_without(study, faults.wrong), folder)
     found.faults = [said(fault) for fault in faults.faults]
     found.wrong = faults.wrong
     for part, needs, check in CHECKS:
