@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from leaderboards.board_command import board, plot
 from leaderboards.progress import Progress
+from ptst_tasks.command import JsonFile
 
 __all__ = ["Bar", "register", "show_failures"]
 
@@ -65,6 +65,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, what is done, and an estimate.")
     ] = False,
+    json: JsonFile = None,
     share: Annotated[
         bool,
         typer.Option("--share/--no-share", help="Take cells that a run beside it has measured."),
@@ -75,13 +76,15 @@ def run(
     from leaderboards.idle import idle
     from leaderboards.study import load
 
+    if dry_run:
+        from leaderboards.dry_run import show
+
+        show(study, out, json=json)
+        return
     asked = load(study)
-    for line in idle(asked):
+    for line in (*idle(asked), *asked.notes):
         print(f"note: {line}", file=sys.stderr)
     folder = out or Path("runs") / asked.name
-    if dry_run:
-        _plan(asked, folder)
-        return
     try:
         outcome = runner.run(asked, folder, Bar(), share=share)
     except KeyboardInterrupt:
@@ -103,15 +106,3 @@ def show_failures(failed: list[tuple[str, str]], again: str) -> None:
     if failed:
         print(f"ptst: failed cells are tried again by: {again}", file=sys.stderr)
         sys.exit(1)
-
-
-def _plan(study: Any, folder: Path) -> None:
-    from leaderboards.estimate import estimate
-
-    plan = estimate(study, folder)
-    view = Table("model", "cells", "done", "prompts", title=f"{study.name}: {study.base}")
-    for line in plan.lines:
-        view.add_row(line.model, str(line.cells), str(line.done), f"{line.prompts:,}")
-    console = Console()
-    console.print(view)
-    console.print(plan.summary(), highlight=False)
