@@ -364,7 +364,9 @@ def _check_header(header: Sequence[str], where: str) -> None:
     missing = [name for name in REQUIRED if name not in header]
     twice = [name for name in header if header.count(name) > 1]
     if missing or twice:
-        what = f"column {missing[0]!r} is missing" if missing else f"{twice[0]!r} stands there twice"
+        what = (
+            f"column {missing[0]!r} is missing" if missing else f"{twice[0]!r} stands there twice"
+        )
         raise DataError(f"leaderboard {where!r}: {what}; the header is {','.join(REQUIRED)},...")
 
 

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from leaderboards import csvio
 from leaderboards.csvio import Row
 from leaderboards.signs import Signs, pack, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
-from ptst_tasks.files import check_writable, lines, replacing
+from ptst_tasks.files import check_outputs, check_writable, lines, replacing
 
 __all__ = [
     "MEANS",
     "Number",
     "Outcomes",
     "Side",
+    "check_targets",
     "read_side",
     "select",
     "sidecar",
@@ -137,7 +139,9 @@ def select(side: Side, wanted: Iterable[str], flag: str = "condition") -> Side:
     )
     if not kept:
         shown = ", ".join(f"{column}={value!r}" for column, value in conditions)
-        raise ConfigError(f"{flag}: {side.where!r} has no row with {shown}{_there(side, conditions)}")
+        raise ConfigError(
+            f"{flag}: {side.where!r} has no row with {shown}{_there(side, conditions)}"
+        )
     return Side(side.where, kept, side.notes)
 
 
@@ -165,9 +169,35 @@ def _there(side: Side, conditions: Iterable[tuple[str, str]]) -> str:
     return "; each of these is there, but not together"
 
 
+_MEASURED = ("cell.json", "study.json", "results_*.json", "samples_*.jsonl", "*.outcomes.jsonl")
+
+
+def check_targets(inputs: Iterable[Path], **targets: Path | None) -> None:
+    """`check_outputs`, and that nothing is written over what is read or was measured.
+
+    Args:
+        inputs: Files and folders that are read.
+        **targets: As there.
+
+    Raises:
+        ConfigError: With the flag.
+    """
+    read = {place.resolve() for given in inputs for place in (given, sidecar(given))}
+    for name, target in targets.items():
+        if target is None or str(target) == "-":
+            continue
+        flag, place = "--" + name.replace("_", "-"), target.resolve()
+        measured = any(fnmatch(place.name, pattern) for pattern in _MEASURED) and place.exists()
+        if (place in read and not place.is_dir()) or measured:
+            raise ConfigError(f"{flag} {str(target)!r} is read here or was measured, and would be "
+                              "written over; name another file")  # fmt: skip
+    check_outputs(**targets)
+
+
 def sidecar(baseline: str | os.PathLike[str]) -> Path:
     """Where a baseline keeps its outcomes by prompt id: ``x.csv`` -> ``x.outcomes.jsonl``."""
-    return Path(baseline).with_suffix(".outcomes.jsonl")
+    file = Path(baseline)
+    return file.with_suffix(".outcomes.jsonl") if file.name else file
 
 
 def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:

@@ -64,7 +64,10 @@ def csv_text(lines: Iterable[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-_MARKDOWN = re.compile(r"[\\`*\[\]<>#~|$&]|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\.")
+_MARKDOWN = re.compile(
+    r"\\(?=[!-/:-@\[-`{-~]|$)|[`*\[\]<>#~|$&]"
+    r"|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\."
+)
 
 
 def markdown(text: str) -> str:
@@ -89,7 +92,9 @@ def terminal(tables: Sequence[Grid], digits: int = 2) -> list[Any]:
         header, *body = grid.cells(digits)
         view = View(title=Text(shown(grid.title)), title_justify="left")
         for name in map(shown, header):
-            view.add_column(Text(name), justify="left" if name == header[0] else "right", no_wrap=True)
+            view.add_column(
+                Text(name), justify="left" if name == header[0] else "right", no_wrap=True
+            )
         for line in body:
             view.add_row(*(Text(shown(v)) for v in line))
         out += [view, *(Text(shown(remark)) for remark in grid.remarks())]

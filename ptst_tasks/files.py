@@ -70,11 +70,16 @@ def working(target: Path, what: str = "tmp") -> Path:
 def replacing(target: Path) -> Iterator[Path]:
     """Gives a path to write to, and puts it in `target`'s place at the end.
 
-    If the block fails, whatever was written is removed and `target` is what it was.
+    If the block fails, whatever was written is removed and `target` is what it was. A link stays a
+    link; what is no file (``/dev/stdout``, a pipe) is written to as it is.
 
     Raises:
         OSError: If it cannot be put in place.
     """
+    if _is_stream(target):
+        yield target
+        return
+    target = target.resolve() if target.is_symlink() else target
     aside = working(target)
     try:
         yield aside
@@ -85,6 +90,10 @@ def replacing(target: Path) -> Iterator[Path]:
                 shutil.rmtree(aside)
             else:
                 aside.unlink(missing_ok=True)
+
+
+def _is_stream(target: Path) -> bool:
+    return target.exists() and not target.is_file() and not target.is_dir()
 
 
 def write_text(target: Path, text: str, *, what: str = "") -> None:
@@ -116,6 +125,8 @@ def check_writable(target: Path, what: str) -> None:
         ConfigError: With `what` (a flag), the path, and why not.
     """
     try:
+        if _is_stream(target):
+            return
         if target.is_dir():
             raise IsADirectoryError(0, "it is a folder, expected a file")
         target.parent.mkdir(parents=True, exist_ok=True)
