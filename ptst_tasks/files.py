@@ -28,6 +28,7 @@ __all__ = ["check_outputs", "check_writable", "dump_json", "file_name", "lines",
 _FREE = frozenset("._-@=+,")
 _LONGEST = 120
 """Bytes of a name: 255 are a file system's limit, and suffixes and working names are longer."""
+_MOST_NODES = 100_000
 
 
 def file_name(name: str) -> str:
@@ -181,25 +182,45 @@ def read_text(file: Path, *, what: str) -> str:
         ) from e
 
 
-def read_yaml(file: Path, *, what: str) -> Any:
+def read_yaml(file: Path, *, what: str, loader: type[Any] | None = None) -> Any:
     """Reads a YAML file of the user's.
 
     Args:
         file: The file.
         what: What it is, for the message.
+        loader: How scalars are read; as YAML's safe loader does, if it is not said.
 
     Raises:
         ConfigError: If it cannot be read, is no YAML, or says a key twice, of which YAML would take
-            the last without a word.
+            the last without a word; or if its aliases make more of it than anyone could read.
     """
     text = read_text(file, what=what)
     try:
-        return yaml.load(text, Loader=_Loader)
+        reading = (loader or _Loader)(text)
+        try:
+            node = reading.get_single_node()
+            if node is None:
+                return None
+            if _size(node, {}) > _MOST_NODES:
+                raise yaml.YAMLError("its aliases stand for too many values")
+            return reading.construct_document(node)
+        finally:
+            reading.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as e:  # a date of month 13 is a ValueError
         why = (
             "it is nested too deeply" if isinstance(e, RecursionError) else " ".join(str(e).split())
         )
         raise ConfigError(f"{what} {str(file)!r} is not YAML: {why}") from e
+
+
+def _size(node: Any, known: dict[int, int]) -> int:
+    """How many values a node stands for with its aliases written out; itself in itself counts once."""
+    if id(node) not in known:
+        known[id(node)] = 1
+        parts = node.value if isinstance(node.value, list) else []
+        each = (p for part in parts for p in (part if isinstance(part, tuple) else (part,)))
+        known[id(node)] = 1 + sum(_size(part, known) for part in each)
+    return known[id(node)]
 
 
 class _Loader(yaml.SafeLoader):
