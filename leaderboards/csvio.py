@@ -332,9 +332,13 @@ def _parse(file: Iterable[str], where: str) -> list[Row]:
         try:
             rows.append(Row.model_validate(dict(zip(header, values, strict=True))))
         except ValidationError as e:
-            why = one_line(e, COLUMNS)
-            raise DataError(f"leaderboard {where!r}, line {lines.line_num}: {why}") from e
+            raise DataError(f"leaderboard {where!r}, line {lines.line_num}: {_why(e)}") from e
     return rows
+
+
+def _why(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return one_line(error, COLUMNS) if first["loc"] else first["msg"].removeprefix("Value error, ")
 
 
 def _records(lines: Any, where: str) -> Iterator[list[str]]:

@@ -28,6 +28,7 @@ MARKER = "<!-- ptst check -->"
 
 _SHOWN = 20  # ids per line
 _NAMED = 3  # undecided numbers in the last line
+_MOST = 20_000  # characters of ids, for the same reason
 _ROWS = 100  # in a terminal and in Markdown (a comment on GitHub holds 65,536 characters)
 _STYLE = {"pass": "green", "regression": "bold red", "missing": "bold red",
           "unscored": "bold red", "inconclusive": "yellow", "new": "cyan"}  # fmt: skip
@@ -120,7 +121,9 @@ def to_markdown(report: Report) -> str:
     for text in filter(None, (undecided(report), *report.faults)):
         out += [f"**{_escape(text)}**", ""]
     out += [f"| {' | '.join(row)} |" for row in rows]
-    if flips := _flips(report):
+    if sum(map(len, flips := _flips(report))) > _MOST:
+        out += ["", "Which prompts went from good to bad is too long for here; --json holds it."]
+    elif flips:
         out += ["", "<details><summary>Prompts that went from good to bad</summary>", ""]
         out += [*(f"- {_escape(flip)}" for flip in flips), "", "</details>"]
     if notes := [*report.notes, *_cut(report)]:
