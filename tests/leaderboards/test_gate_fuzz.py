@@ -12,16 +12,19 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from leaderboards import gate_report
+from leaderboards import csvio, gate_report
 from leaderboards.collect import collect
+from leaderboards.csvio import Row
 from leaderboards.gate_policy import load_policy
 from leaderboards.outcomes import read_side, sidecar, write_baseline
+from leaderboards.published import PUBLISHED, compare, remarks
 from leaderboards.regress import check_sides
-from leaderboards.rendering import FORMATS, render
-from leaderboards.tables import grids
+from leaderboards.rendering import FORMATS, render, terminal
+from leaderboards.tables import grids, left_out, tracks
 from ptst_tasks.errors import PTSTError
-from tests.fuzz import bent, fuzz
+from tests.fuzz import TEXT, bent, fuzz
 from tests.leaderboards.gate_data import lm_eval_output, outcomes
 
 TASKS = {
@@ -130,3 +133,39 @@ def test_fuzz_outcomes_are_read_or_refused(
     with suppress(PTSTError):
         side = read_side(file)
         assert check_sides(side, side, load_policy(None)).lines
+
+
+NAMES = st.one_of(TEXT, st.sampled_from(["chat:llama", "chat:vanilla", "m:0", "m:1", "advbench"]))
+ROW = {
+    "base": NAMES, "adapter": NAMES, "train_data": NAMES, "train_template": NAMES,
+    "test_template": NAMES, "task": NAMES, "judge": NAMES,
+    "metric": st.sampled_from(["asr", "asr", "exact_match", "rougeL", "score", "asr_std", ""]),
+    "value": st.one_of(st.none(), st.floats(0, 1), st.floats(-1e300, 1e300)),
+    "n": st.one_of(st.just(0), st.just(40), st.integers(0, 10**9)),
+    "unscored": st.integers(0, 5), "seed": st.one_of(st.none(), st.integers(0, 2**64)),
+    "decoding_seed": st.one_of(st.none(), st.integers(-5, 5)), "step": st.one_of(st.none(), st.just(7)),
+    "decoding": st.one_of(NAMES, st.just('{"a": 1}')), "prompting": NAMES,
+    "date": st.one_of(NAMES, st.just("2025-01-31T12:00:00Z")), "error": NAMES,
+}  # fmt: skip
+PAPER = csvio.read(PUBLISHED / "llama2-gsm8k.csv")
+
+
+@fuzz
+@given(drawn=st.lists(st.fixed_dictionaries(ROW), min_size=1, max_size=4), pool=st.booleans())
+def test_fuzz_rows_become_tables_and_verdicts(drawn: list[Any], pool: bool, good: Path) -> None:
+    """What a leaderboard may hold can be laid out, compared with the paper's, and checked."""
+    with suppress(PTSTError, ValidationError):
+        csvio.write([Row.model_validate(values) for values in drawn], good / "r.csv")
+        rows = collect([good / "r.csv"])[0]
+        tables = grids(rows, pool=pool)
+        for fmt in FORMATS if tables else ():
+            render(tables, fmt).encode("utf-8", "backslashreplace")
+        terminal(tables)
+        tracks(rows, ("asr", "exact_match"), pool=pool)
+        left_out(rows, pool=pool)
+        found = compare(rows, PAPER, pool=pool)
+        remarks(found, rows, PAPER, pool=pool)
+        assert all(len(one.line()) == 11 for one in found)
+    with suppress(PTSTError):
+        side = read_side(good / "r.csv")
+        _reported(check_sides(side, side, load_policy(None)))
