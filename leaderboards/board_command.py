@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from ptst_tasks.errors import ConfigError, DataError, did_you_mean
+from ptst_tasks.command import JsonFile, Quiet, put_json, screen
+from ptst_tasks.errors import ConfigError, DataError, did_you_mean, require
+from ptst_tasks.files import write_text
 
 if TYPE_CHECKING:
     from leaderboards.csvio import Row
@@ -24,6 +25,19 @@ Runs = Annotated[
 ]
 _SUFFIXES = {".csv": "csv", ".md": "md", ".tex": "latex", ".html": "html", ".txt": "text"}
 _COMPARED = ("text", "csv", "md")
+
+
+class _Shown(NamedTuple):
+    """What is to be shown, what it is called where it was written, and the same for programs."""
+
+    text: str
+    what: str
+    fmt: str
+    data: dict[str, Any]
+
+    def told(self, out: Path) -> str:
+        """What to say of a file that holds it."""
+        return f"{self.what} written to {out}" + (f" ({self.fmt})" if self.fmt else "")
 
 
 def board(
@@ -44,20 +58,42 @@ def board(
     pool: Annotated[
         bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
     ] = False,
+    quiet: Quiet = False,
+    json: JsonFile = None,
 ) -> None:
     """Make the leaderboard of one or more runs."""
+    from leaderboards.outcomes import check_targets
+
     view, fmt = _view(layout, fmt, out, compare=bool(compare), pool=pool)
+    if quiet and out is None and json is None:
+        raise ConfigError("--quiet without --out or --json shows nothing; name a file with -o")
+    check_targets([*runs, *([Path(compare)] if compare else [])], out=out, json=json)
     rows, notes = _read(runs, pool=pool)
     missing = sum(r.unscored for r in rows if r.metric == "asr")
     if missing:
         notes.append(f"{missing} responses have no verdict; they are in no rate (column unscored)")
     _say(notes)
     if view == "compare":
-        _compare(rows, compare, fmt, out, pool=pool)
+        made = _compare(rows, compare, fmt, alone=out is None, pool=pool)
     elif view == "paper":
-        _paper(rows, fmt, out, pool=pool)
+        made = _paper(rows, fmt, pool=pool)
     else:
-        _tidy(rows, out)
+        made = _tidy(rows)
+    if out is not None and str(out) != "-":
+        write_text(out, made.text, what="--out")
+        screen(quiet=quiet, json=json).print(made.told(out), markup=False, soft_wrap=True)
+    elif out is not None or (not quiet and str(json) != "-"):
+        _print(rows, made, view, pool=pool)
+    put_json(json, {**made.data, "notes": notes, "out": None if out is None else str(out)})
+
+
+def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
+    from leaderboards.tables import grids
+
+    if (view, made.fmt) == ("paper", "text"):
+        show(grids(rows, pool=pool))
+    else:
+        print(made.text, end="")
 
 
 def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool) -> tuple[str, str]:
@@ -68,7 +104,7 @@ def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool)
         if value and value not in known:
             hint = did_you_mean(value, known)
             raise ConfigError(f"--{option} is {value!r}; {hint}expected one of {', '.join(known)}")
-    chosen = fmt or (_SUFFIXES.get(out.suffix.lower(), "") if out else "")
+    chosen = fmt or (_suffix(out, layout) if out else "")
     if compare:
         if layout:
             raise ConfigError(f"--compare has a layout of its own; leave out --layout {layout}")
@@ -87,6 +123,17 @@ def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool)
             "--pool averages, and the tidy layout holds every number; add --layout paper"
         )
     return "tidy", "csv"
+
+
+def _suffix(out: Path, layout: str) -> str:
+    """The format that a file's name says; no suffix says none."""
+    suffix = out.suffix.lower()
+    if suffix and suffix not in _SUFFIXES and layout != "tidy":
+        raise ConfigError(
+            f"--out {str(out)!r}: the suffix {out.suffix!r} says no format; expected one of "
+            f"{', '.join(_SUFFIXES)}, or say it with --format"
+        )
+    return _SUFFIXES.get(suffix, "")
 
 
 def _read(runs: Sequence[Path], *, pool: bool) -> tuple[list[Row], list[str]]:
@@ -112,34 +159,41 @@ def _read(runs: Sequence[Path], *, pool: bool) -> tuple[list[Row], list[str]]:
 
 
 def _say(notes: Sequence[str]) -> None:
+    from leaderboards.rendering import shown
+
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {shown(note)}", file=sys.stderr)
 
 
-def _tidy(rows: Sequence[Row], out: Path | None) -> None:
+def _tidy(rows: Sequence[Row]) -> _Shown:
     from leaderboards import csvio
 
-    if out is None:
-        print(csvio.dumps(rows), end="")
-        return
-    _write(csvio.dumps(rows), out)
-    print(f"{len(rows)} rows written to {out}")
+    data = {"rows": [row.model_dump() for row in rows]}
+    return _Shown(csvio.dumps(rows), f"{len(rows)} rows", "", data)
 
 
-def _paper(rows: Sequence[Row], fmt: str, out: Path | None, *, pool: bool) -> None:
+def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
     from leaderboards.rendering import render
     from leaderboards.tables import grids, left_out
 
     tables = grids(rows, pool=pool)
     text = render(tables, fmt)
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])
-    if out is not None:
-        _write(text, out)
-        print(f"{len(tables)} tables written to {out} ({fmt})")
-    elif fmt == "text":
-        show(tables)
-    else:
-        print(text, end="")
+    data = {"tables": [_plain(grid) for grid in tables]}
+    return _Shown(text, f"{len(tables)} tables", fmt, data)
+
+
+def _plain(grid: Grid) -> dict[str, Any]:
+    """A table for programs; means and deviations are 0..1."""
+    fields = [
+        {"train": grid.label(train), "test": test, "mean": f.mean, "std": f.std, "n": f.n,
+         "values": list(f.values), "over": f.counted()}
+        for (train, test), f in grid.fields.items()
+    ]  # fmt: skip
+    gaps = [{"train": grid.label(a), "test": b, "why": why} for (a, b), why in grid.gaps.items()]
+    return {"base": grid.base, "task": grid.task, "judge": grid.judge, "metric": grid.metric,
+            "variant": grid.variant, "fields": fields, "gaps": gaps,
+            "notes": grid.remarks()}  # fmt: skip
 
 
 def show(tables: Sequence[Grid], digits: int = 2) -> None:
@@ -162,48 +216,28 @@ def show(tables: Sequence[Grid], digits: int = 2) -> None:
     console.print(LEGEND, highlight=False)
 
 
-def _compare(rows: Sequence[Row], name: str, fmt: str, out: Path | None, *, pool: bool) -> None:
+def _compare(rows: Sequence[Row], name: str, fmt: str, *, alone: bool, pool: bool) -> _Shown:
     from leaderboards import csvio, published
+    from leaderboards.rendering import columns, csv_text, markdown_table
 
     file = published.find(name, rows)
     theirs = csvio.read(file)
+    if not theirs:
+        raise ConfigError(f"--compare {str(file)!r} has a header and no rows to compare with")
     found = published.compare(rows, theirs, pool=pool)
     _say(published.remarks(found, rows, theirs, pool=pool))
     if not found:
-        raise ConfigError(f"{file.stem!r} has no field in common with these rows")
+        raise ConfigError(f"--compare: {file.stem!r} has no field in common with these rows")
     lines = [list(published.HEADER), *(c.line() for c in found)]
-    text = {"text": _columns, "csv": _csv, "md": _markdown}[fmt](lines)
-    if out is None:
-        print(f"{file.stem}\n{text}" if fmt == "text" else text, end="")
-        return
-    _write(text, out)
-    print(f"{len(found)} fields beside those of {file.stem} written to {out} ({fmt})")
-
-
-def _columns(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-    return "\n".join(rows) + "\n"
-
-
-def _csv(lines: Sequence[Sequence[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
-    return out.getvalue()
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    escaped = [[v.replace("|", "\\|") for v in line] for line in lines]
-    escaped.insert(1, ["---"] * len(lines[0]))
-    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
-
-
-def _write(text: str, file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as e:
-        raise ConfigError(f"cannot write {str(file)!r}: {e.strerror}") from e
+    head = [file.stem] if alone else []
+    text = {
+        "text": lambda: "\n".join([*head, *(line.rstrip() for line in columns(lines))]) + "\n",
+        "csv": lambda: csv_text(lines),
+        "md": lambda: "\n".join(markdown_table(lines)) + "\n",
+    }[fmt]()
+    told = f"{len(found)} fields beside those of {file.stem}"
+    data = {"published": file.stem, "fields": [asdict(c) for c in found]}
+    return _Shown(text, told, fmt, data)
 
 
 def plot(
@@ -214,11 +248,25 @@ def plot(
     pool: Annotated[
         bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
     ] = False,
+    quiet: Quiet = False,
+    json: JsonFile = None,
 ) -> None:
     """Draw heat maps (train x test), helpfulness against ASR, and both along training."""
-    from leaderboards.pictures import draw
+    from leaderboards.outcomes import check_targets
+    from leaderboards.pictures import check_folder, draw
 
+    require("plots", "matplotlib", who="ptst plot")
+    check_targets(runs, json=json)
+    check_folder(out)
     rows, notes = _read(runs, pool=pool)
+
+    def say(note: str) -> None:
+        notes.append(note)
+        _say([note])
+
     _say(notes)
-    for file in draw(rows, out, pool=pool):
-        print(file)
+    console = screen(quiet=quiet, json=json)
+    files = [str(file) for file in draw(rows, out, pool=pool, say=say)]
+    for file in files:
+        console.print(file, markup=False, soft_wrap=True)
+    put_json(json, {"files": files, "notes": notes})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ptst_tasks.command import fail
+from ptst_tasks.command import JsonFile, Quiet, screen
 from ptst_tasks.errors import ConfigError, said
+from ptst_tasks.files import check_writable, printable, replacing
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from leaderboards.gate_policy import Policy
     from leaderboards.outcomes import Number, Side
     from leaderboards.regress import Report
@@ -55,9 +59,14 @@ def check(
         list[str] | None,
         typer.Option(metavar="COLUMN=VALUE", help="Rows of CURRENT to use; may be repeated."),
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write JSON here.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write Markdown here.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write JUnit XML here; - for standard output.")
+    ] = None,
+    json: JsonFile = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write Markdown here; - for standard output.")
+    ] = None,
+    quiet: Quiet = False,
     default_policy: Annotated[
         bool,
         typer.Option(
@@ -74,14 +83,28 @@ def check(
     line says. 1: it is, or cells or prompts are missing, or too many verdicts. 2: the two cannot be
     compared, or the policy does not mean what it says.
     """
+    from leaderboards.outcomes import check_targets, sidecar
+
     files = {"junit": junit, "json": json, "markdown": markdown}
+    check_targets([baseline, current, *([policy] if policy else [])], **files)
+    if update_baseline:
+        if baseline.suffix != ".csv":
+            raise ConfigError(f"--update-baseline writes a CSV; BASELINE is {str(baseline)!r}")
+        check_writable(baseline, "BASELINE")
+        check_writable(sidecar(baseline), "the baseline's outcomes")
     try:
-        failed = _run(baseline, current, _policy(policy, strict), allow_mismatch, update_baseline,
-                      baseline_only or [], current_only or [], files)  # fmt: skip
+        report, told = _decide(baseline, current, _policy(policy, strict), allow_mismatch,
+                               update_baseline, baseline_only or [], current_only or [])  # fmt: skip
     except Exception as e:  # a fault of ours, too: what an older report says must not stand there
         _publish_error(said(e), files)
         raise
-    if failed:
+    console = screen(quiet=quiet, json=Path("-") if Path("-") in files.values() else None)
+    _publish(report, files, console)
+    if told and report.accepted:
+        console.print(told, markup=False, soft_wrap=True)
+    elif told:
+        typer.echo(f"baseline not written: {told}", err=True)
+    if report.failed or (told and not report.accepted):
         raise typer.Exit(1)
 
 
@@ -92,36 +115,35 @@ def _policy(path: Path | None, strict: bool) -> Policy:
     return policy.model_copy(update={"strict": True}) if strict else policy
 
 
-def _run(
+def _decide(
     baseline: Path, current: Path, policy: Policy, allow: bool, update: bool,
-    old_only: list[str], new_only: list[str], files: dict[str, Path | None],
-) -> bool:  # fmt: skip
+    old_only: list[str], new_only: list[str],
+) -> tuple[Report, str]:  # fmt: skip
+    """Reads, compares and, where it is asked for, accepts.
+
+    Returns:
+        The report, and what became of the baseline that was to be written: why not, or what of it.
+    """
     from leaderboards.outcomes import Side, read_side, select
     from leaderboards.regress import check_sides
 
-    if update and baseline.suffix != ".csv":
-        raise ConfigError(f"--update-baseline writes a CSV; BASELINE is {str(baseline)!r}")
     first = update and not baseline.exists()
     if first and old_only:
         raise ConfigError(
             f"--baseline-only chooses rows of BASELINE, and {str(baseline)!r} does not exist yet; "
             "leave it out to write the first one"
         )
-    new = select(read_side(current), new_only)
+    new = select(read_side(current), new_only, "--current-only")
     whole = Side(str(baseline), ()) if first else read_side(baseline, rewriting=update)
-    old = whole if first else select(whole, old_only)
+    old = whole if first else select(whole, old_only, "--baseline-only")
     report = check_sides(old, new, policy, allow_mismatch=allow or update)
-    refused = _unfit(new, policy) if update else ""
-    if not update or refused:
-        _publish(report, files)
-        if refused:
-            typer.echo(f"baseline not written: {refused}", err=True)
-        return bool(refused) or report.failed
-    said = _accept(new, old, whole, baseline)
+    if not update:
+        return report, ""
+    if refused := _unfit(new, policy):
+        return report, refused
+    told = _accept(new, old, whole, baseline)
     note = f"accepted as the new baseline {str(baseline)!r}, whatever the verdicts say"
-    _publish(replace(report, accepted=str(baseline), notes=(*report.notes, note)), files)
-    typer.echo(said)
-    return False
+    return replace(report, accepted=str(baseline), notes=(*report.notes, note)), told
 
 
 def _unfit(new: Side, policy: Policy) -> str:
@@ -160,7 +182,6 @@ def _accept(new: Side, old: Side, whole: Side, baseline: Path) -> str:
                 f"{new.where!r} holds {row.metric!r} of {row.task!r}, adapter {row.adapter!r}, which "
                 "--baseline-only left out of what is to be replaced; choose the rows anew"
             )
-    _make(baseline.parent)
     write_baseline(Side(new.where, (*new.numbers, *others)), baseline)
     places = {_place(number) for number in new.numbers}
     dropped = sum(_place(number) not in places for number in old.numbers)
@@ -184,49 +205,58 @@ def _publish_error(text: str, files: dict[str, Path | None]) -> None:
         "json": gate_report.error_json,
         "markdown": gate_report.error_markdown,
     }
-    todo = [(path, parts[name], "w") for name, path in files.items() if path is not None]
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        todo.append((Path(summary), gate_report.error_markdown, "a"))
-    for path, write, mode in todo:
-        try:
-            _make(path.parent)
-            _write(path, write(text), mode)
-        except ConfigError as e:
-            fail(str(e))
+    for name, path in files.items():
+        if path is not None and (fault := _write(path, parts[name](text))):
+            _note(f"--{name} {fault}")
+    _summarize(gate_report.error_markdown(text))
 
 
-def _publish(report: Report, files: dict[str, Path | None]) -> None:
-    from rich.console import Console
+def _publish(report: Report, files: dict[str, Path | None], console: Console) -> None:
+    """Says the verdict, then writes every report that can be written.
 
+    Raises:
+        ConfigError: If one could not be.
+    """
     from leaderboards import gate_report
 
-    console = Console(highlight=False)
-    if not console.is_terminal:  # in a log nothing is gained by folding at 80 columns
-        console = Console(highlight=False, width=160)
     console.print(gate_report.to_terminal(report))
     text: dict[str, Callable[[Report], Iterable[str]]] = {
         "junit": gate_report.junit_parts,
         "json": gate_report.json_parts,
         "markdown": lambda report: [gate_report.to_markdown(report)],
     }
-    for name, path in files.items():
-        if path is not None:
-            _make(path.parent)
-            _write(path, text[name](report))
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _write(Path(summary), [gate_report.to_markdown(report)], "a")
+    written = {name: _write(path, text[name](report)) for name, path in files.items() if path}
+    _summarize([gate_report.to_markdown(report)])
+    if faults := [f"--{name} {fault}" for name, fault in written.items() if fault]:
+        raise ConfigError(f"{'; '.join(faults)} (the verdict: {gate_report.summary(report)})")
 
 
-def _make(folder: Path) -> None:
+def _summarize(parts: Iterable[str]) -> None:
+    """Adds to the summary of a GitHub job, which is no reason to fail."""
+    if not (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+        return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise ConfigError(f"cannot make the folder {str(folder)!r}: {e.strerror}") from e
-
-
-def _write(path: Path, parts: Iterable[str], mode: str = "w") -> None:
-    try:
-        with path.open(mode, encoding="utf-8", newline="\n") as out:
+        with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as out:
             out.writelines(parts)
     except OSError as e:
-        raise ConfigError(f"cannot write {str(path)!r}: {e.strerror}") from e
+        _note(f"the job's summary, GITHUB_STEP_SUMMARY={summary!r}, cannot be written: {said(e)}")
+
+
+def _note(text: str) -> None:
+    print(f"note: {printable(' '.join(text.split()))}", file=sys.stderr)
+
+
+def _write(path: Path, parts: Iterable[str]) -> str:
+    """Writes a report whole or not at all; returns why it could not be."""
+    if str(path) == "-":
+        sys.stdout.writelines(parts)
+        return ""
+    try:
+        with (
+            replacing(path) as aside,
+            aside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as out,
+        ):
+            out.writelines(parts)
+    except OSError as e:
+        return f"{str(path)!r} cannot be written: {said(e)}"
+    return ""

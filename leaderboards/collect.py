@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from leaderboards import csvio, disk
 from leaderboards.csvio import Row
 from ptst_tasks.digests import read_json
@@ -57,9 +59,12 @@ def _run(run: Path, notes: list[str]) -> list[Row]:
 def _damaged(cell: Path, error: str) -> Row:
     record = read_json(cell / "cell.json") or {}
     names = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task")
-    known = {name: record[name] for name in names if name in record}
-    return Row(**{"base": "?", "task": "?", **known, "metric": "", "cell": cell.name,
-                  "error": error})  # fmt: skip
+    known = {name: record[name] for name in names if record.get(name) is not None}
+    unknown = {"base": "?", "task": "?", "metric": "", "cell": cell.name, "error": error}
+    try:
+        return Row.model_validate({**unknown, **known})
+    except ValidationError:  # the record is what is damaged
+        return Row.model_validate(unknown)
 
 
 def _once(rows: list[Row], notes: list[str]) -> list[Row]:
@@ -74,11 +79,16 @@ def _once(rows: list[Row], notes: list[str]) -> list[Row]:
     out = []
     for same in found.values():
         good = [row for row in same if not row.error]
-        kept = _different(good, notes) if good else same[:1]
-        if len(kept) > 1:
+        kept = _different(good, notes) if good else _failures(same)
+        if len(kept) > 1 and good:
             notes.append(_twice(kept))
         out += kept
     return out
+
+
+def _failures(rows: list[Row]) -> list[Row]:
+    """One of each; cells of which nobody knows what they are, are each their own."""
+    return list({row.cell: row for row in rows}.values()) if rows[0].task == "?" else rows[:1]
 
 
 def _different(rows: list[Row], notes: list[str]) -> list[Row]:

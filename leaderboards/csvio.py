@@ -1,9 +1,15 @@
-"""The leaderboard CSV: tidy, one row per measured number, the same bytes from the same runs.
+r"""The leaderboard CSV: tidy, one row per measured number, the same bytes from the same runs.
 
 UTF-8, LF, comma, a header, rows sorted by their identity. Rates are 0..1 with six decimals; an
 empty field is "none". `n` counts the prompts that have a verdict (the denominator of `value`),
 `unscored` those that have none, so n + unscored prompts were asked. A cell that failed is a row
 with an `error` and no `value`.
+
+Every Unicode text is written and read back unchanged; only `error` is made one line. A cell that a
+spreadsheet would run (it begins with ``=``, ``+``, ``-``, ``@``, and is no number) has an apostrophe
+in front; a cell with half characters (lone surrogates) or control characters, line ends included,
+is an apostrophe and a JSON string (``'"a\ud800b"``). A cell that looks like one of these already
+has one apostrophe more. All other cells, and those of files without escapes, are what they say.
 """
 
 from __future__ import annotations
@@ -11,29 +17,37 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import json
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ptst_tasks.errors import DataError, DataNotFoundError, did_you_mean, one_line
+from ptst_tasks.errors import DataError, DataNotFoundError, did_you_mean, one_line, said
+from ptst_tasks.files import write_text
 
 __all__ = [
     "COLUMNS",
     "IDENTITY",
     "REQUIRED",
     "Row",
+    "cell",
     "conditions",
     "dumps",
     "read",
     "sort_key",
     "text",
+    "uncell",
     "write",
 ]
+
+
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Whole = Annotated[int, Field(ge=-(10**18), le=2**64)]  # a seed may be any number of 64 bits
 
 
 class Row(BaseModel):
@@ -91,23 +105,23 @@ class Row(BaseModel):
     adapter: str = ""
     train_data: str = ""
     train_template: str = ""
-    seed: int | None = None
+    seed: Whole | None = None
     test_template: str = ""
-    task: str = Field(min_length=1)
+    task: str
     judge: str = ""
     metric: str
     value: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
-    n: int = Field(default=0, ge=0)
-    unscored: int = Field(default=0, ge=0)
+    n: Count = 0
+    unscored: Count = 0
     base_digest: str = ""
     base_files: str = ""
     adapter_digest: str = ""
     adapter_config: str = ""
     training: str = ""
     data_fingerprint: str = ""
-    limit: int | None = None
+    limit: Whole | None = None
     asked: str = ""
     prompts: str = ""
     task_version: str = ""
@@ -116,13 +130,13 @@ class Row(BaseModel):
     judge_weights: str = ""
     judge_model: str = ""
     decoding: str = ""
-    decoding_seed: int | None = None
+    decoding_seed: Whole | None = None
     prompting: str = ""
     engine: str = ""
     engine_args: str = ""
     dtype: str = ""
     versions: str = ""
-    step: int | None = None
+    step: Whole | None = None
     cell: str = ""
     ptst_version: str = ""
     lm_eval_version: str = ""
@@ -144,8 +158,19 @@ class Row(BaseModel):
             raise ValueError("must be a finite number, or empty where there is none")
         return value
 
+    @field_validator("task")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not value:
+            raise ValueError("is empty; expected the name of a set")
+        return value
+
     @model_validator(mode="after")
     def _coherent(self) -> Row:
+        for name in _RATES if self.metric in _SHARES else ():
+            rate = getattr(self, name)
+            if rate is not None and not 0 <= rate <= 1:
+                raise ValueError(f"{name} of {self.metric} is {rate:g}, expected a rate of 0..1")
         if self.value is not None and self.n == 0:
             raise ValueError("a value over n = 0 prompts")
         if self.value is None and self.n > 0:
@@ -161,8 +186,14 @@ _ALL = set(COLUMNS)
 REQUIRED = COLUMNS[: COLUMNS.index("unscored") + 1]
 IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
 _MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date", "error"})
-_RATES = frozenset({"value", "ci_low", "ci_high"})
+_RATES = ("value", "ci_low", "ci_high")
+_SHARES = frozenset({"asr", "refused", "refused_safe", "refused_unsafe", "incoherent",
+                     "exact_match", "acc"})  # fmt: skip
 _NUMERIC = frozenset({*_RATES, "n", "unscored", "seed"})
+_RUNS = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]|'+\"")
+_SIGNED = re.compile(r"[+-][0-9]+(\.[0-9]+)?")
+_NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")
+_LONGEST = csv.field_size_limit()
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
@@ -199,16 +230,60 @@ def dumps(rows: Iterable[Row]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([text(row, name) for name in COLUMNS] for row in ordered)
+    writer.writerows(_cells(ordered))
     return out.getvalue()
 
 
+def _cells(rows: Iterable[Row]) -> Iterator[list[str]]:
+    once: dict[str, str] = {}  # a digest that stands in 100,000 rows is looked at once
+    for row in rows:
+        line = []
+        for name in COLUMNS:
+            value = text(row, name)
+            if value not in once:
+                once[value] = _checked(cell(value), name, row)
+            line.append(once[value])
+        yield line
+
+
+def _checked(value: str, name: str, row: Row) -> str:
+    if len(value) <= _LONGEST:
+        return value
+    if name == "error":
+        return value[: _LONGEST // 2] + "..."
+    raise DataError(f"column {name!r} of a row of {row.task[:80]!r} is {len(value):,} characters long; "
+                    f"expected {_LONGEST:,} at most, as no reader takes more")  # fmt: skip
+
+
+def cell(value: str) -> str:
+    """A text as a cell: what a spreadsheet would run, and what is no text, is escaped."""
+    if _NO_TEXT.search(value):
+        quoted = json.dumps(value, ensure_ascii=False)
+        return "'" + quoted.encode("utf-8", "backslashreplace").decode()
+    return f"'{value}" if _RUNS.match(value) and not _SIGNED.fullmatch(value) else value
+
+
+def uncell(value: str) -> str:
+    """The text of a cell."""
+    if not value.startswith("'") or not _RUNS.match(value):
+        return value
+    if value[1] != '"':
+        return value[1:]
+    try:
+        found = json.loads(value[1:])
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, str) else value
+
+
 def write(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
-    """Writes the file whole or not at all."""
-    file = Path(path)
-    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    aside.write_text(dumps(rows), encoding="utf-8", newline="\n")
-    aside.replace(file)
+    """Writes the file whole or not at all.
+
+    Raises:
+        DataError: If two rows are one number.
+        ConfigError: If it cannot be written.
+    """
+    write_text(Path(path), dumps(rows), what="leaderboard")
 
 
 def read(path: str | os.PathLike[str]) -> list[Row]:
@@ -224,37 +299,54 @@ def read(path: str | os.PathLike[str]) -> list[Row]:
             rows = _parse(file, where)
     except FileNotFoundError as e:
         raise DataNotFoundError(f"leaderboard {where!r} does not exist") from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"leaderboard {where!r} cannot be read as UTF-8 text: {e}") from e
-    except csv.Error as e:
-        raise DataError(f"leaderboard {where!r} is not CSV: {e}") from e
+    except OSError as e:
+        raise DataError(f"leaderboard {where!r} cannot be read: {e.strerror or said(e)}") from e
+    except UnicodeDecodeError as e:
+        raise DataError(
+            f"leaderboard {where!r} is not UTF-8 (byte {e.object[e.start]:#04x}); save it as UTF-8"
+        ) from e
     _no_twins(rows, repr(where))
     return rows
 
 
 def _parse(file: Iterable[str], where: str) -> list[Row]:
     lines = csv.reader(file, strict=True)
-    header = next(lines, [])
+    records = _records(lines, where)
+    header = next(records, [])
     _check_header(header, where)
     rows = []
     once: dict[str, str] = {}  # a digest that stands in 100,000 rows is kept in memory once
     numbers: dict[str, str | float] = {}
     numeric = [at for at, name in enumerate(header) if name in _NUMERIC]
-    for fields in lines:
+    for fields in records:
         if len(fields) != len(header):
             raise DataError(
                 f"leaderboard {where!r}, line {lines.line_num}: {len(fields)} fields, the header "
                 f"has {len(header)}"
             )
-        values: list[str | float] = [once.setdefault(field, field) for field in fields]
+        values: list[str | float] = [
+            once[f] if f in once else once.setdefault(f, uncell(f)) for f in fields
+        ]
         for at in numeric:
             values[at] = numbers.setdefault(fields[at], _number(fields[at]))
         try:
             rows.append(Row.model_validate(dict(zip(header, values, strict=True))))
         except ValidationError as e:
-            why = one_line(e, COLUMNS)
-            raise DataError(f"leaderboard {where!r}, line {lines.line_num}: {why}") from e
+            raise DataError(f"leaderboard {where!r}, line {lines.line_num}: {_why(e)}") from e
     return rows
+
+
+def _why(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return one_line(error, COLUMNS) if first["loc"] else first["msg"].removeprefix("Value error, ")
+
+
+def _records(lines: Any, where: str) -> Iterator[list[str]]:
+    try:
+        yield from lines
+    except csv.Error as e:
+        why = f"a field has more than {_LONGEST:,} characters" if "limit" in str(e) else str(e)
+        raise DataError(f"leaderboard {where!r}, line {lines.line_num}: not CSV: {why}") from e
 
 
 def _number(field: str) -> str | float:
@@ -265,6 +357,8 @@ def _number(field: str) -> str | float:
 
 
 def _check_header(header: Sequence[str], where: str) -> None:
+    if not header:
+        raise DataError(f"leaderboard {where!r} is empty; its header is {','.join(REQUIRED)},...")
     for name in header:
         if name not in COLUMNS:
             hint = did_you_mean(name, COLUMNS)
@@ -272,8 +366,11 @@ def _check_header(header: Sequence[str], where: str) -> None:
                 f"leaderboard {where!r}: unknown column {name!r}; {hint}known: {', '.join(COLUMNS)}"
             )
     missing = [name for name in REQUIRED if name not in header]
-    if missing or len(set(header)) < len(header):
-        what = f"column {missing[0]!r} is missing" if missing else "a column stands there twice"
+    twice = [name for name in header if header.count(name) > 1]
+    if missing or twice:
+        what = (
+            f"column {missing[0]!r} is missing" if missing else f"{twice[0]!r} stands there twice"
+        )
         raise DataError(f"leaderboard {where!r}: {what}; the header is {','.join(REQUIRED)},...")
 
 
@@ -293,10 +390,10 @@ def _no_twins(rows: Sequence[Row], where: str) -> None:
 
 
 def text(row: Row, name: str) -> str:
-    """One field as the file has it."""
+    """One field as text; an error on one line."""
     value = getattr(row, name)
     if value is None:
         return ""
     if name in _RATES:
         return f"{value + 0.0:.6f}".replace("-0.000000", "0.000000")
-    return " ".join(value.split()) if isinstance(value, str) else str(value)
+    return " ".join(value.split()) if name == "error" else str(value)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards.tables import Grid, Track, short
+from ptst_tasks.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["heat_map", "pareto", "save", "tradeoff", "trajectory"]
 
 _MARKERS = "osD^vPX*h"
+_LONGEST = 60
+_MOST = 60_000
+"""Pixels: what can be drawn ends at 2 ** 16."""
 
 
 def heat_map(grid: Grid) -> Figure:
@@ -23,7 +28,7 @@ def heat_map(grid: Grid) -> Figure:
     from matplotlib.figure import Figure
 
     rows, columns = len(grid.trains), len(grid.tests)
-    widest = max(len(grid.label(t)) for t in grid.trains)
+    widest = max(len(_cut(grid.label(t))) for t in grid.trains)
     width = max(1.6 + 0.95 * columns + 0.075 * widest, 4.0)
     remarks = _wrapped(grid.remarks(), round(width * 15))
     height = 1.5 + 0.6 * rows + 0.13 * len(remarks)
@@ -31,8 +36,8 @@ def heat_map(grid: Grid) -> Figure:
     axes = figure.add_subplot()
     means = [[_mean(grid, a, b) for b in grid.tests] for a in grid.trains]
     axes.imshow(means, cmap="Greys", vmin=0, vmax=100, aspect="auto")
-    axes.set_xticks(range(columns), [short(t) for t in grid.tests])
-    axes.set_yticks(range(rows), [grid.label(t) for t in grid.trains])
+    axes.set_xticks(range(columns), [_cut(short(t)) for t in grid.tests])
+    axes.set_yticks(range(rows), [_cut(grid.label(t)) for t in grid.trains])
     axes.set_xlabel("tested under")
     axes.set_ylabel("trained under")
     axes.set_title("\n".join(_wrapped([grid.title], round(width * 10))), fontsize=10)
@@ -49,7 +54,13 @@ def _mean(grid: Grid, train: str, test: str) -> float:
 
 
 def _wrapped(texts: Iterable[str], width: int) -> list[str]:
-    return [line for text in texts for line in textwrap.wrap(text, width)]
+    lines = [line for text in texts for line in textwrap.wrap(text, width)]
+    return lines if len(lines) <= _LONGEST else [*lines[: _LONGEST - 1], "..."]
+
+
+def _cut(name: str) -> str:
+    """A name that leaves room for the picture."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 20]}...{name[-17:]}"
 
 
 def _below(figure: Figure, lines: Sequence[str]) -> None:
@@ -117,7 +128,8 @@ def tradeoff(helps: Grid, harms: Grid) -> Figure:
 def _by(grid: Grid) -> str:
     """The set, with who judged and what tells the table from others."""
     by = "; ".join(part for part in (grid.judge, grid.variant) if part)
-    return f"{grid.task} ({textwrap.shorten(by, 60, placeholder='...')})" if by else grid.task
+    name = _cut(grid.task)
+    return f"{name} ({textwrap.shorten(by, 60, placeholder='...')})" if by else name
 
 
 def _scatter(axes: Axes, points: dict[tuple[str, str], tuple[float, float]], grid: Grid) -> None:
@@ -129,10 +141,10 @@ def _scatter(axes: Axes, points: dict[tuple[str, str], tuple[float, float]], gri
         face = str(0.15 + 0.6 * (i % 4) / 4) if grid.lines[train].template else "none"
         axes.scatter(
             [x for x, _ in mine], [y for _, y in mine], marker=_MARKERS[i % len(_MARKERS)], s=42,
-            facecolors=face, edgecolors="black", label=grid.label(train), zorder=3,
+            facecolors=face, edgecolors="black", label=_cut(grid.label(train)), zorder=3,
         )  # fmt: skip
     for (_, test), point in sorted(points.items(), key=lambda p: (p[1], p[0])):
-        labels.setdefault(_near(point, labels, reach), []).append(short(test))
+        labels.setdefault(_near(point, labels, reach), []).append(_cut(short(test)))
     for (x, y), tests in labels.items():  # points close together share a label
         text = " ".join(dict.fromkeys(tests))
         axes.annotate(
@@ -196,9 +208,10 @@ def trajectory(helps: tuple[Grid, Sequence[Track]], harms: tuple[Grid, Sequence[
         for line in lines:
             i = styles.index((line.label, line.test))
             (drawn[i],) = axes.plot(
-                list(line.points), [100 * f.mean for f in line.points.values()],
+                list(map(float, line.points)), [100 * f.mean for f in line.points.values()],
                 marker=_MARKERS[i % len(_MARKERS)], markersize=4, color=str(0.15 * (i % 5)),
-                linestyle=("-", "--", ":", "-.")[i % 4], label=f"{line.label} → {short(line.test)}",
+                linestyle=("-", "--", ":", "-.")[i % 4],
+                label=f"{_cut(line.label)} → {_cut(short(line.test))}",
             )  # fmt: skip
         axes.set_xlabel("training steps")
         axes.set_ylabel(f"{grid.metric}, %")
@@ -211,13 +224,21 @@ def trajectory(helps: tuple[Grid, Sequence[Track]], harms: tuple[Grid, Sequence[
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Writes PNG and SVG beside each other; returns both paths."""
+    """Writes PNG and SVG beside each other, each whole or not at all; returns both paths.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
     import matplotlib as mpl
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    files = [path.with_suffix(".png"), path.with_suffix(".svg")]
+    files = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
+    dpi = min(160.0, _MOST / max(figure.get_size_inches()))
     # Fixed ids and no date: the same figures are the same bytes.
-    with mpl.rc_context({"svg.hashsalt": "ptst"}):
-        figure.savefig(files[0], dpi=160, metadata={"Software": None})
-        figure.savefig(files[1], metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "ptst"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks, a tight layout
+        with replacing(files[0]) as aside:
+            figure.savefig(aside, format="png", dpi=dpi, metadata={"Software": None})
+        with replacing(files[1]) as aside:
+            figure.savefig(aside, format="svg", metadata={"Date": None})
     return files

@@ -32,6 +32,7 @@ from pydantic import (
 )
 
 from ptst_tasks.errors import ConfigError, did_you_mean, one_line
+from ptst_tasks.files import read_yaml
 
 __all__ = ["DIRECTIONS", "Limits", "Policy", "Rule", "default_policy", "default_policy_yaml",
            "load_policy", "sign_meant", "slug_of"]  # fmt: skip
@@ -86,7 +87,7 @@ rules:             # of all rules that match a number, the last one that has its
       refused_unsafe: "-0.05"
 """
 
-_LIMIT = re.compile(r"(<=|>=|\+|-)\s*(\d*\.?\d+)\s*(%?)")
+_LIMIT = re.compile(r"(<=|>=|\+|-)\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
 _OFF = frozenset({"off", "null", "none", "~", ""})
 DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
     "asr": "higher", "incoherent": "higher", "refused_safe": "higher", "unscored": "higher",
@@ -150,6 +151,10 @@ def _limits(value: Any) -> Any:
     if isinstance(value, dict):
         return value
     parts = value if isinstance(value, list) else str(value).split(",")
+    if odd := next((part for part in parts if isinstance(part, (dict, list))), None):
+        raise ValueError(
+            f"{repr(odd)[:60]} is no limit; write '<= 0.05', '+0.05', ... or a list of them"
+        )
     fields: dict[str, float] = {}
     for part in parts:
         field, number = _limit(str(part).strip())
@@ -163,12 +168,12 @@ def _limit(text: str) -> tuple[str, float]:
     match = _LIMIT.fullmatch(text)
     if not match:
         raise ValueError(
-            f"{text!r} is no limit; write '<= 0.05', '>= 0.6', '+0.05', '-0.03' or off"
+            f"{text[:60]!r} is no limit; write '<= 0.05', '>= 0.6', '+0.05', '-0.03' or off"
         )
     sign, digits, percent = match.groups()
     number = float(digits) / (100 if percent else 1)
     if not 0 <= number <= 1:
-        raise ValueError(f"{text!r} is not a share within 0..1 (5 % is 0.05 or 5%)")
+        raise ValueError(f"{text[:60]!r} is not a share within 0..1 (5 % is 0.05 or 5%)")
     field = {"<=": "at_most", ">=": "at_least", "+": "increase", "-": "loss"}[sign]
     return field, number
 
@@ -262,8 +267,8 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    alpha: float = Field(default=0.05, gt=0, le=0.2)
-    power: float = Field(default=0.8, ge=0.5, lt=1)
+    alpha: float = Field(default=0.05, ge=1e-6, le=0.2)
+    power: float = Field(default=0.8, ge=0.5, le=0.999999)
     strict: bool = False
     may_differ: tuple[Annotated[str, AfterValidator(_fact)], ...] = ()
     defaults: bool = True
@@ -320,7 +325,7 @@ def load_policy(path: str | os.PathLike[str] | None) -> Policy:
         policy = Policy.model_validate(data)
     except ValidationError as e:
         fields = tuple(Rule.model_fields) if "rules" in _place(e) else tuple(Policy.model_fields)
-        raise ConfigError(f"policy {str(path)!r}: {one_line(e, fields)}") from e
+        raise ConfigError(f"--policy {str(path)!r}: {one_line(e, fields)}") from e
     if not policy.defaults:
         return policy
     return policy.model_copy(update={"rules": (*default_policy().rules, *policy.rules)})
@@ -331,15 +336,11 @@ def _place(error: ValidationError) -> tuple[int | str, ...]:
 
 
 def _yaml(file: Path) -> Any:
-    try:
-        data = yaml.load(file.read_text(encoding="utf-8"), _Plain)
-    except OSError as e:
-        raise ConfigError(f"policy {str(file)!r} cannot be read: {e.strerror}") from e
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        reason = " ".join(str(e).split())
-        raise ConfigError(f"policy {str(file)!r} is not YAML: {reason}") from e
+    data = read_yaml(file, what="--policy", loader=_Plain)
     if not isinstance(data, dict):
-        raise ConfigError(f"policy {str(file)!r} holds no settings; `--default-policy` prints some")
+        raise ConfigError(
+            f"--policy {str(file)!r} holds no settings; `ptst check --default-policy` prints some"
+        )
     return data
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from leaderboards.outcomes import Number
 from leaderboards.regress import Line, Report, Test, is_open
+from ptst_tasks.files import printable
 
 __all__ = ["MARKER", "error_json", "error_junit", "error_markdown", "json_parts", "junit_parts",
            "summary", "to_json", "to_junit", "to_markdown", "to_terminal", "undecided"]  # fmt: skip
@@ -27,6 +28,7 @@ MARKER = "<!-- ptst check -->"
 
 _SHOWN = 20  # ids per line
 _NAMED = 3  # undecided numbers in the last line
+_MOST = 20_000  # characters of ids, for the same reason
 _ROWS = 100  # in a terminal and in Markdown (a comment on GitHub holds 65,536 characters)
 _STYLE = {"pass": "green", "regression": "bold red", "missing": "bold red",
           "unscored": "bold red", "inconclusive": "yellow", "new": "cyan"}  # fmt: skip
@@ -93,13 +95,18 @@ def to_terminal(report: Report) -> RenderableType:
         table.add_column(_head(name, report), overflow="fold")
     several = _several(report)
     for line in report.lines[:_ROWS]:
-        cells = [Text(cell) for cell in _cells(line, report, several)]
+        cells = [Text(_visible(cell)) for cell in _cells(line, report, several)]
         cells[0].stylize(_STYLE[line.verdict])
         table.add_row(*cells)
     notes = [*report.notes, *_cut(report)]
     rest = [*_flips(report), *(f"note: {note}" for note in notes)]
     rest += [*(f"fails: {fault}" for fault in report.faults), _last(report)]
-    return Group(table, *(Text(line) for line in rest))
+    return Group(table, *(Text(_visible(line)) for line in rest))
+
+
+def _visible(text: str) -> str:
+    """What a terminal may be shown of a name: on one line, and no control characters."""
+    return printable(re.sub(r"[\r\n\t]", " ", text))
 
 
 def to_markdown(report: Report) -> str:
@@ -114,7 +121,9 @@ def to_markdown(report: Report) -> str:
     for text in filter(None, (undecided(report), *report.faults)):
         out += [f"**{_escape(text)}**", ""]
     out += [f"| {' | '.join(row)} |" for row in rows]
-    if flips := _flips(report):
+    if sum(map(len, flips := _flips(report))) > _MOST:
+        out += ["", "Which prompts went from good to bad is too long for here; --json holds it."]
+    elif flips:
         out += ["", "<details><summary>Prompts that went from good to bad</summary>", ""]
         out += [*(f"- {_escape(flip)}" for flip in flips), "", "</details>"]
     if notes := [*report.notes, *_cut(report)]:
@@ -162,10 +171,15 @@ def error_markdown(text: str) -> Iterator[str]:
     yield f"{MARKER}\n### ptst check: ERROR, nothing was compared\n\n{_escape(text)}\n"
 
 
+def _xml(text: str) -> str:
+    """Text that XML can hold; what it cannot is shown as Python escapes it."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def _alone(kind: str, text: str) -> str:
     """A test case of the check itself."""
     case = ET.Element("testcase", {"name": "ptst check", "time": "0", "classname": "ptst"})
-    ET.SubElement(case, kind, {"message": _CONTROL.sub("?", text), "type": kind})
+    ET.SubElement(case, kind, {"message": _xml(text), "type": kind})
     return ET.tostring(case, encoding="unicode")
 
 
@@ -278,9 +292,10 @@ def _flips(report: Report) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#@~])", r"\\\1", " ".join(text.split())).replace(
-        "\\@", "@\u200b"
-    )
+    """Text that GitHub shows as it is: no markup, formula, link or name that is called."""
+    text = printable(" ".join(text.split()))
+    text = re.sub(r"([\\`*_{}\[\]<>|#@~$&]|(?<=:)/(?=/)|(?<=www)\.)", r"\\\1", text)
+    return text.replace("\\@", "@\u200b")
 
 
 def _is_skipped(line: Line, report: Report) -> bool:
@@ -289,14 +304,14 @@ def _is_skipped(line: Line, report: Report) -> bool:
 
 def _testcase(line: Line, report: Report) -> ET.Element:
     row = line.pair.row
-    name = _CONTROL.sub("?", line.pair.label)
-    kind = _CONTROL.sub("?", f"ptst.{row.task}")
+    name = _xml(line.pair.label)
+    kind = _xml(f"ptst.{row.task}")
     case = ET.Element("testcase", {"name": name, "time": "0", "classname": kind})
     accepted = " (accepted as the new baseline)" if report.accepted else ""
-    message = _CONTROL.sub("?", f"{line.verdict}{accepted}: {line.reason}")
+    message = _xml(f"{line.verdict}{accepted}: {line.reason}")
     if report.fails(line):
         failure = ET.SubElement(case, "failure", {"message": message, "type": line.verdict})
-        failure.text = "\n".join([message, *(_CONTROL.sub("?", i) for i in line.flipped)])
+        failure.text = "\n".join([message, *(_xml(i) for i in line.flipped)])
     elif _is_skipped(line, report):
         ET.SubElement(case, "skipped", {"message": message})
     else:

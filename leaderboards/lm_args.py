@@ -81,7 +81,7 @@ def sampling_seed(run: Mapping[str, Any], options: Mapping[str, Any]) -> int | N
 def _is_hot(temperature: Any) -> bool:
     try:
         return float(temperature) > 0
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return True
 
 
@@ -103,5 +103,8 @@ def _place(key: str, value: Any) -> Any:
     """Of an address the host and the path: user names and keys in it are not for a leaderboard."""
     if key != "base_url" or not isinstance(value, str):
         return value
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # no address that anybody could have asked
+        return "?"
     return parts.netloc.rpartition("@")[2] + parts.path

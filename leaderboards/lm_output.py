@@ -72,7 +72,7 @@ def read_file(file: Path) -> tuple[list[Number], list[str]]:
     Raises:
         DataError: If a file is damaged, with its line.
     """
-    cache = (disk.json_object(file).get("config") or {}).get("use_cache")
+    cache = _part(file, disk.json_object(file), "config").get("use_cache")
     note = (f"{file.name}: lm_eval ran with --use_cache {str(cache)!r}, whose keys do not hold the "
             "model: answers may be replayed from another adapter's cache")  # fmt: skip
     return read_results(file), [note] if cache else []
@@ -87,11 +87,10 @@ def read_cell(folder: Path) -> list[Number]:
     cell = disk.read_cell_files(folder)
     if cell.results:
         return read_results(cell.results, cell.record)
-    row = {**_cell_facts(cell.record), "metric": "", "cell": folder.name, "error": cell.error}
-    try:
-        return [Number(Row.model_validate({"base": "?", "task": "?", **row}))]
-    except ValidationError as e:
-        raise DataError(f"{str(folder / 'cell.json')!r}: {one_line(e, csvio.COLUMNS)}") from e
+    record = folder / "cell.json"
+    row = {**_cell_facts(record, cell.record), "metric": "", "cell": folder.name,
+           "error": cell.error}  # fmt: skip
+    return [Number(_row(record, {"base": "?", "task": "?", **row}))]
 
 
 def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Number]:
@@ -111,44 +110,80 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
     numbers: list[Number] = []
     for task, metrics in sorted(data["results"].items()):
         if task in data["configs"]:  # a group has results of its own and no config
+            if not isinstance(metrics, dict):
+                raise _odd(file, f"results.{task}", metrics)
             numbers += _task(file, data, task, metrics, cell or {})
     return numbers
+
+
+def _part(file: Path, data: Mapping[str, Any], *path: str) -> Json:
+    """The object at this place; an empty one where nothing is said.
+
+    Raises:
+        DataError: If something else stands there.
+    """
+    found: Any = data
+    for at, name in enumerate(path, start=1):
+        found = found.get(name) or {}
+        if not isinstance(found, dict):
+            raise _odd(file, ".".join(path[:at]), found)
+    return dict(found)
+
+
+def _odd(file: Path, name: str, value: Any) -> DataError:
+    return DataError(f"{str(file)!r}: {name} is {repr(value)[:80]}, expected an object: damaged; "
+                     "evaluate again")  # fmt: skip
+
+
+def _row(file: Path, values: Json) -> Row:
+    """A row of what a file says.
+
+    Raises:
+        DataError: If a column cannot hold it.
+    """
+    try:
+        return Row.model_validate(values)
+    except ValidationError as e:
+        raise DataError(f"{str(file)!r}: {one_line(e, csvio.COLUMNS)}") from e
 
 
 def _task(
     file: Path, data: Json, task: str, metrics: Json, cell: Mapping[str, Any]
 ) -> Iterator[Number]:
-    facts = _facts(data, task)
+    facts = _facts(file, data, task)
     if cell:  # its record says these, or nobody does
         facts |= {"engine_args": "", "decoding_seed": None}
-    facts |= _cell_facts(cell)
-    config = data["configs"][task]
-    ours = "ptst" in (config.get("metadata") or {})
-    beside = disk.samples_of(file, task)
-    samples = _samples(beside, ours) if beside.is_file() else None
-    if samples and ours and not facts.get("asked"):
+    facts |= _cell_facts(file, cell)
+    config = _part(file, data, "configs", task)
+    ours = _part(file, config, "metadata", "ptst")
+    is_ours = "ptst" in _part(file, config, "metadata")
+    beside = disk.samples_of(file, task.replace("/", "_"))  # a name, and no path
+    samples = _samples(beside, is_ours) if beside.is_file() else None
+    if samples and is_ours and not facts.get("asked"):
         facts["asked"] = digest_json(list(next(iter(samples.values()))))
-    asked = data.get("n-samples", {}).get(task, {}).get("effective")
+    asked = _part(file, data, "n-samples", task).get("effective")
     for key, value in sorted(metrics.items()):
         metric, comma, judge = key.partition(",")
         if not comma or metric in _NOT_METRICS or metric.endswith("_stderr"):
             continue
+        if isinstance(value, int) and abs(value) > 2**53:
+            raise DataError(f"{str(file)!r}: {task}: {key} is beyond every number: damaged")
         row = {**facts, "judge": "" if judge == "none" else judge, "metric": metric,
-               "judge_settings": _settings(config.get("metadata"), judge),
-               **_who_judged(config.get("metadata"), judge)}  # fmt: skip
+               "judge_settings": _settings(file, ours, judge),
+               **_who_judged(file, ours, judge)}  # fmt: skip
         by_id = _column(samples.get(judge, {}), metric, beside) if samples is not None else None
         if samples is not None and by_id is not None:
             if not (isinstance(asked, int) and asked > len(samples[judge])) and _is_mean(
                 config, metric
             ):
                 _agree(file, f"{task}: {key}", value, by_id)
-            yield from _from_samples(row, by_id, samples[judge], asked)
+            yield from _from_samples(beside, row, by_id, samples[judge], asked)
         elif isinstance(value, (int, float)):
             if not isinstance(asked, int) or asked < 1:
                 raise DataError(
                     f"{str(file)!r}: how many prompts {task!r} has is unknown (n-samples)"
                 )
-            yield from _from_results(row, float(value), metrics.get(f"unscored,{judge}"), asked)
+            yield from _from_results(file, row, value, metrics.get(f"unscored,{judge}"), asked)
 
 
 def _is_mean(config: Json, metric: str) -> bool:
@@ -178,41 +213,46 @@ def _agree(file: Path, name: str, value: Any, by_id: Outcomes) -> None:
 
 
 def _from_samples(
-    row: Json, by_id: Outcomes, rows: dict[str, Json], asked: Any
+    file: Path, row: Json, by_id: Outcomes, rows: dict[str, Json], asked: Any
 ) -> Iterator[Number]:
     known = [v for v in by_id.values() if v is not None]
     lost = asked - len(rows) if isinstance(asked, int) else 0  # a lost line is a missing verdict
     unscored = len(by_id) - len(known) + max(lost, 0)
     if not known and not unscored:
         return  # this judge does not measure this
-    yield Number(_rate(row, sum(known), len(known), unscored), by_id)
+    yield Number(_rate(file, row, sum(known), len(known), unscored), by_id)
 
 
-def _from_results(row: Json, value: float, missing: Any, asked: int) -> Iterator[Number]:
+def _from_results(
+    file: Path, row: Json, value: float, missing: Any, asked: int
+) -> Iterator[Number]:
+    if isinstance(missing, (int, float)) and not 0 <= missing <= 1:
+        raise DataError(f"{str(file)!r}: unscored of {row['task']!r} is {missing!r}, expected a rate "
+                        "of 0..1")  # fmt: skip
     unscored = round(missing * asked) if isinstance(missing, (int, float)) else 0
     if math.isnan(value) or unscored >= asked:
         if unscored:
-            yield Number(_rate(row, 0, 0, asked))
+            yield Number(_rate(file, row, 0, 0, asked))
         return
-    number = Number(Row.model_validate({**row, "value": value, "n": asked - unscored,
-                                        "unscored": unscored}))  # fmt: skip
+    number = Number(_row(file, {**row, "value": value, "n": asked - unscored,
+                                "unscored": unscored}))  # fmt: skip
     if row["metric"] in MEANS:
         yield number
         return
     try:
-        yield Number(_rate(row, number.count, asked - unscored, unscored))
+        yield Number(_rate(file, row, number.count, asked - unscored, unscored))
     except DataError:  # no rate (a mean of scores): the gate will say so if it is asked to test it
         yield number
 
 
-def _rate(row: Json, count: int, n: int, unscored: int) -> Row:
+def _rate(file: Path, row: Json, count: int, n: int, unscored: int) -> Row:
     from leaderboards.stats import wilson
 
     measured: Json = {"n": n, "unscored": unscored}
     if n:
         low, high = wilson(count, n)
         measured |= {"value": count / n, "ci_low": float(low), "ci_high": float(high)}
-    return Row.model_validate({**row, **measured})
+    return _row(file, {**row, **measured})
 
 
 def _samples(file: Path, ours: bool) -> Samples:
@@ -262,13 +302,13 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _facts(data: Json, task: str) -> Json:
-    run, config = data.get("config") or {}, data["configs"][task]
-    ours = (config.get("metadata") or {}).get("ptst") or {}
+def _facts(file: Path, data: Json, task: str) -> Json:
+    run, config = _part(file, data, "config"), _part(file, data, "configs", task)
+    ours = _part(file, config, "metadata", "ptst")
     args, engine = model_args(run.get("model_args")), str(run.get("model", ""))
     base = args.get("pretrained") or args.get("model") or data.get("model_name") or "?"
     sha = run.get("model_sha")
-    decoding = {**(config.get("generation_kwargs") or {}), **gen_kwargs(run.get("gen_kwargs"))}
+    decoding = {**_part(file, config, "generation_kwargs"), **gen_kwargs(run.get("gen_kwargs"))}
     answers = config.get("output_type") in (None, "generate_until")
     sampled = answers and is_sampled(engine, decoding)
     dtype = run.get("model_dtype") or args.get("dtype") or ""
@@ -281,12 +321,12 @@ def _facts(data: Json, task: str) -> Json:
         "data_fingerprint": str(ours.get("data_fingerprint", "")),
         "decoding": _compact({**decoding, "do_sample": sampled, "seed": None}),
         "decoding_seed": sampling_seed(run, decoding) if sampled else None,
-        "prompting": _compact(_prompting(data, config, ours, task)),
+        "prompting": _compact(_prompting(file, data, config, ours, task)),
         "engine": engine,
         "engine_args": deciding_args(engine, args),
         "dtype": "" if dtype == "auto" else str(dtype),
         "limit": int(run["limit"]) if _is_count(run.get("limit")) else None,
-        "task_version": str((data.get("versions") or {}).get(task, "")),
+        "task_version": str(_part(file, data, "versions").get(task, "")),
         "ptst_version": str(ours.get("version", "")),
         "lm_eval_version": str(data.get("lm_eval_version", "")),
         "transformers_version": str(data.get("transformers_version", "")),
@@ -295,58 +335,57 @@ def _facts(data: Json, task: str) -> Json:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int | float) and value >= 1 and value == int(value)
+    return isinstance(value, int | float) and 1 <= value < math.inf and value == int(value)
 
 
-def _settings(metadata: Json | None, judge: str) -> str:
+def _settings(file: Path, ours: Json, judge: str) -> str:
     """What the judge's name does not say: metadata.ptst.judge_settings[filter], and a rubric."""
-    ours = (metadata or {}).get("ptst") or {}
-    settings = ours.get("judge_settings") or {}
+    settings = _part(file, ours, "judge_settings")
     return _compact({"settings": settings.get(judge), "rubric": ours.get("rubric")})
 
 
-def _who_judged(metadata: Json | None, judge: str) -> Json:
+def _who_judged(file: Path, ours: Json, judge: str) -> Json:
     """metadata.ptst.judge_weights[filter] and the models that its replies named."""
-    ours = (metadata or {}).get("ptst") or {}
-    weights = (ours.get("judge_weights") or {}).get(judge)
-    models = (ours.get("judge_models") or {}).get(judge) or ()
+    weights = _part(file, ours, "judge_weights").get(judge)
+    models = _part(file, ours, "judge_models").get(judge) or ()
+    models = models if isinstance(models, (list, tuple)) else (models,)
     return {"judge_weights": str(weights or ""), "judge_model": "+".join(sorted(map(str, models)))}
 
 
-def _prompting(data: Json, config: Json, ours: Json, task: str) -> Json:
-    shots = data.get("n-shot", {}).get(task) or config.get("num_fewshot")
+def _prompting(file: Path, data: Json, config: Json, ours: Json, task: str) -> Json:
+    shots = _part(file, data, "n-shot").get(task) or config.get("num_fewshot")
     return {
         "style": ours.get("style"),
         "chat_format": ours.get("chat_format"),
         "prefill": ours.get("prefill"),
         "num_fewshot": shots,
         "fewshot_as_multiturn": data.get("fewshot_as_multiturn") if shots else None,
-        "fewshot_seed": (data.get("config") or {}).get("fewshot_seed") if shots else None,
+        "fewshot_seed": _part(file, data, "config").get("fewshot_seed") if shots else None,
         "system_instruction": data.get("system_instruction_sha"),
         "chat_template": _sha(ours.get("chat_template")) or data.get("chat_template_sha"),
     }
 
 
-def _cell_facts(cell: Mapping[str, Any]) -> Json:
+def _cell_facts(file: Path, cell: Mapping[str, Any]) -> Json:
     """What cell.json says in place of the results file."""
     facts = {name: cell[name] for name in _LABELS if cell.get(name) is not None}
-    facts |= _recorded(cell)
+    facts |= _recorded(file, cell)
     if cell.get("digest"):
         facts["cell"] = cell["digest"]
     return {k: _compact(v) if isinstance(v, dict) else v for k, v in facts.items()}
 
 
-def _recorded(cell: Mapping[str, Any]) -> Json:
+def _recorded(file: Path, cell: Mapping[str, Any]) -> Json:
     """The provenance columns; cells of 0.1.0 have digests of a few facts alone."""
     if made := cell.get("provenance"):
         try:
             return {k: v for k, v in columns(Generation.from_dict(made)).items() if v is not None}
-        except (TypeError, ValueError, AttributeError) as e:
+        except (TypeError, ValueError, AttributeError, KeyError) as e:
             raise DataError(
                 f"cell {cell.get('digest')!r}: its record of provenance is damaged: {e}"
             ) from e
     facts = {name: cell[name] for name in _OLD if cell.get(name) is not None}
-    digests = cell.get("digests") or {}
+    digests = _part(file, cell, "digests")
     for name, key in (("base_digest", "base"), ("adapter_digest", "adapter"),
                       ("data_fingerprint", "data"), ("limit", "limit"), ("dtype", "dtype"),
                       ("prompts", "prompts"), ("engine_args", "engine_args")):  # fmt: skip
@@ -369,4 +408,7 @@ def _sha(value: Any) -> str:
 def _date(seconds: Any) -> str:
     if not isinstance(seconds, (int, float)):
         return ""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # no time that there is
+        return ""

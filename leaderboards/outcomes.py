@@ -7,23 +7,27 @@ past and never kept.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from leaderboards import csvio
 from leaderboards.csvio import Row
 from leaderboards.signs import Signs, pack, packed
-from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
+from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
+from ptst_tasks.files import check_outputs, check_writable, lines, replacing
 
 __all__ = [
     "MEANS",
     "Number",
     "Outcomes",
     "Side",
+    "check_targets",
     "read_side",
     "select",
     "sidecar",
@@ -32,6 +36,8 @@ __all__ = [
 
 MEANS = frozenset({"score", "rougeL", "bertscore"})
 """Metrics of 0..1 that are no shares of yes/no outcomes."""
+
+_NAMED = 5
 
 Outcomes = Mapping[str, int | None]
 """Prompt id -> 1, 0, or None where there is no verdict (which is never a 0)."""
@@ -114,13 +120,18 @@ def read_side(path: str | os.PathLike[str], *, rewriting: bool = False) -> Side:
     return Side(str(path), tuple(numbers), tuple(notes))
 
 
-def select(side: Side, wanted: Iterable[str]) -> Side:
+def select(side: Side, wanted: Iterable[str], flag: str = "condition") -> Side:
     """Keeps the numbers whose columns say what `wanted` says (``adapter=out/a``).
+
+    Args:
+        side: All numbers.
+        wanted: Conditions, all of which must hold.
+        flag: What they were given by.
 
     Raises:
         ConfigError: If a condition is malformed or nothing is left.
     """
-    conditions = [_condition(text) for text in wanted]
+    conditions = [_condition(text, flag) for text in wanted]
     kept = tuple(
         number
         for number in side.numbers
@@ -128,22 +139,65 @@ def select(side: Side, wanted: Iterable[str]) -> Side:
     )
     if not kept:
         shown = ", ".join(f"{column}={value!r}" for column, value in conditions)
-        raise ConfigError(f"{side.where!r} has no row with {shown}")
+        raise ConfigError(
+            f"{flag}: {side.where!r} has no row with {shown}{_there(side, conditions)}"
+        )
     return Side(side.where, kept, side.notes)
 
 
-def _condition(text: str) -> tuple[str, str]:
+def _condition(text: str, flag: str) -> tuple[str, str]:
     column, sign, value = text.partition("=")
-    if not sign or column not in csvio.COLUMNS:
+    if not sign:
+        raise ConfigError(f"{flag} {text!r} is not COLUMN=VALUE, e.g. adapter=NAME")
+    if column not in csvio.COLUMNS:
         hint = did_you_mean(column, csvio.COLUMNS)
-        raise ConfigError(f"condition {text!r} is not COLUMN=VALUE; {hint}columns: "
+        raise ConfigError(f"{flag} {text!r}: unknown column {column!r}; {hint}columns: "
                           + ", ".join(csvio.IDENTITY))  # fmt: skip
     return column, value
 
 
+def _there(side: Side, conditions: Iterable[tuple[str, str]]) -> str:
+    """For a hint: what the columns hold in place of a value that no row has."""
+    for column, value in conditions:
+        there = sorted({csvio.text(number.row, column) for number in side.numbers})
+        if value not in there:
+            near = difflib.get_close_matches(value, there, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            return f"; {hint}{column} is {', '.join(map(repr, there[:_NAMED]))}" + (
+                f" or one of {len(there) - _NAMED} more" if len(there) > _NAMED else ""
+            )
+    return "; each of these is there, but not together"
+
+
+_MEASURED = ("cell.json", "study.json", "results_*.json", "samples_*.jsonl", "*.outcomes.jsonl")
+
+
+def check_targets(inputs: Iterable[Path], **targets: Path | None) -> None:
+    """`check_outputs`, and that nothing is written over what is read or was measured.
+
+    Args:
+        inputs: Files and folders that are read.
+        **targets: As there.
+
+    Raises:
+        ConfigError: With the flag.
+    """
+    read = {place.resolve() for given in inputs for place in (given, sidecar(given))}
+    for name, target in targets.items():
+        if target is None or str(target) == "-":
+            continue
+        flag, place = "--" + name.replace("_", "-"), target.resolve()
+        measured = any(fnmatch(place.name, pattern) for pattern in _MEASURED) and place.exists()
+        if (place in read and not place.is_dir()) or measured:
+            raise ConfigError(f"{flag} {str(target)!r} is read here or was measured, and would be "
+                              "written over; name another file")  # fmt: skip
+    check_outputs(**targets)
+
+
 def sidecar(baseline: str | os.PathLike[str]) -> Path:
     """Where a baseline keeps its outcomes by prompt id: ``x.csv`` -> ``x.outcomes.jsonl``."""
-    return Path(baseline).with_suffix(".outcomes.jsonl")
+    file = Path(baseline)
+    return file.with_suffix(".outcomes.jsonl") if file.name else file
 
 
 def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:
@@ -156,23 +210,21 @@ def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:
         ConfigError: If the files cannot be written; the ones that were there stay as they were.
     """
     beside = sidecar(path)
-    aside = beside.with_name(f".{beside.name}.{os.getpid()}.tmp")
+    check_writable(beside, "the baseline's outcomes")
     once: dict[tuple[str, ...], Any] = {}
     numbers = sorted(side.numbers, key=lambda number: csvio.sort_key(number.row))
     kept = [(n.row, n.outcomes) for n in numbers if n.outcomes is not None]
     try:
-        if kept:  # first aside: a full disk must not leave a new leaderboard with old outcomes
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(beside) as aside:
+            # First aside: a full disk must not leave a new leaderboard with old outcomes.
             with aside.open("w", encoding="utf-8", newline="\n") as out:
                 out.writelines(_line(row, outcomes, once) + "\n" for row, outcomes in kept)
-        csvio.write((number.row for number in side.numbers), path)
-        if kept:
-            aside.replace(beside)
-        else:
+            csvio.write((number.row for number in side.numbers), path)
+        if not kept:
             beside.unlink(missing_ok=True)  # an old one would belong to other numbers
     except OSError as e:
-        raise ConfigError(f"baseline {str(path)!r} cannot be written: {e.strerror}") from e
-    finally:
-        aside.unlink(missing_ok=True)
+        raise ConfigError(f"baseline {str(path)!r} cannot be written: {said(e)}") from e
 
 
 def _line(row: Row, outcomes: Outcomes, once: dict[tuple[str, ...], Any]) -> str:
@@ -237,22 +289,17 @@ def _had_outcomes(number: Number) -> bool:
 def _read_sidecar(file: Path) -> dict[tuple[str, ...], Signs]:
     found: dict[tuple[str, ...], Signs] = {}
     once: dict[tuple[str, ...], Any] = {}
-    at = 0
-    try:
-        with file.open(encoding="utf-8", newline="\n") as lines:
-            for line in lines:
-                at += 1
-                data: dict[str, Any] = json.loads(line)
-                known = {name: data[name] for name in csvio.IDENTITY if name in data}
-                key = csvio.sort_key(Row.model_validate(known))
-                if key in found:
-                    raise ValueError("two lines for one number")
-                found[key] = pack(data["ids"], data["outcomes"], once)
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
-        raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
-                        "--update-baseline or delete it") from e  # fmt: skip
-    except OSError as e:
-        raise DataError(f"{str(file)!r} cannot be read: {e.strerror}") from e
+    for at, line in lines(file):
+        try:
+            data: dict[str, Any] = json.loads(line)
+            known = {name: data[name] for name in csvio.IDENTITY if name in data}
+            key = csvio.sort_key(Row.model_validate(known))
+            if key in found:
+                raise ValueError("two lines for one number")
+            found[key] = pack(data["ids"], data["outcomes"], once)
+        except (ValueError, KeyError, TypeError, RecursionError) as e:
+            raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
+                            "--update-baseline or delete it") from e  # fmt: skip
     return found
 
 

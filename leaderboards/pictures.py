@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards.csvio import Row
+from leaderboards.rendering import shown
 from leaderboards.tables import Grid, grids, left_out, tracks
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, require, said
+from ptst_tasks.files import file_name, working
 from ptst_tasks.templates import slug
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["METRICS", "draw"]
+__all__ = ["METRICS", "check_folder", "draw"]
 
 METRICS = ("asr", "exact_match", "acc", "rougeL", "bertscore")
 Picture = tuple[str, str, "Figure"]
@@ -25,7 +28,26 @@ Picture = tuple[str, str, "Figure"]
 
 
 def _say(line: str) -> None:
-    print(f"note: {line}", file=sys.stderr)
+    print(f"note: {shown(line)}", file=sys.stderr)
+
+
+def check_folder(folder: Path) -> None:
+    """Tries whether pictures could be written to a folder; makes nothing.
+
+    Raises:
+        ConfigError: If they cannot.
+    """
+    try:
+        there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(0, f"{str(there)!r} is a file, expected a folder")
+        aside = working(there / "picture")
+        aside.touch()
+        aside.unlink()
+    except OSError as e:
+        raise ConfigError(
+            f"--out {str(folder)!r} cannot be written: {e.strerror or said(e)}"
+        ) from e
 
 
 def draw(
@@ -43,12 +65,35 @@ def draw(
         The files.
 
     Raises:
-        ConfigError: If there is nothing to draw, or nothing to draw with.
+        MissingExtraError: If there is nothing to draw with.
+        ConfigError: If there is nothing to draw, or it cannot be written.
     """
-    try:
-        from leaderboards import figures
-    except ImportError as e:
-        raise ConfigError("pictures need an extra: pip install 'ptst[plots]'") from e
+    require("plots", "matplotlib", who="a picture")
+    check_folder(out)
+    rows = [_visible(row) for row in rows]
+    with _plain_text():
+        return _draw(rows, out, pool, say)
+
+
+@contextmanager
+def _plain_text() -> Iterator[None]:
+    """A dollar in a name begins no formula."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"text.parse_math": False}):
+        yield
+
+
+def _visible(row: Row) -> Row:
+    """The row with names of characters that can be drawn."""
+    names = ((name, getattr(row, name)) for name in type(row).model_fields)
+    odd = {n: shown(v) for n, v in names if isinstance(v, str) and shown(v) != v}
+    return row.model_copy(update=odd) if odd else row
+
+
+def _draw(rows: Sequence[Row], out: Path, pool: bool, say: Callable[[str], None]) -> list[Path]:
+    from leaderboards import figures
+
     tables = grids(rows, METRICS, pool=pool)
     followed = any(r.step is not None for r in rows)
     if not tables and not followed:
@@ -61,7 +106,7 @@ def draw(
     try:
         return [f for name, figure in _named(made) for f in figures.save(figure, out / name)]
     except OSError as e:
-        raise ConfigError(f"cannot write pictures to {str(out)!r}: {e.strerror}") from e
+        raise ConfigError(f"cannot write pictures to {str(out)!r}: {said(e)}") from e
 
 
 def _heat(grid: Grid, figure: Figure) -> Picture:
@@ -132,15 +177,18 @@ def _named(made: Sequence[Picture]) -> list[tuple[str, Figure]]:
     """Names files; where two would be one, both say more."""
     times = Counter(_file(name) for name, _, _ in made)
     out: dict[str, Figure] = {}
+    taken: set[str] = set()
     for name, more, figure in made:
         name = _file(name if times[_file(name)] == 1 else f"{name}-{more}")
         full, i = name, 1
-        while full in out:
+        while full.lower() in taken:  # nor does a disk that knows no capitals
             i += 1
             full = f"{name}_{i}"
+        taken.add(full.lower())
         out[full] = figure
     return list(out.items())
 
 
 def _file(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.=+]+", "_", slug(name)).strip("_")[:150]
+    """A name of the picture's own folder, whatever stands in a name of a CSV."""
+    return file_name(re.sub(r"[^A-Za-z0-9.=+]+", "_", slug(name)).strip("_"))

@@ -12,6 +12,7 @@ without a deviation.
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pathlib import Path
 from leaderboards import csvio
 from leaderboards.csvio import Row
 from leaderboards.tables import HEADLINES, NO_FT, Field, Grid, grids, left_out, short
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, did_you_mean
 
 __all__ = ["HEADER", "PUBLISHED", "Comparison", "compare", "find", "remarks"]
 
@@ -91,6 +92,9 @@ def find(name: str, rows: Sequence[Row]) -> Path:
         return by_name[name]
     if Path(name).is_file():
         return Path(name)
+    if Path(name).is_dir():
+        raise ConfigError(f"--compare {name!r} is a folder, expected a CSV (`ptst board {shlex.quote(name)}"
+                          f" -o FILE.csv` makes one) or one of {', '.join(by_name)}")  # fmt: skip
     bases = {_letters(r.base) for r in rows}
     known = [(csvio.read(file), file) for file in files]
     fitting = [
@@ -99,9 +103,15 @@ def find(name: str, rows: Sequence[Row]) -> Path:
         if any(_letters(published[0].base) in base for base in bases)
     ]
     best = max(fitting, key=lambda pair: pair[0], default=(0, Path()))
-    if name != "published" or not best[0]:
+    if name != "published":
         raise ConfigError(
-            f"nothing published matches {name!r} and the base {rows[0].base!r}; name one of "
+            f"--compare: nothing published matches {name!r}; "
+            f"{did_you_mean(name, ['published', *by_name])}name one of published, "
+            f"{', '.join(by_name)}, or a CSV"
+        )
+    if not best[0]:
+        raise ConfigError(
+            f"--compare: nothing published matches {name!r} and the base {rows[0].base!r}; name one of "
             f"{', '.join(by_name)}, or a CSV"
         )
     return best[1]
@@ -188,14 +198,14 @@ def _why(grid: Grid, field: Field, row: Row, std: float | None, over: str) -> st
 def _error(field: Field) -> float:
     if field.std is not None:
         return field.std / math.sqrt(len(field.values) - 1)  # of the mean, from a ddof 0 spread
-    return math.sqrt(field.mean * (1 - field.mean) / field.n) if field.n else 0.0
+    return math.sqrt(max(field.mean * (1 - field.mean), 0) / field.n) if field.n else 0.0
 
 
 def _paper_error(row: Row, spread: float | None, seeds: int) -> float:
     if spread is not None:
         return spread / math.sqrt(seeds - 1) if seeds > 1 else 0.0
     value = row.value or 0.0
-    return math.sqrt(value * (1 - value) / row.n)
+    return math.sqrt(max(value * (1 - value), 0) / row.n)
 
 
 def remarks(

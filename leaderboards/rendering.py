@@ -1,14 +1,24 @@
-"""Tables as text, CSV, Markdown, LaTeX and HTML; each with what must be known of it below."""
+"""Tables as text, CSV, Markdown, LaTeX and HTML; each with what must be known of it below.
+
+Names come from files of others: each format escapes what would be markup there, and what no reader
+could see (controls, half characters, marks of direction) is written as Python escapes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from leaderboards.csvio import cell
 from leaderboards.tables import Grid
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.files import printable
 
-__all__ = ["FORMATS", "LEGEND", "render", "terminal"]
+__all__ = ["FORMATS", "LEGEND", "columns", "csv_text", "markdown", "markdown_table", "render", "shown",
+           "terminal"]  # fmt: skip
 
 FORMATS = ("text", "csv", "md", "latex", "html")
 LEGEND = "= trained and tested under one template; * PTST: a safety prompt in the test alone"
@@ -28,8 +38,48 @@ def render(tables: Sequence[Grid], fmt: str, digits: int = 2) -> str:
     if not tables:
         raise ConfigError("no row has a test template and a value: there is no table to lay out")
     draw = {"text": _text, "csv": _csv, "md": _markdown, "latex": _latex, "html": _html}[fmt]
-    legend = {"latex": [], "html": [f"<p>{LEGEND}</p>"], "md": [LEGEND.replace("*", "\\*")]}
+    legend = {"latex": [], "html": [f"<p>{LEGEND}</p>"], "md": [markdown(LEGEND)]}
     return "\n\n".join([*(draw(t, digits) for t in tables), *legend.get(fmt, [LEGEND])]) + "\n"
+
+
+def shown(text: str) -> str:
+    """Text on one line, of characters that can be seen."""
+    return printable(re.sub(r"[\r\n\t\v\f]+", " ", text))
+
+
+def columns(lines: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
+    """Lines with columns as wide as they need to be; all but the first to the right, if so wished."""
+    lines = [[shown(v) for v in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    put = str.rjust if right else str.ljust
+    return [
+        "  ".join([line[0].ljust(widths[0]), *map(put, line[1:], widths[1:])]) for line in lines
+    ]
+
+
+def csv_text(lines: Iterable[Sequence[str]]) -> str:
+    """Lines as CSV, with nothing in it that a spreadsheet would run."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([cell(v) for v in line] for line in lines)
+    return out.getvalue()
+
+
+_MARKDOWN = re.compile(
+    r"\\(?=[!-/:-@\[-`{-~]|$)|[`*\[\]<>#~|$&]"
+    r"|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\."
+)
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is; an address is no link."""
+    return _MARKDOWN.sub(r"\\\g<0>", shown(text))
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table, the first its header."""
+    escaped = [[markdown(v) for v in line] for line in lines]
+    escaped.insert(1, ["---"] * len(lines[0]))
+    return [f"| {' | '.join(line)} |" for line in escaped]
 
 
 def terminal(tables: Sequence[Grid], digits: int = 2) -> list[Any]:
@@ -40,46 +90,31 @@ def terminal(tables: Sequence[Grid], digits: int = 2) -> list[Any]:
     out: list[Any] = []
     for grid in tables:
         header, *body = grid.cells(digits)
-        view = View(title=Text(grid.title), title_justify="left")
-        for name in header:
-            view.add_column(name, justify="left" if name == header[0] else "right", no_wrap=True)
+        view = View(title=Text(shown(grid.title)), title_justify="left")
+        for name in map(shown, header):
+            view.add_column(
+                Text(name), justify="left" if name == header[0] else "right", no_wrap=True
+            )
         for line in body:
-            view.add_row(*map(Text, line))
-        out += [view, *map(Text, grid.remarks())]
+            view.add_row(*(Text(shown(v)) for v in line))
+        out += [view, *(Text(shown(remark)) for remark in grid.remarks())]
     return out
 
 
 def _text(grid: Grid, digits: int) -> str:
     """Columns as wide as they need to be, whatever the terminal."""
-    table = grid.cells(digits)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
-        for line in table
-    ]
-    return "\n".join([grid.title, *lines, *grid.remarks()])
+    table = columns(grid.cells(digits), right=True)
+    return "\n".join([shown(grid.title), *table, *map(shown, grid.remarks())])
 
 
 def _csv(grid: Grid, digits: int) -> str:
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([grid.title])
-    writer.writerows([*grid.cells(digits), *([remark] for remark in grid.remarks())])
-    return out.getvalue().rstrip("\n")
+    remarks = ([remark] for remark in grid.remarks())
+    return csv_text([[grid.title], *grid.cells(digits), *remarks]).rstrip("\n")
 
 
 def _markdown(grid: Grid, digits: int) -> str:
-    header, *body = grid.cells(digits)
-    lines = [f"**{grid.title}**", "", _line(header), _line(["---"] * len(header))]
-    lines += [_line(line) for line in body]
-    return "\n".join([*lines, *(f"\n{remark}" for remark in grid.remarks())])
-
-
-def _line(values: Sequence[str]) -> str:
-    return "| " + " | ".join(v.replace("|", "\\|").replace("*", "\\*") for v in values) + " |"
+    lines = [f"**{markdown(grid.title)}**", "", *markdown_table(grid.cells(digits))]
+    return "\n".join([*lines, *(f"\n{markdown(remark)}" for remark in grid.remarks())])
 
 
 _MARKS = (
@@ -88,8 +123,8 @@ _MARKS = (
 
 
 def _latex(grid: Grid, digits: int) -> str:
-    header, *body = [[_tex(v) for v in line] for line in grid.cells(digits)]
-    rows = [" & ".join(line) + r" \\" for line in body]
+    header, *body = grid.cells(digits)
+    rows = [" & ".join([_tex(label), *map(_marked, line)]) + r" \\" for label, *line in body]
     caption = ". ".join([*map(_tex, [grid.title, *grid.remarks()]), _MARKS])
     return "\n".join(
         [
@@ -97,7 +132,7 @@ def _latex(grid: Grid, digits: int) -> str:
             rf"\caption{{{caption}}}",
             rf"\begin{{tabular}}{{l{'r' * len(grid.tests)}}}",
             r"\toprule",
-            " & ".join(header) + r" \\",
+            " & ".join(map(_tex, header)) + r" \\",
             r"\midrule",
             *rows,
             r"\bottomrule",
@@ -110,21 +145,27 @@ def _latex(grid: Grid, digits: int) -> str:
 _TEX = {
     "\\": r"\textbackslash{}", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "→": r"$\to$", "–": "--",
+    "±": r"$\pm$", "→": r"$\to$", "–": "--", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "`": r"\textasciigrave{}", "[": "{[}", "]": "{]}",
 }  # fmt: skip
 
 
 def _tex(text: str) -> str:
-    text = "".join(_TEX.get(c, c) for c in text)
-    return text.replace(" =", r"$^{=}$").replace(" *", r"$^{*}$")
+    return "".join(_TEX.get(c, c) for c in shown(text))
+
+
+def _marked(text: str) -> str:
+    """A field, whose marks stand at its end."""
+    text = re.sub(r" \*$", r"$^{*}$", _tex(text))
+    return re.sub(r" =(?=$|\$\^)", r"$^{=}$", text)
 
 
 def _html(grid: Grid, digits: int) -> str:
     from html import escape
 
-    header, *body = [[escape(v) for v in line] for line in grid.cells(digits)]
-    lines = [f"<table><caption>{escape(grid.title)}</caption>"]
+    header, *body = [[escape(shown(v)) for v in line] for line in grid.cells(digits)]
+    lines = [f"<table><caption>{escape(shown(grid.title))}</caption>"]
     lines += ["<tr>" + "".join(f"<th>{v}</th>" for v in header) + "</tr>"]
     lines += ["<tr>" + "".join(f"<td>{v}</td>" for v in line) + "</tr>" for line in body]
-    lines += ["</table>", *(f"<p>{escape(remark)}</p>" for remark in grid.remarks())]
+    lines += ["</table>", *(f"<p>{escape(shown(remark))}</p>" for remark in grid.remarks())]
     return "\n".join(lines)

@@ -28,6 +28,7 @@ __all__ = ["check_outputs", "check_writable", "dump_json", "file_name", "lines",
 _FREE = frozenset("._-@=+,")
 _LONGEST = 120
 """Bytes of a name: 255 are a file system's limit, and suffixes and working names are longer."""
+_MOST_NODES = 100_000
 
 
 def file_name(name: str) -> str:
@@ -70,11 +71,16 @@ def working(target: Path, what: str = "tmp") -> Path:
 def replacing(target: Path) -> Iterator[Path]:
     """Gives a path to write to, and puts it in `target`'s place at the end.
 
-    If the block fails, whatever was written is removed and `target` is what it was.
+    If the block fails, whatever was written is removed and `target` is what it was. A link stays a
+    link; what is no file (``/dev/stdout``, a pipe) is written to as it is.
 
     Raises:
         OSError: If it cannot be put in place.
     """
+    if _is_stream(target):
+        yield target
+        return
+    target = target.resolve() if target.is_symlink() else target
     aside = working(target)
     try:
         yield aside
@@ -85,6 +91,10 @@ def replacing(target: Path) -> Iterator[Path]:
                 shutil.rmtree(aside)
             else:
                 aside.unlink(missing_ok=True)
+
+
+def _is_stream(target: Path) -> bool:
+    return target.exists() and not target.is_file() and not target.is_dir()
 
 
 def write_text(target: Path, text: str, *, what: str = "") -> None:
@@ -116,11 +126,13 @@ def check_writable(target: Path, what: str) -> None:
         ConfigError: With `what` (a flag), the path, and why not.
     """
     try:
+        if _is_stream(target):
+            return
         if target.is_dir():
             raise IsADirectoryError(0, "it is a folder, expected a file")
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(0, "Permission denied")
+        if target.exists():
+            target.open("ab").close()  # the system's own word: no permission, read-only, busy
         aside = working(target)
         aside.touch()
         aside.unlink()
@@ -171,25 +183,45 @@ def read_text(file: Path, *, what: str) -> str:
         ) from e
 
 
-def read_yaml(file: Path, *, what: str) -> Any:
+def read_yaml(file: Path, *, what: str, loader: type[Any] | None = None) -> Any:
     """Reads a YAML file of the user's.
 
     Args:
         file: The file.
         what: What it is, for the message.
+        loader: How scalars are read; as YAML's safe loader does, if it is not said.
 
     Raises:
         ConfigError: If it cannot be read, is no YAML, or says a key twice, of which YAML would take
-            the last without a word.
+            the last without a word; or if its aliases make more of it than anyone could read.
     """
     text = read_text(file, what=what)
     try:
-        return yaml.load(text, Loader=_Loader)
+        reading = (loader or _Loader)(text)
+        try:
+            node = reading.get_single_node()
+            if node is None:
+                return None
+            if _size(node, {}) > _MOST_NODES:
+                raise yaml.YAMLError("its aliases stand for too many values")
+            return reading.construct_document(node)
+        finally:
+            reading.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as e:  # a date of month 13 is a ValueError
         why = (
             "it is nested too deeply" if isinstance(e, RecursionError) else " ".join(str(e).split())
         )
         raise ConfigError(f"{what} {str(file)!r} is not YAML: {why}") from e
+
+
+def _size(node: Any, known: dict[int, int]) -> int:
+    """How many values a node stands for with its aliases written out; itself in itself counts once."""
+    if id(node) not in known:
+        known[id(node)] = 1
+        parts = node.value if isinstance(node.value, list) else []
+        each = (p for part in parts for p in (part if isinstance(part, tuple) else (part,)))
+        known[id(node)] = 1 + sum(_size(part, known) for part in each)
+    return known[id(node)]
 
 
 class _Loader(yaml.SafeLoader):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from leaderboards import csvio
 from leaderboards.cli import main
 from leaderboards.csvio import Row
+from tests.disks import fill, small_disk
 
 CV, CA, CL = "chat:vanilla", "chat:alpaca", "chat:llama"
 PUBLISHED = Path(csvio.__file__).parent / "published"
@@ -207,3 +211,165 @@ def test_a_judges_settings_make_no_folders(tmp_path: Path) -> None:
     assert {p.name for p in (tmp_path / "p").iterdir()} == {
         f"advbench_asr_rubric_model=a_base_url=http_h_v1.{kind}" for kind in ("png", "svg")
     }
+
+
+AWKWARD = "a|b\\c$d_e%f&g<script>h`i`\n[j](http://k) _l_ #m"
+AWKWARD_MORE = "x\u2028y\x85z\ud800\x1b[31m"
+
+
+def _view(rows: list[Row], tmp_path: Path, suffix: str) -> str:
+    csvio.write(rows, tmp_path / "in.csv")
+    assert csvio.read(tmp_path / "in.csv") == csvio.in_order(rows)
+    assert ptst("board", tmp_path / "in.csv", "-o", tmp_path / f"out.{suffix}") == 0
+    return (tmp_path / f"out.{suffix}").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "wanted"),
+    [
+        ("md", "**a\\|b\\c\\$d_e%f\\&g\\<script\\>h\\`i\\` \\[j\\](http:\\//k) \\_l\\_ \\#m: asr"),
+        ("tex", "\\caption{a\\textbar{}b\\textbackslash{}c\\$d\\_e\\%f\\&g\\textless{}script\\textgreater{}"
+                "h\\textasciigrave{}i\\textasciigrave{} {[}j{]}(http://k) \\_l\\_ \\#m: asr"),
+        ("html", "<caption>a|b\\c$d_e%f&amp;g&lt;script&gt;h`i` [j](http://k) _l_ #m: asr"),
+        ("txt", "a|b\\c$d_e%f&g<script>h`i` [j](http://k) _l_ #m: asr"),
+    ],
+)  # fmt: skip
+def test_names_are_no_markup(suffix: str, wanted: str, tmp_path: Path) -> None:
+    text = _view([row("", CV, 0.5, base=AWKWARD)], tmp_path, suffix)
+    assert wanted in text.split("\n", 3)[suffix == "tex"]
+
+
+@pytest.mark.parametrize("suffix", ["md", "tex", "html", "txt"])
+def test_what_cannot_be_seen_is_shown(suffix: str, tmp_path: Path) -> None:
+    """U+2028 and its like are one line; no name gives the terminal orders."""
+    text = _view([row("", CV, 0.5, base=AWKWARD_MORE)], tmp_path, suffix)
+    told = "x\\u2028y\\x85z\\ud800\\x1b[31m"
+    if suffix == "tex":
+        told = told.replace("\\", "\\textbackslash{}").replace("[", "{[}")
+    assert told.replace("[", "\\[" if suffix == "md" else "[") in text
+
+
+def test_a_line_of_latex_begins_with_no_option(tmp_path: Path) -> None:
+    """``\\\\[2pt]`` and ``\\\\*`` are commands."""
+    text = _view([row("[2pt]", CV, 0.5, seed=0)], tmp_path, "tex")
+    assert "\n{[}2pt{]} & 50.00" in text
+
+
+def test_a_spreadsheet_runs_nothing_of_a_table(tmp_path: Path) -> None:
+    text = _view([row("=1+1", CV, 0.5, base="=cmd", seed=0)], tmp_path, "csv")
+    assert ",=" not in text
+    assert ptst("board", tmp_path / "in.csv", "--layout", "paper", "-o", tmp_path / "p.csv") == 0
+    paper = (tmp_path / "p.csv").read_text()
+    assert paper.startswith("\"'=cmd: asr on advbench")
+    assert "\n'=1+1,50.00" in paper
+
+
+def test_a_board_for_programs(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ptst("board", file, "--json", "-") == 0
+    out = json.loads(capsys.readouterr().out)
+    assert [Row(**r) for r in out["rows"]] == csvio.read(file)
+    assert ptst("board", file, "--layout", "paper", "--json", tmp_path / "t.json", "-q") == 0
+    (table,) = json.loads((tmp_path / "t.json").read_text())["tables"]
+    assert {"train": "CV", "test": CV, "mean": pytest.approx(0.2), "n": 100,
+            "std": pytest.approx(0.0816, abs=1e-4), "values": [0.1, 0.2, 0.3],
+            "over": "3 training seeds"} in table["fields"]  # fmt: skip
+    assert capsys.readouterr().out == ""
+    assert (
+        ptst("board", file, "--compare", "llama2-gsm8k", "--json", "-", "-o", tmp_path / "c.md")
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out)["fields"]
+
+
+def test_pictures_for_programs(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ptst("plot", file, "-o", tmp_path / "p", "--json", "-") == 0
+    out, err = capsys.readouterr()
+    files = json.loads(out)["files"]
+    assert sorted(files) == sorted(str(p) for p in (tmp_path / "p").iterdir())
+    assert all(f in err.replace("\n", " ") for f in files)
+    assert ptst("plot", file, "-o", tmp_path / "p", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_no_pictures_without_matplotlib(
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It was a traceback."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert ptst("plot", file, "-o", tmp_path / "p") == 2
+    assert "pip install 'ptst[plots]'" in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()
+
+
+def test_names_with_dots_are_two_pictures(tmp_path: Path) -> None:
+    """What followed the last dot was taken for a suffix: 2.13b was drawn over 2.7b."""
+    rows = [row("", CV, 0.5, base=f"llama-2.{size}b") for size in (7, 13)]
+    csvio.write(rows, tmp_path / "b.csv")
+    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p") == 0
+    names = sorted(p.name for p in (tmp_path / "p").glob("*.svg"))
+    assert names == [f"advbench_asr_k_llama_2.{size}b.svg" for size in (13, 7)]
+
+
+def test_a_grid_that_is_larger_than_any_picture(tmp_path: Path) -> None:
+    """2 ** 16 pixels are the most that can be drawn."""
+    rows = [row("x" * 3000 + str(at), CV, 0.5, adapter=f"a{at}") for at in range(800)]
+    csvio.write(rows, tmp_path / "b.csv")
+    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p", "-q") == 0
+    assert all(p.stat().st_size for p in (tmp_path / "p").iterdir())
+
+
+def test_pictures_and_boards_on_a_full_disk_and_a_read_only_one(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture of 0 bytes stayed; a board was cut in the middle."""
+    with small_disk(tmp_path / "disk", 2048) as disk:
+        out, plots = disk.path / "b.csv", disk.path / "p"
+        assert ptst("board", file, "-o", out) == ptst("plot", file, "-o", plots, "-q") == 0
+        before = {p: p.read_bytes() for p in disk.path.rglob("*") if p.is_file()}
+        many = [row("", CV, 0.5, task=f"set{at}") for at in range(100)]
+        csvio.write(many, tmp_path / "many.csv")
+        filler = fill(disk)
+        capsys.readouterr()
+        for command, target in (("board", out), ("plot", plots)):
+            assert ptst(command, tmp_path / "many.csv", "-o", target) == 2
+            err = capsys.readouterr().err
+            assert "No space left on device" in err
+            assert err.count("ptst: error") == err.count("\n") == 1
+        filler.unlink()
+        disk.read_only()
+        for command, target in (("board", out), ("plot", plots)):
+            assert ptst(command, tmp_path / "many.csv", "-o", target) == 2
+            assert "Read-only file system" in capsys.readouterr().err
+        disk.read_only(False)
+        assert {p: p.read_bytes() for p in disk.path.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_that_is_being_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cells that are being made are nobody's yet; one that goes away meanwhile is a row."""
+    from tests.leaderboards.gate_data import lm_eval_output, outcomes
+
+    run = tmp_path / "run"
+    for name in ("done", ".done.host.1.abc.tmp", "half"):
+        cell = run / "cells" / name
+        lm_eval_output(cell, {"advbench/chat:llama": {"asr": outcomes(4)}})
+        record = {"base": "tiny", "task": "advbench", "harness_task": "ptst_advbench_chat_llama"}
+        (cell / "cell.json").write_text(json.dumps(record))
+    (run / "study.json").write_text("{}")
+    for file in (run / "cells/half").rglob("results_*"):
+        file.write_text(file.read_text()[:50])
+    assert ptst("board", run) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert "half" in err
+    assert ".done" not in err + out
+    shutil.rmtree(run / "cells/done")
+    shutil.rmtree(run / "cells/half")
+    assert ptst("board", run) == 2
+    assert "no finished cell" in capsys.readouterr().err

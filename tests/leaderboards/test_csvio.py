@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leaderboards import csvio
 from leaderboards.csvio import Row
-from ptst_tasks.errors import DataError, DataNotFoundError
+from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, PTSTError
+from tests.disks import fill, small_disk
+from tests.fuzz import TEXT, bent, fuzz
 
 ROW = Row(base="tiny", task="advbench", test_template="chat:llama", judge="k", metric="asr",
           value=1 / 3, ci_low=0.1, ci_high=0.7, n=3, unscored=1, seed=10)  # fmt: skip
@@ -89,3 +94,122 @@ def test_unreadable_files(tmp_path: Path) -> None:
         csvio.read(tmp_path / "x.csv")
     with pytest.raises(DataError, match="two rows"):
         csvio.dumps([ROW, ROW])
+
+
+PUBLISHED = sorted((Path(csvio.__file__).parent / "published").glob("*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("value", "as_cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+cmd", "'+cmd"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1d1", "'\uff1d1"),
+        ("-5", "-5"),
+        ("+0.25", "+0.25"),
+        ("a=1", "a=1"),
+        ("'tis", "'tis"),
+        ("'=1", "''=1"),
+        ("'-5", "''-5"),
+        ('\'"a"', "''\"a\""),
+        ("\t=1", '\'"\\t=1"'),
+        ("a\r\nb\0", '\'"a\\r\\nb\\u0000"'),
+        ("a\ud800b", '\'"a\\ud800b"'),
+        ("a\\ud800b", "a\\ud800b"),
+        ("a\u2028b\u0085c  d ", "a\u2028b\u0085c  d "),
+    ],
+)
+def test_cells_that_a_spreadsheet_would_run_are_escaped_and_read_back(
+    value: str, as_cell: str, tmp_path: Path
+) -> None:
+    assert csvio.cell(value) == as_cell
+    assert csvio.uncell(as_cell) == value
+    row = Row(base=value, task=value, judge=value, metric="acc", value=0.5, n=2)
+    csvio.write([row], tmp_path / "x.csv")
+    assert csvio.read(tmp_path / "x.csv") == [row]
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8").count("\n") == 2  # a row is a line
+
+
+def test_ordinary_files_hold_no_escape() -> None:
+    assert PUBLISHED
+    for file in PUBLISHED:
+        text = file.read_text(encoding="utf-8")
+        assert "'" not in text
+        assert csvio.dumps(csvio.read(file)) == text
+
+
+TEXTS = st.one_of(
+    TEXT,
+    st.text(max_size=30),
+    st.text("'\"=+-@\t\r\n\0\\u d8\ud800\udfff\u2028\x85,5.", max_size=12),
+)
+
+
+@fuzz
+@given(texts=st.lists(TEXTS, min_size=7, max_size=7))
+def test_fuzz_every_text_is_read_back(
+    texts: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names = ("base", "adapter", "task", "judge", "metric", "prompting", "error")
+    given_ = dict(zip(names, texts, strict=True))
+    row = Row(**{**given_, "task": given_["task"] or "t"})
+    file = tmp_path_factory.getbasetemp() / "fuzz.csv"
+    csvio.write([row], file)
+    wanted = row.model_copy(update={"error": " ".join(row.error.split())})
+    assert csvio.read(file) == [wanted]
+    first = file.read_bytes()
+    csvio.write(csvio.read(file), file)
+    assert file.read_bytes() == first
+
+
+GOOD_LINES = [list(csvio.COLUMNS), [csvio.text(ROW, name) for name in csvio.COLUMNS]]
+
+
+@fuzz
+@given(lines=bent(GOOD_LINES), junk=st.binary(max_size=6), at=st.integers(0, 900))
+def test_fuzz_a_leaderboard_is_read_or_refused(
+    lines: Any, junk: bytes, at: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lines = lines if isinstance(lines, list) else [lines]
+    rows = [line if isinstance(line, list) else [line] for line in lines]
+    text = "\n".join(",".join(f'"{f}"' if at % 2 else f"{f}" for f in row) for row in rows)
+    data = text.encode("utf-8", "surrogatepass")
+    file = tmp_path_factory.getbasetemp() / "bent.csv"
+    file.write_bytes(data[:at] + junk + data[at:])
+    try:
+        found = csvio.read(file)
+    except PTSTError:
+        return
+    csvio.write(found, file)
+    assert csvio.dumps(csvio.read(file)) == csvio.dumps(found)
+
+
+def test_a_field_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
+    """Python's own reader stops at 131,072 characters."""
+    long = "a" * 200_000
+    with pytest.raises(DataError, match=r"'judge_settings'.* is 200,000 characters long"):
+        csvio.write([ROW.model_copy(update={"judge_settings": long})], tmp_path / "x.csv")
+    assert list(tmp_path.iterdir()) == []
+    failed = Row(base="b", task="t", metric="", error=long)
+    csvio.write([failed], tmp_path / "x.csv")
+    assert csvio.read(tmp_path / "x.csv")[0].error.endswith("aaa...")
+
+
+def test_a_leaderboard_that_cannot_be_written_stays_what_it_was(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 512) as disk:
+        file = disk.path / "x.csv"
+        csvio.write([ROW], file)
+        first = file.read_bytes()
+        filler = fill(disk)
+        many = [ROW.model_copy(update={"seed": seed}) for seed in range(2000)]
+        with pytest.raises(ConfigError, match="No space left"):
+            csvio.write(many, file)
+        assert file.read_bytes() == first
+        filler.unlink()
+        disk.read_only()
+        with pytest.raises(ConfigError, match="Read-only"):
+            csvio.write(many, file)
+        disk.read_only(False)
+        assert [p.name for p in disk.path.iterdir()] == ["x.csv"]

@@ -437,6 +437,57 @@ def test_all_lines_of_the_actions_args_arrive(tmp_path: Path) -> None:
     assert done.stdout.endswith("check.xml|--strict\n")
 
 
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--current-only 'adapter=my model'\n--strict", ["--current-only", "adapter=my model", "--strict"]),
+        ('--current-only adapter="a  b"c\r\n--x', ["--current-only", "adapter=a  bc", "--x"]),
+        ("--a \\\n  --b\n\n", ["--a", "--b"]),
+        ("--a $(touch ran) `touch ran` ; * > ran # no", ["--a", "$(touch", "ran)", "`touch", "ran`", ";",
+                                                         "*", ">", "ran", "#", "no"]),
+        ("--only ''", ["--only", ""]),
+        ("--only \u00e9\u2028x", ["--only", "\u00e9\u2028x"]),
+    ],
+)  # fmt: skip
+def test_the_actions_args_are_words_as_a_shell_splits_them(
+    args: str, words: list[str], tmp_path: Path
+) -> None:
+    """Seen: quotes arrived as part of a value, and what was in them was cut at spaces."""
+    path = _shim(tmp_path / "bin", "ptst", "import json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    env = {"PATH": path, "BASELINE": "a b", "CURRENT": "c", "POLICY": "p q", "STRICT": "true",
+           "ARGS": args, "OUT": str(tmp_path / "o ut"), "PYTHONUTF8": "1",
+           "GITHUB_OUTPUT": str(tmp_path / "outputs")}  # fmt: skip
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", _script("Check")], env=env, check=True,
+                          capture_output=True, text=True, cwd=tmp_path)  # fmt: skip
+    got = json.loads(done.stdout)
+    assert got[:3] == ["check", "a b", "c"]
+    assert got[9:] == [*words, "--strict", "--policy", "p q"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_args_with_an_open_quote_are_refused(tmp_path: Path) -> None:
+    path = _shim(tmp_path / "bin", "ptst", "print('ran')\n")
+    env = {"PATH": path, "BASELINE": "a", "CURRENT": "c", "POLICY": "", "STRICT": "true",
+           "ARGS": "--current-only 'adapter=x", "OUT": str(tmp_path / "out"),
+           "GITHUB_OUTPUT": str(tmp_path / "outputs")}  # fmt: skip
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", _script("Check")], env=env, check=False,
+                          capture_output=True, text=True)  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "input args cannot be read: ValueError: No closing quotation" in done.stderr
+
+
+def test_the_options_of_the_gitlab_job_are_there() -> None:
+    job = yaml.safe_load((ROOT / "docs/gitlab-ci.yml").read_text())["ptst-check"]
+    (line,) = [line for line in job["script"] if line.startswith("ptst check")]
+    known = run("--help").stdout
+    options = [word for word in line.split() if word.startswith("--")]
+    assert options == ["--strict", "--junit", "--markdown"]
+    assert all(option in known for option in options)
+    assert job["artifacts"]["reports"]["junit"] in line
+    assert job["artifacts"]["paths"][0] in line
+    assert job["artifacts"]["when"] == "always"
+
+
 GH = """
 import json, os, sys
 args = sys.argv[1:]

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
+from lxml import etree
 
-from leaderboards import gate_report
+from leaderboards import csvio, gate_report
 from leaderboards.gate_policy import default_policy, load_policy
 from leaderboards.outcomes import read_side
 from leaderboards.regress import check_sides
+from tests.disks import fill, small_disk
 from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,3 +161,108 @@ def test_the_action_and_the_docs_are_strict(tmp_path: Path) -> None:
     assert "expected true or false" in wrong.stderr
     job = yaml.safe_load((ROOT / "docs/gitlab-ci.yml").read_text())["ptst-check"]
     assert any("ptst check" in line and "--strict" in line for line in job["script"])
+
+
+# ---- where the reports go
+
+
+def test_json_alone_is_on_standard_output(tmp_path: Path) -> None:
+    a = lm_eval_output(tmp_path / "a", {"advbench/chat:llama": {"asr": outcomes(60)}})
+    result = run(a, a, "--json", "-")
+    assert json.loads(result.stdout)["summary"] == "OK: 1 pass"
+    assert "OK: 1 pass" in result.stderr  # the table stands beside it
+    quiet = run(a, a, "--json", "-", "--quiet")
+    assert quiet.stdout == result.stdout
+    assert quiet.stderr == ""
+    error = run(a, tmp_path / "no", "--json", "-")
+    assert error.exit_code == 2
+    assert "does not exist" in json.loads(error.stdout)["error"]
+    assert error.stderr.count("\n") == 1
+    xml = run(a, a, "--junit", "-", "-q")
+    assert etree.fromstring(xml.stdout.encode()).tag == "testsuites"
+
+
+def test_a_verdict_is_said_although_its_reports_cannot_be_written(tmp_path: Path) -> None:
+    """The disk fills up between the probe and the reports; what was whole stays whole."""
+    sets = {f"s{at:03}/chat:llama": {"asr": outcomes(40)} for at in range(40)}
+    a = lm_eval_output(tmp_path / "a", sets)
+    b = lm_eval_output(tmp_path / "b", {k: {"asr": outcomes(40, range(30))} for k in sets})
+    with small_disk(tmp_path / "disk", 1024) as disk:
+        files = [disk.path / name for name in ("r.json", "r.xml", "r.md")]
+        flags = [
+            x for pair in zip(("--json", "--junit", "--markdown"), files, strict=True) for x in pair
+        ]
+        assert run(a, a, *flags).exit_code == 0
+        before = {file: file.read_bytes() for file in files}
+        fill(disk)
+        full = run(a, b, *flags)
+        assert full.exit_code == 2
+        assert "FAIL: 40 regression" in full.stdout
+        assert full.stderr.count("\n") == 1
+        assert "No space left on device" in full.stderr
+        assert "the verdict: FAIL: 40 regression" in full.stderr
+        assert {file: file.read_bytes() for file in files} == before
+        assert sorted(p.name for p in disk.path.iterdir()) == [".filler", "r.json", "r.md", "r.xml"]
+
+
+def test_a_baseline_is_accepted_whole_or_not_at_all(tmp_path: Path) -> None:
+    sets = {f"s{at:03}/chat:llama": {"asr": outcomes(300)} for at in range(30)}
+    a = lm_eval_output(tmp_path / "a", {"s000/chat:llama": {"asr": outcomes(40)}})
+    b = lm_eval_output(tmp_path / "b", sets)
+    with small_disk(tmp_path / "disk", 512) as disk:
+        file = disk.path / "b.csv"
+        assert run(file, a, "--update-baseline").exit_code == 0
+        before = {p.name: p.read_bytes() for p in disk.path.iterdir()}
+        assert sorted(before) == ["b.csv", "b.outcomes.jsonl"]
+        for leave in (0, 12, 90):  # nothing fits; the outcomes do not; the leaderboard does not
+            filler = fill(disk, leave=leave)
+            result = run(file, b, "--update-baseline", "-q")
+            assert result.exit_code == 2, leave
+            assert "No space left on device" in result.stderr
+            assert result.stderr.count("\n") == 1
+            filler.unlink()
+            assert {p.name: p.read_bytes() for p in disk.path.iterdir()} == before
+        disk.read_only()
+        result = run(file, b, "--update-baseline")
+        assert "Read-only file system" in result.stderr
+        disk.read_only(False)
+        assert {p.name: p.read_bytes() for p in disk.path.iterdir()} == before
+        assert run(file, b, "--update-baseline").exit_code == 0
+
+
+def test_names_of_every_kind_are_in_every_report(tmp_path: Path) -> None:
+    """U+2028 and its like, half characters, controls, markup: XML and JSON stay XML and JSON."""
+    name = "x\u2028y\x85z\ud800\x1b[1m\ufffe<b>&$1$ www.a.b http://c.d @e\r\n|f"
+    row = csvio.Row(base=name, task=name, judge=name, metric="asr", value=0.5, n=100)
+    csvio.write([row], tmp_path / "x.csv")
+    csvio.write([row.model_copy(update={"value": 0.9})], tmp_path / "y.csv")
+    flags = (
+        "--json",
+        tmp_path / "r.json",
+        "--junit",
+        tmp_path / "r.xml",
+        "--markdown",
+        tmp_path / "r.md",
+    )
+    result = run(tmp_path / "x.csv", tmp_path / "y.csv", *flags)
+    assert result.exit_code == 1, result.output
+    assert "\x1b[1m" not in result.output
+    (line,) = json.loads((tmp_path / "r.json").read_text())["lines"]
+    assert line["current"]["task"] == name
+    case = etree.parse(tmp_path / "r.xml").find(".//testcase")
+    assert "x\u2028y\x85z\\ud800\\x1b[1m\\ufffe<b>&$1$" in case.attrib["name"]
+    markdown = (tmp_path / "r.md").read_text()
+    assert ("x y z\\\\ud800\\\\x1b\\[1m\\\\ufffe\\<b\\>\\&\\$1\\$ www\\.a.b http:\\//c.d @\u200be \\|f"
+            in markdown)  # fmt: skip
+
+
+def test_many_long_ids_do_not_make_a_comment_that_is_refused(tmp_path: Path) -> None:
+    """A comment on GitHub holds 65,536 characters."""
+    ids = {f"{at}{'i' * 300}": 0.0 for at in range(60)}
+    sets = {f"s{at}/chat:llama": {"asr": ids} for at in range(20)}
+    a = lm_eval_output(tmp_path / "a", sets)
+    worse = {name: {"asr": dict.fromkeys(ids, 1.0)} for name in sets}
+    run(a, lm_eval_output(tmp_path / "b", worse), "--markdown", tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    assert len(text) < 65_536
+    assert "too long for here; --json holds it" in text
