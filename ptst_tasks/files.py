@@ -7,6 +7,7 @@ with a line feed and nothing else, since answers hold the rest of Unicode's line
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -109,12 +110,19 @@ def write_text(target: Path, text: str, *, what: str = "") -> None:
         ConfigError: If it cannot be written.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(target)
         with replacing(target) as aside:
             aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as e:
         raise ConfigError(f"{what + ' ' if what else ''}{str(target)!r} cannot be written: "
                           f"{said(e)}") from e  # fmt: skip
+
+
+def _make_parent(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as e:  # of the system's two words for a file in the way, the plainer
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", e.filename) from e
 
 
 def check_writable(target: Path, what: str) -> None:
@@ -130,14 +138,15 @@ def check_writable(target: Path, what: str) -> None:
             return
         if target.is_dir():
             raise IsADirectoryError(0, "it is a folder, expected a file")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(target)
         if target.exists():
             target.open("ab").close()  # the system's own word: no permission, read-only, busy
         aside = working(target)
         aside.touch()
         aside.unlink()
     except OSError as e:
-        why = e.strerror or said(e)  # without the working file's name
+        # Without the working file's name; a file in a folder's place is worth naming.
+        why = said(e) if isinstance(e, NotADirectoryError) else e.strerror or said(e)
         raise ConfigError(f"{what} {str(target)!r} cannot be written: {why}") from e
 
 
