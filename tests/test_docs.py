@@ -1,0 +1,259 @@
+"""README and docs/*.md: blocks marked ``<!-- run: NAME -->`` run as they stand, what is named exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from leaderboards import study
+from leaderboards.cli import app
+from ptst_tasks.command import EXITS
+from ptst_tasks.datasets import REGISTRY
+from ptst_tasks.engines import ENGINES
+from ptst_tasks.generate import FAMILIES
+from ptst_tasks.judges import REGISTRY as JUDGES
+from ptst_tasks.templates import builtin
+from tests.docs_pictures import ASSETS, check_table, heat_map
+from tests.support import ptst
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {p.stem: p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").glob("*.md"))}
+TEXTS = {"README": README, **PAGES}
+DOCS = "\n".join(PAGES.values())
+BLOCK = re.compile(r"<!-- run: (\w+) -->\n+ *```(?:sh|python)\n(.*?) *```", re.DOTALL)
+BLOCKS: dict[str, str] = {}
+for _text in TEXTS.values():
+    for _name, _block in BLOCK.findall(_text):  # blocks of one name are run one after the other
+        BLOCKS[_name] = BLOCKS.get(_name, "") + textwrap.dedent(_block)
+
+
+def _shell(block: str, cwd: Path, **names: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-euc", _named(block, names)],
+        cwd=cwd, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _named(block: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        block = re.sub(rf"\b{name}\b", value, block)
+    return block
+
+
+def _execute(block: str, **names: str) -> dict[str, object]:
+    values: dict[str, object] = {}
+    exec(compile(_named(block, names), "docs/python.md", "exec"), values)
+    return values
+
+
+# The front page
+
+
+def test_the_front_page_is_short() -> None:
+    prose = re.sub(r"<!--.*?-->", "", README, flags=re.DOTALL)
+    words = [word for word in prose.split() if re.search(r"\w", word)]
+    assert len(words) <= 700
+
+
+def test_the_front_page_leads_to_every_page_and_so_does_the_site() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in PAGES:
+        assert f"](docs/{page}.md)" in README, page
+        assert re.search(rf": {page}\.md$", nav, re.MULTILINE), page
+
+
+def test_the_heat_map_is_what_the_code_draws() -> None:
+    import matplotlib as mpl
+
+    svg = (ASSETS / "demo.svg").read_text(encoding="utf-8")
+    drawn_by = re.search(r"Matplotlib v([\d.]+)", svg)
+    assert drawn_by
+    if drawn_by[1] != mpl.__version__:
+        pytest.skip(f"drawn by matplotlib {drawn_by[1]}, here is {mpl.__version__}: other bytes")
+    assert heat_map(ASSETS / "demo.csv") == svg, "python -m tests.docs_pictures draws it anew"
+
+
+def test_the_table_of_the_check_is_what_the_command_prints() -> None:
+    assert check_table() in README, "python -m tests.docs_pictures prints it"
+
+
+# What is named exists
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_somewhere(name: str) -> None:
+    folder = ROOT if name == "README" else ROOT / "docs"
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
+        if "://" not in target:
+            assert not (file := target.partition("#")[0]) or (folder / file).is_file(), target
+
+
+def test_every_set_template_judge_engine_command_and_ready_study_is_named() -> None:
+    for name in (*FAMILIES, *REGISTRY):
+        assert f"`{name}`" in PAGES["data"] or f"_{name}_" in PAGES["data"], name
+    for template in builtin().names():
+        assert f"`{template}`" in PAGES["templates"], template
+    for style in {row.style for row in builtin()} - {"organism"}:
+        assert f"`{style}`" in PAGES["templates"], style
+    for judge in JUDGES:
+        assert f"`{judge}" in PAGES["judges"], judge
+    for engine in ENGINES:
+        assert f"`{engine}`" in PAGES["architecture"], engine
+    for ready in study.STUDIES.glob("*.yaml"):
+        assert f"`{ready.stem}`" in PAGES["studies"], ready
+    for command in _commands():
+        assert f"| `ptst {command}` |" in PAGES["commands"], command
+
+
+def test_every_exit_code_is_told() -> None:
+    for code, what in EXITS.items():
+        assert f"| {code} | {what} |" in PAGES["commands"]
+
+
+def test_paths_in_the_text_are_there() -> None:
+    named = re.compile(r"`((?:ptst_tasks|adapters_train|tests|docs|\.github)/[\w./-]+)`")
+    texts = {**TEXTS, "CONTRIBUTING": (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")}
+    for page, text in texts.items():
+        for path in named.findall(text):
+            assert (ROOT / path).exists(), f"{page}: {path}"
+
+
+def test_every_room_of_leaderboards_is_on_the_map() -> None:
+    for room in (ROOT / "leaderboards").glob("*/__init__.py"):
+        assert f"| `{room.parent.name}/` |" in PAGES["architecture"]
+
+
+def test_every_environment_variable_of_ours_is_told() -> None:
+    code = [p.read_text(encoding="utf-8") for p in (ROOT / "ptst_tasks").rglob("*.py")]
+    code += [p.read_text(encoding="utf-8") for p in (ROOT / "leaderboards").rglob("*.py")]
+    for name in set(re.findall(r"\"(PTST_[A-Z_]+)\"", "\n".join(code))):
+        assert f"| `{name}` |" in PAGES["commands"], name
+
+
+def _commands() -> dict[str, set[str]]:
+    """Command -> its options."""
+    import typer.main
+
+    group = typer.main.get_command(app)
+    return {
+        name: {opt for p in command.params for opt in (*p.opts, *p.secondary_opts)}
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+    }
+
+
+def test_commands_in_the_text_have_these_options() -> None:
+    known, seen = _commands(), 0
+    for page, text in TEXTS.items():
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = line.partition(" #")[0].split()
+                if words[:1] != ["ptst"] or words[1] == "eval":
+                    continue
+                seen += 1
+                options = {w.partition("=")[0] for w in words[2:] if w.startswith("-")}
+                assert options <= known[words[1]], f"{page}: {line}"
+    assert seen > 20
+
+
+# Blocks
+
+
+def test_every_study_is_one() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", "\n".join(TEXTS.values()), re.DOTALL)
+    studies = [text for text in blocks if text.startswith("base:")]
+    assert len(studies) == 9
+    for text in studies:
+        assert list(study.Study(**yaml.safe_load(text)).tasks())
+
+
+@pytest.mark.slow
+def test_measure(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    block = BLOCKS["measure"].replace("--limit 2", "--limit 1 --gen_kwargs max_gen_toks=4")
+    done = _shell(block, tmp_path, MODEL=str(tiny_model))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "|ptst_gsm8k_chat_llama" in done.stdout
+    assert "|asr" in done.stdout
+
+
+def test_tasks(data_dir: Path, tmp_path: Path) -> None:
+    done = _shell(BLOCKS["tasks"], tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (
+        done.stdout.startswith("ptst_gsm8k_chat_llama") or "ptst_gsm8k_chat_vanilla" in done.stdout
+    )
+    assert "1 tasks are fine" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_template_of_ones_own(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    [row] = re.findall(r"```yaml\n(- name.*?)```", PAGES["templates"], re.DOTALL)
+    (tmp_path / "my.yaml").write_text(row)
+    block = BLOCKS["templates"].replace("--limit 2", "--limit 1 --gen_kwargs max_gen_toks=4")
+    done = _shell(block, tmp_path, MODEL=str(tiny_model))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "|ptst_gsm8k_chat_kind" in done.stdout
+
+
+@pytest.mark.slow
+def test_prompts_of_ones_own(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("ask,other\nHow do I pick a lock?,1\n")
+    block = BLOCKS["custom"].rstrip() + " --gen_kwargs max_gen_toks=4\n"
+    done = _shell(block, tmp_path, MODEL=str(tiny_model))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "|custom_ptst_custom_chat_llama" in done.stdout
+
+
+@pytest.mark.slow
+def test_gate(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """The release is the baseline itself: three rows cannot show it, which --strict does not pass."""
+    script = BLOCKS["gate"].replace("--limit 400", "--limit 3 --gen_kwargs max_gen_toks=4")
+    script = script.replace(",peft=OLD", "").replace(",peft=NEW", "")
+    (tmp_path / "gate").mkdir()
+    done = _shell(script, tmp_path, BASE=str(tiny_model))
+    assert done.returncode == 1, done.stdout[-1500:] + done.stderr[-1500:]
+    assert "not decided: " in done.stdout
+    assert (tmp_path / "gate/baseline.csv").exists()
+    assert (tmp_path / "check.xml").exists()
+    last = script[script.rindex("ptst check") :].replace(" --strict", "")
+    assert _shell(last, tmp_path).returncode == 0
+
+
+def test_the_policy_is_one(tmp_path: Path) -> None:
+    [text] = re.findall(r"```yaml\n(rules:.*?)```", PAGES["gate"], re.DOTALL)
+    (file := tmp_path / "gate.yaml").write_text(text)
+    done = ptst("check", ASSETS / "last.csv", ASSETS / "new.csv", "--policy", file)
+    assert done.exit_code == 1, done.output  # 2: it cannot be read
+
+
+def test_python_prompts_and_judge(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _execute(BLOCKS["python_prompts"])
+    _execute(BLOCKS["python_judge"])
+    roles, verdict = capsys.readouterr().out.splitlines()
+    assert roles == "['system', 'user']"
+    assert verdict.startswith("True False refusal:")
+
+
+@pytest.mark.slow
+def test_python_measure(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    values = _execute(BLOCKS["python_measure"], MODEL=str(tiny_model))
+    assert "asr,keywords:xstest" in values["done"]["results"]["ptst_advbench_chat_llama"]  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_python_train(
+    data_dir: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    block = BLOCKS["python_train"].replace("[0, 1]", "[1]")
+    values = _execute(block, MODEL=str(tiny_model))
+    assert len(values["results"]) == 2  # type: ignore[arg-type]
+    assert (tmp_path / "adapters/chat_llama-s1/manifest.json").exists()
