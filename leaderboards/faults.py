@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from ptst_tasks.errors import ConfigError, PTSTError, said
+from ptst_tasks.files import working
 
-__all__ = ["check_disk", "remembered"]
+__all__ = ["FullDiskError", "check_disk", "check_room", "remembered"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # Libraries pass them on as words alone (safetensors, SQLite, torch).
@@ -19,19 +22,38 @@ _WORDS = ("No space left on device", "Disk quota exceeded", "Read-only file syst
           "disk is full")  # fmt: skip
 
 
+class FullDiskError(ConfigError):
+    """A disk takes no more; it ends a run, whatever it was that could not be written."""
+
+
 def check_disk(error: BaseException) -> None:
     """Raises if an error says that a disk takes no more: nothing that follows could be kept.
 
     Raises:
-        ConfigError: One that says how to go on.
+        FullDiskError: It says how to go on.
     """
-    if any(_is_full(e) for e in _chain(error)) and not getattr(error, "told", False):
-        full = ConfigError(
+    if isinstance(error, FullDiskError):
+        raise error
+    if any(_is_full(e) for e in _chain(error)):
+        raise FullDiskError(
             f"the disk takes no more: {said(error)}; what is whole stays, and the same command goes "
             "on once there is room"
-        )
-        full.told = True  # type: ignore[attr-defined]
-        raise full from error
+        ) from error
+
+
+def check_room(folder: Path, value: Any) -> None:
+    """Raises if a disk has no room for a value as JSON.
+
+    Raises:
+        FullDiskError: As `check_disk`.
+    """
+    file = working(folder / "room")
+    try:
+        file.write_bytes(bytes(2 * len(json.dumps(value, default=str)) + 65536))
+    except OSError as e:
+        check_disk(e)
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _is_full(error: BaseException) -> bool:

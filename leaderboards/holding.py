@@ -82,6 +82,10 @@ def _writing(run: Path) -> Iterator[None]:
         ) from e
 
 
+class _HeldError(Exception):
+    """Somebody else has the lock."""
+
+
 @contextmanager
 def locked(file: Path) -> Iterator[bool]:
     """Waits for a lock file and holds it; gives False where the file system locks nothing.
@@ -99,14 +103,12 @@ def locked(file: Path) -> Iterator[bool]:
 
 @contextmanager
 def _held(run: Path) -> Iterator[bool]:
-    import filelock
-
     try:
         with _writing(run):
             lock = _lock(run / _LOCK, _PATIENCE)
             if lock is not None:
                 _write_holder(run)
-    except filelock.Timeout:
+    except _HeldError:
         if not _locks(run):  # an old filelock takes "cannot" for "held"
             lock = None
         else:
@@ -123,7 +125,12 @@ def _held(run: Path) -> Iterator[bool]:
 
 
 def _lock(file: Path, timeout: float) -> Any:
-    """A lock that is held, or None where the file system has none."""
+    """A lock that is held now, or None where the file system has none.
+
+    Raises:
+        _HeldError: If another has it for longer than this; -1 waits for ever.
+        OSError: If the file cannot be made.
+    """
     import filelock
 
     lock = filelock.FileLock(file)
@@ -134,6 +141,8 @@ def _lock(file: Path, timeout: float) -> Any:
             lock.acquire(timeout=timeout, poll_interval=0.05)
     except (NotImplementedError, UserWarning):
         return None
+    except filelock.Timeout as e:  # it is an OSError, too
+        raise _HeldError from e
     except OSError as e:
         if e.errno in _LOCKLESS:
             return None
@@ -143,12 +152,10 @@ def _lock(file: Path, timeout: float) -> Any:
 
 def _locks(run: Path) -> bool:
     """Whether a file that nobody else knows can be locked here."""
-    import filelock
-
     file = working(run / _LOCK)
     try:
         lock = _lock(file, 0)
-    except filelock.Timeout:
+    except _HeldError:
         return False
     finally:
         file.unlink(missing_ok=True)
@@ -178,7 +185,9 @@ def _check_folder(run: Path) -> None:
         found = [p.name for p in run.iterdir()] if run.exists() else []
     except OSError as e:
         raise ConfigError(f"--out {str(run)!r} cannot be read: {said(e)}") from e
-    if any(not name.startswith(_LOCK) for name in found) and not disk.is_run(run):
+    # Another process may be about to write down whose run it is.
+    begun = (_LOCK, f".{_STUDY}.")
+    if any(not name.startswith(begun) for name in found) and not disk.is_run(run):
         raise ConfigError(f"{str(run)!r} holds something that is no run; choose another --out")
     for part in PARTS:
         if (run / part).exists() and not (run / part).is_dir():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards import disk
-from leaderboards.faults import check_disk, remembered
+from leaderboards.faults import check_disk, check_room, remembered
 from leaderboards.holding import check, claimed
 from leaderboards.identity import (
     Place,
@@ -556,6 +556,7 @@ class Runner:
                     write_results(aside, f"ptst-{self.study.engine}", args, name, results)
             except Exception as e:  # what this task made cannot be written; the others can
                 check_disk(e)
+                check_room(self.out, results["samples"][name])  # lm-eval does not say why
                 self.fail(cell, e)
                 continue
             self.outcome.done += 1

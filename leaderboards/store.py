@@ -19,6 +19,7 @@ from typing import Any
 
 from leaderboards import disk
 from ptst_tasks.digests import digest_json, read_json, write_json
+from ptst_tasks.errors import DataError
 from ptst_tasks.files import working
 from ptst_tasks.provenance import SCHEMA, Generation, cell_digest
 
@@ -139,8 +140,14 @@ class Store:
                 _remove(aside)
 
     def finish(self, cell: Cell, aside: Path, **more: Any) -> None:
-        """Makes a written cell whole."""
+        """Makes a written cell whole.
+
+        Raises:
+            DataError: If it is not: lm-eval logs that it cannot write, and goes on.
+        """
         write_json(aside / "cell.json", cell.record(**more))
+        if disk.read_cell_files(aside).results is None:
+            raise DataError(f"{cell.harness_task}: lm-eval wrote no results")
         self._place(aside, self.folder(cell))
 
     def receive(self, cell: Cell, aside: Path) -> None:

@@ -48,11 +48,10 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[SmallDisk]:
 def fill(disk: SmallDisk, *, leave: int = 0) -> Path:
     """Fills a disk but for so many kilobytes; returns the file that does it."""
     file = disk.path / ".filler"
-    with file.open("wb") as out:
+    with file.open("wb", buffering=0) as out:
         try:
             while True:
                 out.write(b"\0" * 4096)
-                out.flush()
         except OSError:
             pass
         size = file.stat().st_size
