@@ -491,11 +491,12 @@ class Runner:
 
     def _current(self, record: Mapping[str, Any], tasks: Mapping[str, Any]) -> bool:
         """Whether a cell on disk is one that these tasks would ask for, as far as they know."""
-        task, made = tasks.get(record["harness_task"]), record.get("provenance")
-        if task is None or not made:
+        task = tasks.get(record["harness_task"])
+        if task is None or not record.get("provenance"):
             return False
+        made = Generation.from_dict(record["provenance"]).data
         docs = list(task.eval_docs)[: self.study.test.limit]
-        have = (record.get("requested"), made["data"]["asked"], made["data"]["fingerprint"])
+        have = (record.get("requested"), made.asked, made.fingerprint)
         asked = asked_digest(str(doc["id"]) for doc in docs)
         want = (requested(task), asked, task.loaded.fingerprint)
         return digest_json(have) == digest_json(want) and _seed(record) in self.seeds(task)
@@ -584,8 +585,7 @@ class Runner:
 
 def _seed(record: Mapping[str, Any]) -> int | None:
     """The decoding seed of a cell on disk."""
-    seed: int | None = record["provenance"]["decoding"]["seed"]
-    return seed
+    return Generation.from_dict(record["provenance"]).decoding.seed
 
 
 def _agree(plan: AdapterPlan, config: Mapping[str, Any]) -> None:

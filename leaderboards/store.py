@@ -169,7 +169,8 @@ class Store:
         """Records of the cells of an adapter, and of its copies."""
         whole = (f for f in disk.cell_folders(self.run) if disk.is_whole(f))
         records = (read_json(folder / "cell.json") or {} for folder in whole)
-        return [r for r in records if str(r.get("adapter")).partition("@")[0] == adapter]
+        named = (r for r in records if {"adapter", "harness_task", "digest"} <= r.keys())
+        return [r for r in named if str(r["adapter"]).partition("@")[0] == adapter]
 
     def fail(self, cell: Cell, error: str) -> None:
         """Records why a cell could not be had; the next run tries it again."""
