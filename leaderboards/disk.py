@@ -262,18 +262,21 @@ def _check_results(file: Path, results: Json, task: str) -> None:
     Raises:
         DataError: Otherwise, with the field.
     """
+    if not isinstance(values := results["results"].get(task), dict):
+        raise _odd(file, f"results.{task}", values)
     config = results["configs"][task]
-    for name, value in (("results", results["results"].get(task)), ("configs", config)):
-        if not isinstance(value, dict):
-            raise _odd(file, f"{name}.{task}", value)
+    if not isinstance(config, dict) or len(results["configs"]) > 1:  # a cell is one task
+        raise _odd(file, "configs", results["configs"])
     ours: Any = config.get("metadata") or {}
-    counts: Any = results.get("n-samples") or {}
+    counts: Any = results.get("n-samples", {})
     for name, holder, key in (("metadata", ours, "ptst"), ("n-samples", counts, task)):
-        if not isinstance(holder, dict) or not isinstance(holder.get(key) or {}, dict):
+        if not isinstance(holder, dict) or not isinstance(holder.get(key, {}), dict):
             raise _odd(file, f"{name}.{key}", holder)
     for name, kind in (("judges", list), ("judge_settings", dict), ("judge_weights", dict),
-                       ("judge_failed", dict), ("judge_models", dict)):  # fmt: skip
-        if not isinstance(value := (ours.get("ptst") or {}).get(name) or kind(), kind):
+                       ("judge_failed", dict), ("judge_models", dict), ("kind", str),
+                       ("template", str), ("prefill", str), ("set", str)):  # fmt: skip
+        value = ours.get("ptst", {}).get(name)
+        if value is not None and not isinstance(value, kind):
             raise _odd(file, f"metadata.ptst.{name}", value)
 
 

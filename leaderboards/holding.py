@@ -225,7 +225,7 @@ def _told(file: Path, study: Study) -> dict[str, Any]:
         told = disk.json_object(file)
         odd = next((n for n in ("name", "base") if not isinstance(told.get(n, ""), str)), None)
         if odd:
-            raise DataError(f"{str(file)!r}: {odd} is {str(told[odd])[:80]!r}, expected text")
+            raise DataError(f"{str(file)!r}: {odd} is {repr(told[odd])[:80]}, expected text")
     except DataError as e:
         raise ConfigError(
             f"{e}: damaged, so nobody knows whose run this is; delete this file if it is that of "

@@ -69,9 +69,9 @@ def _folder(out: str | None, name: str) -> Path:
     """The run's folder.
 
     Raises:
-        ConfigError: If ``--out`` is empty: a script's variable that is not set.
+        ConfigError: If ``--out`` is empty (a script's variable that is not set) or no path.
     """
-    if out is not None and not out.strip():
+    if out is not None and (not out.strip() or "\0" in out):
         raise ConfigError(f"--out is {out!r}, expected a folder")
     return Path("runs") / files.file_name(name) if out is None else Path(out)
 
