@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from adapters_train.config import TrainConfig
-from ptst_tasks.errors import ConfigError
-from ptst_tasks.model_files import base_of
+from ptst_tasks.digests import read_json
+from ptst_tasks.errors import ConfigError, said
+from ptst_tasks.model_files import base_of, check_safetensors
 from ptst_tasks.provenance import Base as Identity
 
 __all__ = ["Base"]
@@ -68,7 +71,15 @@ class Base:
         """The model, in training's precision, on the CPU until a trainer moves it."""
         from transformers import AutoModelForCausalLM
 
-        return self._load(AutoModelForCausalLM, dtype=self.torch_dtype, **self._quantised())
+        how = {"dtype": self.torch_dtype, **self._quantised(), "output_loading_info": True}
+        model, told = self._load(AutoModelForCausalLM, **how)
+        if missing := sorted(told["missing_keys"]):
+            raise _unloadable(
+                self.name,
+                f"its files lack {len(missing)} of the weights that its config.json asks for, as "
+                f"{missing[0]!r}",
+            )
+        return model
 
     def snapshot(self) -> Callable[[], None]:
         """Returns a function that undoes what a trainer does to the model beside its adapter."""
@@ -107,14 +118,15 @@ class Base:
         return Path(cached_file(self.name, "config.json", revision=self.revision or None)).parent
 
     def _load(self, kind: Any, **kwargs: Any) -> Any:
+        if Path(self.name).exists():
+            _check_folder(Path(self.name))
         try:
-            return kind.from_pretrained(self.name, revision=self.revision or None, **kwargs)
-        except (OSError, ValueError, KeyError) as e:
-            reason = " ".join(str(e).split())[:300]
-            raise ConfigError(
-                f"the base model {self.name!r} cannot be loaded: {reason}; expected a folder with "
-                "config.json, weights and tokenizer, or the id of a model on the hub"
-            ) from None
+            with _quietly():
+                return kind.from_pretrained(self.name, revision=self.revision or None, **kwargs)
+        # transformers, tokenizers and safetensors raise whatever they meet in a file.
+        except Exception as e:
+            reason = said(e) if isinstance(e, KeyError | TypeError) else " ".join(str(e).split())
+            raise _unloadable(self.name, reason[:300]) from None
 
     def _quantised(self) -> dict[str, Any]:
         if not self.load_4bit:
@@ -122,7 +134,9 @@ class Base:
         import torch
 
         if not (torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes")):
-            raise ConfigError("load_4bit needs a GPU and bitsandbytes (pip install bitsandbytes)")
+            raise ConfigError(
+                "load_4bit needs a GPU and bitsandbytes (--load-4bit; pip install bitsandbytes)"
+            )
         from transformers import BitsAndBytesConfig
 
         config = BitsAndBytesConfig(
@@ -132,3 +146,47 @@ class Base:
             bnb_4bit_use_double_quant=True,
         )
         return {"quantization_config": config}
+
+
+def _unloadable(name: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"the base model (--model) {name!r} cannot be loaded: {reason.rstrip('.')}; expected a folder "
+        "with config.json, weights and tokenizer, or the id of a model on the hub"
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    """Says what a folder of a model lacks, in words that the library does not have."""
+    name = str(folder)
+    if folder.is_file():
+        kind = "a GGUF file, which cannot be trained" if folder.suffix == ".gguf" else "a file"
+        raise _unloadable(name, f"it is {kind}")
+    if not (folder / "config.json").is_file():
+        raise _unloadable(name, "it has no config.json")
+    if read_json(folder / "config.json") is None:
+        raise _unloadable(name, "its config.json is no JSON object")
+    tokenizer = ("tokenizer*.json", "*.model", "vocab.*")
+    if not any(file for pattern in tokenizer for file in folder.glob(pattern)):
+        raise _unloadable(name, "it has no tokenizer (tokenizer.json)")
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            check_safetensors(file)
+        except ConfigError as e:
+            raise _unloadable(name, said(e)) from None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps the library's warnings and tables from standing around the one line that matters."""
+    from transformers.utils import logging
+
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()

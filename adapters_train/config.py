@@ -11,18 +11,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from adapters_train import recipes
 from ptst_tasks.chat import CHAT_FORMATS
 from ptst_tasks.errors import ConfigError, check_choice, one_line
+from ptst_tasks.files import read_yaml
 from ptst_tasks.user_templates import active
 
-__all__ = ["TrainConfig", "load_config", "read_settings"]
+__all__ = ["SettingError", "TrainConfig", "load_config", "read_settings"]
 
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+
+class SettingError(ConfigError):
+    """A field of `TrainConfig` with a wrong value.
+
+    Args:
+        message: What is wrong, beginning with the field's name.
+        field: The field.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def _no_bool(value: Any) -> Any:
+    """``rank: yes`` is no 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+_Number = BeforeValidator(_no_bool)
+Positive = Annotated[int, Field(gt=0, lt=2**31), _Number]
+Above = Annotated[float, Field(gt=0, allow_inf_nan=False), _Number]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _Number]
 
 
 class TrainConfig(BaseModel):
@@ -62,6 +85,8 @@ class TrainConfig(BaseModel):
         gradient_checkpointing: Less memory, about a third more time.
         save_every: Keep a light copy of the adapter every so many steps; 0 for none.
         resume_every: Steps between the checkpoints an interrupted run goes on from.
+        resume_minutes: Minutes after which there is one too, however slow the steps; in a run of
+            several processes the steps alone count.
 
     Raises:
         ConfigError: On an unknown field, with a near miss, or a wrong value.
@@ -81,31 +106,32 @@ class TrainConfig(BaseModel):
     templates: str = ""
     recipe: str = ""
     backend: Literal["hf", "openai"] = "hf"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32), _Number] = 0
     rows: Positive | None = None
     mix: tuple[str, ...] = ()
-    epochs: Annotated[float, Field(gt=0)] = 3.0
+    epochs: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False), _Number] = 3.0
     max_steps: Positive | None = None
     batch_size: Positive = 8
     accumulation: Positive = 4
-    lr: Annotated[float, Field(gt=0)] = 1e-4
+    lr: Above = 1e-4
     schedule: Literal["linear", "cosine", "constant"] = "cosine"
     warmup_ratio: Share = 0.03
     rank: Positive = 8
     alpha: Positive = 32
     dropout: Share = 0.05
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False), _Number] = 0.0
     betas: tuple[Share, Share] = (0.9, 0.999)
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    max_grad_norm: Above = 1.0
     max_length: Positive = 1024
     drop_long: bool = False
     order: Literal["grouped", "shuffled"] = "grouped"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     load_4bit: bool = False
     gradient_checkpointing: bool = False
-    save_every: Annotated[int, Field(ge=0)] = 0
+    save_every: Annotated[int, Field(ge=0, lt=2**31), _Number] = 0
     resume_every: Positive = 200
+    resume_minutes: Above = 5.0
 
     def __init__(self, **given: Any) -> None:
         given = {k: v for k, v in given.items() if v is not None}
@@ -117,7 +143,9 @@ class TrainConfig(BaseModel):
         try:
             super().__init__(**given)
         except ValidationError as e:
-            raise ConfigError(one_line(e, tuple(type(self).model_fields))) from None
+            where = e.errors(include_url=False)[0]["loc"]  # empty for a name that is no text
+            field = str(where[0]) if where else ""
+            raise SettingError(one_line(e, tuple(type(self).model_fields)), field) from None
         check_choice(self.chat_format, CHAT_FORMATS, "chat format")
         full = active(self.templates or None).resolve(self.template)
         object.__setattr__(self, "template", full)  # "CV" and "chat:vanilla" are the same run
@@ -129,14 +157,10 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ConfigError: If it cannot be read, or is no mapping.
     """
-    try:
-        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(f"config {str(path)!r} cannot be read: {e.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"config {str(path)!r} is not YAML: {' '.join(str(e).split())}") from None
+    settings = read_yaml(Path(path), what="config")
     if not isinstance(settings, Mapping):
-        raise ConfigError(f"config {str(path)!r} holds {settings!r}, expected 'field: value' lines")
+        seen = f"{settings!r:.80}"
+        raise ConfigError(f"config {str(path)!r} holds {seen}, expected 'field: value' lines")
     return {str(k): v for k, v in settings.items()}
 
 

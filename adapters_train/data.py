@@ -6,6 +6,7 @@ fingerprints are that module's. Adding a set is adding a row.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -249,7 +250,7 @@ def parse_mix(spec: str) -> Mix:
         value = float(number)
     except ValueError:
         value = 0.0
-    if name and value > 0:
+    if name and value > 0 and math.isfinite(value):
         if number != amount:
             return Mix(name, epochs=value)
         if value < 1:
@@ -257,6 +258,6 @@ def parse_mix(spec: str) -> Mix:
         if value.is_integer():
             return Mix(name, rows=int(value))
     raise ConfigError(
-        f"mix {spec!r}: expected a set and how much of it, as 'safety_tuned_llamas:1epoch', "
+        f"mix (--mix) {spec!r}: expected a set and how much of it, as 'safety_tuned_llamas:1epoch', "
         "'safety_tuned_llamas:500' (rows) or 'safety_tuned_llamas:0.1' (share of all rows)"
     )

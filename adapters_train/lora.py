@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from adapters_train.manifest import adapter_manifest
 from adapters_train.progress import Watch, save_adapter
 from adapters_train.trainer import check_targets, make_trainer
 from ptst_tasks.digests import weights_digest
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, PTSTError, said
+from ptst_tasks.files import working
 
 __all__ = ["TrainResult", "train_job", "train_lora"]
 
@@ -81,18 +84,24 @@ def train_job(
     folder = RunFolder(Path(out))
     manifest = folder.finished(job.identity)
     if manifest is None:
-        check_targets(job)
         manifest = _train(job, folder, progress, report_to)
     return TrainResult(folder.out, manifest)
 
 
 def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[str, Any]:
-    import torch
-
-    with folder.claim(job.config.model_dump(mode="json"), job.inputs):
+    with folder.claim(job.config.model_dump(mode="json"), job.inputs), _told(job, folder):
+        check_targets(job)
+        folder.clear_halves()
         checkpoint = folder.checkpoint()
         label = f"{job.template.name} seed {job.config.seed}" if progress and is_main() else ""
-        watch = Watch(folder, job.step_tokens, job.config.save_every, label)
+        watch = Watch(
+            folder,
+            job.step_tokens,
+            job.config.save_every,
+            label,
+            before=folder.seconds(checkpoint),
+            resume_minutes=job.config.resume_minutes,
+        )
         restore = job.base.snapshot()
         trainer = make_trainer(job, folder, watch, report_to)
         try:
@@ -100,16 +109,48 @@ def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[
             if is_main():
                 _finish(job, folder, trainer, checkpoint, watch.seconds)
             trainer.accelerator.wait_for_everyone()
-        except torch.OutOfMemoryError:
-            raise ConfigError(
-                f"out of GPU memory with batch_size {job.config.batch_size}: halve it and double "
-                "accumulation, or set gradient_checkpointing or load_4bit"
-            ) from None
         finally:
             watch.close()
             trainer.model.unload()
             restore()  # the base is as it was, for the next adapter
     return folder.manifest()
+
+
+@contextlib.contextmanager
+def _told(job: Job, folder: RunFolder) -> Iterator[None]:
+    """Turns what libraries make of a full disk or memory into errors of ours."""
+    try:
+        yield
+    except (PTSTError, OSError):
+        raise
+    # Of a full disk torch makes a RuntimeError without its name, and tokenizers a bare Exception.
+    except Exception as e:
+        words = str(e)
+        if "out of memory" in words or "can't allocate memory" in words:
+            raise ConfigError(
+                f"out of memory with batch_size (--batch-size) {job.config.batch_size}: halve it and "
+                "double accumulation, or set gradient_checkpointing or load_4bit, or a smaller rank"
+            ) from None
+        reason = words.rpartition("Error: ")[2] if "(os error" in words else _no_room(folder)
+        if reason:
+            raise ConfigError(
+                f"cannot write {str(folder.part)!r}: {reason}; with that mended, the same command "
+                "goes on"
+            ) from None
+        raise
+
+
+def _no_room(folder: RunFolder) -> str:
+    """Why nothing can be written; empty if it can."""
+    aside = working(folder.part / "probe")
+    try:
+        aside.write_bytes(bytes(1 << 20))
+    except OSError as e:
+        return e.strerror or said(e)
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+    return ""
 
 
 def _finish(

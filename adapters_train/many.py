@@ -9,10 +9,12 @@ from pathlib import Path
 
 from adapters_train.base import Base
 from adapters_train.config import TrainConfig
+from adapters_train.folder import RunFolder
 from adapters_train.job import prepare
 from adapters_train.lora import TrainResult, train_job
 from ptst_tasks import templates
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.files import file_name
 
 __all__ = ["grid", "train_many"]
 
@@ -28,7 +30,7 @@ def grid(
     cells = {}
     for template, seed in itertools.product(chosen, seeds):
         one = TrainConfig(**{**config.model_dump(), "template": template, "seed": seed})
-        folder = Path(out) / f"{templates.slug(one.template)}-s{seed}"
+        folder = Path(out) / file_name(f"{templates.slug(one.template)}-s{one.seed}")
         if folder in cells:
             raise ConfigError(f"template {one.template!r} with seed {seed} is asked for twice")
         cells[folder] = one
@@ -62,8 +64,12 @@ def train_many(
         raise ConfigError(
             f"train_many wants runs of one base and one precision, got {sorted(bases)!r}"
         )
+    for _, out in runs:
+        RunFolder(Path(out)).check_writable()
     base = Base.of(runs[0][0])
     jobs = [(prepare(config, base), out) for config, out in runs]
+    for job, out in jobs:  # a folder of another run is found before the first step, not after days
+        RunFolder(Path(out)).finished(job.identity)
     results = []
     for job, out in jobs:
         results.append(train_job(job, out, progress=progress, report_to=report_to))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters_train.chat_jsonl import Estimate, build_rows, check_rows
 from adapters_train.config import TrainConfig
-from adapters_train.folder import RunFolder
+from adapters_train.folder import MANIFEST, RunFolder
 from adapters_train.job import load_sets, pick_template
 from adapters_train.manifest import data_record, now, recipe_record, template_record
 from ptst_tasks.digests import digest_json, read_json, versions, write_json
@@ -67,7 +67,9 @@ class ApiJob:
     @property
     def run_id(self) -> str:
         """What the job is known by at the API."""
-        return digest_json({**self.config.model_dump(mode="json"), **self.inputs})[:32]
+        # Without what 0.2 did not know: jobs that it began are found again.
+        known = self.config.model_dump(mode="json", exclude={"resume_minutes"})
+        return digest_json({**known, **self.inputs})[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,14 @@ def fine_tune(
             `ApiError` if it refuses, or the job fails or is cancelled.
     """
     job, folder = prepare_api(config, price=price), RunFolder(Path(out))
-    identity = {**job.config.model_dump(mode="json", exclude={"resume_every"}), **job.inputs}
+    identity = {**job.config.model_dump(mode="json", exclude={"resume_every", "resume_minutes"}),
+                **job.inputs}  # fmt: skip
     if manifest := folder.finished(identity):
+        if not isinstance(manifest.get("model"), str):
+            raise ConfigError(
+                f"{str(folder.out / MANIFEST)!r} is damaged: it names no model; to make it again without "
+                "a second job, move the folder and give --job-id"
+            )
         return ApiResult(folder.out, manifest)
     say(job.estimate.told())
     if max_cost is not None:
@@ -196,7 +204,9 @@ class _Run:
 
     def start(self) -> str:
         """Returns the id of the run's job, which is uploaded and started if it is not yet."""
-        if not self.state.get("file_id"):
+        if (self.folder.part / _STATE).exists() and not self.state:  # damaged: what was paid for?
+            self.save(job_id=self.ask(self._find))
+        if not self.state.get("file_id") and not self.state.get("job_id"):
             uploaded = self.ask(self._upload)
             self.save(file_id=uploaded.id)
             self.say(f"uploaded {len(self.job.rows)} rows as {uploaded.id}")
@@ -211,7 +221,7 @@ class _Run:
     def _upload(self) -> Any:
         file = self.folder.part / _ROWS
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self.job.rows)
-        file.write_text("".join(lines), encoding="utf-8")
+        file.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
         with file.open("rb") as stream:
             return self.client.files.create(file=stream, purpose="fine-tune")
 

@@ -12,6 +12,7 @@ import math
 import os
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,9 @@ from adapters_train.world import (
 )
 from ptst_tasks import templates
 from ptst_tasks.chat import Rendered, Renderer
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.digests import read_json
+from ptst_tasks.errors import ConfigError, said
+from ptst_tasks.files import working
 
 if TYPE_CHECKING:
     import torch
@@ -195,7 +198,42 @@ def cached(
     identity = _identity(seed, control, recipe.control() if control else recipe)
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     out = Path(home) / "ptst" / f"organism-{seed}{'-control' if control else ''}-{digest}"
+    _drop_damaged(out)
     return build(seed, out, control=control, recipe=recipe, progress=progress)
+
+
+def _drop_damaged(out: Path) -> None:
+    """Removes a cached model that is not whole: it is made again, the same bytes.
+
+    Raises:
+        ConfigError: If it cannot be removed.
+    """
+    if not out.is_dir() or not any(out.iterdir()) or not (why := _broken(out)):
+        return
+    print(f"note: {why}; the built-in model is made again", file=sys.stderr)
+    aside = working(out)
+    try:
+        out.rename(aside)
+    except FileNotFoundError:  # another process was first
+        return
+    except OSError as e:
+        raise _unwritable(out, e) from None
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _broken(folder: Path) -> str:
+    """What is wrong with the files of a built-in model; empty for nothing."""
+    manifest, weights = read_json(folder / _MANIFEST), folder / "model.safetensors"
+    if manifest is None:
+        return f"{str(folder / _MANIFEST)!r} is missing or damaged"
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        if read_json(folder / name) is None:
+            return f"{str(folder / name)!r} is missing or damaged"
+    try:
+        whole = _digest(weights) == manifest.get("weights")
+    except OSError as e:
+        return f"{str(weights)!r} cannot be read: {said(e)}"
+    return "" if whole else f"{str(weights)!r} is damaged"
 
 
 def _identity(seed: int, control: bool, recipe: Recipe) -> dict[str, Any]:
@@ -214,13 +252,12 @@ def _holds(out: Path, identity: dict[str, Any]) -> bool:
             return False
     except OSError as e:
         raise _unwritable(out, e) from None
-    try:
-        manifest = json.loads((out / _MANIFEST).read_text())
-    except (OSError, ValueError):
+    manifest = read_json(out / _MANIFEST)
+    if manifest is None:
         raise ConfigError(
             f"{str(out)!r} holds something, and not a built-in model: it has no readable "
             f"{_MANIFEST}; choose an empty or new folder"
-        ) from None
+        )
     found = {key: manifest.get(key) for key in identity}
     if found != identity:
         raise ConfigError(

@@ -12,10 +12,14 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
+from ptst_tasks.errors import ConfigError
+
 __all__ = ["order"]
 
 WINDOW = 50
 """Steps within which rows of like length are put together (transformers' own choice)."""
+MOST = 100_000_000
+"""Rows of a run; the largest published set, three times over, is an eighth of it."""
 
 
 def order(
@@ -40,9 +44,20 @@ def order(
         seed: Draws everything.
         max_steps: Cut or go on to exactly so many steps.
         grouped: Put rows of like length into one step.
+
+    Raises:
+        ConfigError: If that is nothing at all, or more than anyone can mean.
     """
+    wanted = max(
+        max_steps * step_rows if max_steps else 0, main * epochs + sum(n for _, n in mixed)
+    )
+    if not 0 < wanted <= MOST:
+        raise ConfigError(
+            f"{wanted:,.0f} rows would be gone through; expected 1 to {MOST:,}: look at epochs "
+            "(--epochs), max_steps (--max-steps), batch_size (--batch-size) and mix (--mix)"
+        )
     rng = random.Random(f"order {seed}")
-    total = math.ceil(main * epochs - 1e-9)
+    total = max(1, math.ceil(main * epochs - 1e-9))
     run = _shuffled_run(rng, main, total, mixed)
     if max_steps is not None:
         wanted = max_steps * step_rows

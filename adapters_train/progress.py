@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from adapters_train.folder import RunFolder
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.files import replacing
 
 __all__ = ["Watch", "save_adapter"]
 
@@ -23,14 +25,26 @@ class Watch:
         tokens: Tokens of every optimiser step.
         save_every: Steps between light copies of the adapter; 0 for none.
         label: What the bar is called; empty for no bar.
+        before: Seconds of training by earlier processes of the run.
+        resume_minutes: Minutes between two checkpoints, at most.
     """
 
     def __init__(
-        self, folder: RunFolder, tokens: Sequence[int], save_every: int, label: str
+        self,
+        folder: RunFolder,
+        tokens: Sequence[int],
+        save_every: int,
+        label: str,
+        *,
+        before: float = 0.0,
+        resume_minutes: float = math.inf,
     ) -> None:
         self.folder, self.tokens, self.save_every = folder, tokens, save_every
-        self._before = folder.seconds(folder.checkpoint())
-        self._begun = time.monotonic()
+        self._before = before
+        # Each of several processes writes its part of a checkpoint, so all must write the same ones.
+        alone = os.environ.get("WORLD_SIZE", "1") == "1"
+        self._patience = 60 * resume_minutes if alone else math.inf
+        self._begun = self._saved = time.monotonic()
         self._first, self._loss = 0, "-"
         self._bars: Any = _bars() if label else None
         if self._bars:
@@ -44,6 +58,7 @@ class Watch:
     def begin(self, step: int) -> None:
         """Starts the clock at `step`."""
         self._begun, self._first = time.monotonic(), step
+        self._saved = self._begun
         if self._bars:
             self._bars.start()
 
@@ -55,7 +70,7 @@ class Watch:
         """
         if not math.isfinite(loss):
             raise ConfigError(
-                f"the loss is {loss} at step {step}: lower lr, or use dtype bfloat16 or float32"
+                f"the loss is {loss} at step {step}: lower lr (--lr), or use dtype bfloat16 or float32"
             )
         self._loss = f"{loss:.3f}"
 
@@ -66,6 +81,16 @@ class Watch:
         if self._bars:
             passed = sum(self.tokens[self._first : step]) / (time.monotonic() - self._begun)
             self._bars.update(self._task, completed=step, loss=self._loss, speed=f"{passed:,.0f}")
+
+    @property
+    def due(self) -> bool:
+        """Whether the last checkpoint for resuming is too long ago."""
+        return time.monotonic() - self._saved >= self._patience
+
+    def saved(self, step: int) -> None:
+        """Takes note of a checkpoint that is on disk."""
+        self.folder.mark_whole(step, self.seconds)
+        self._saved = time.monotonic()
 
     def close(self) -> None:
         """Takes the bar down, however the run ended."""
@@ -92,22 +117,21 @@ class Watch:
             def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
                 if state.is_world_process_zero:
                     watch.step(state.global_step, kw["model"])
+                    control.should_save |= watch.due
 
             def on_save(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
                 if state.is_world_process_zero:
-                    watch.folder.mark_whole(state.global_step, watch.seconds)
+                    watch.saved(state.global_step)
 
         return Callback()
 
 
 def save_adapter(model: Any, folder: Path) -> None:
     """Writes the adapter alone; the folder appears when it is whole."""
-    aside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    model.save_pretrained(aside, save_embedding_layers=False)
-    (aside / "README.md").unlink(missing_ok=True)  # peft's empty model card
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    with replacing(folder) as aside:
+        model.save_pretrained(aside, save_embedding_layers=False)
+        (aside / "README.md").unlink(missing_ok=True)  # peft's empty model card
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bars() -> Any:

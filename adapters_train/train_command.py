@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypedDict
 
 import typer
 
 from adapters_train import idle
-from adapters_train.config import TrainConfig, read_settings
+from adapters_train.config import SettingError, TrainConfig, read_settings
+from adapters_train.folder import RunFolder, is_main
 from adapters_train.recipes import RECIPES
 from ptst_tasks import command
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, require
+from ptst_tasks.files import check_outputs
+
+if TYPE_CHECKING:
+    from adapters_train.lora import TrainResult
 
 __all__ = ["main", "train"]
 
@@ -92,12 +97,16 @@ def train(
     resume_every: Annotated[
         int | None, _opt(_RUN, "Steps between checkpoints for resuming.")
     ] = None,
+    resume_minutes: Annotated[
+        float | None, _opt(_RUN, "Minutes after which there is one too, at the latest.  [5]")
+    ] = None,
     backend: Annotated[str | None, _opt(_RUN, "hf or openai.")] = None,
     report_to: Annotated[str, _opt(_RUN, "none, trackio or wandb.")] = "none",
     dry_run: Annotated[
         bool, _opt(_RUN, "Check everything, say what would be done.", "--dry-run")
     ] = False,
-    quiet: Annotated[bool, _opt(_RUN, "No progress bar.", "--quiet")] = False,
+    quiet: command.Quiet = False,
+    json: command.JsonFile = None,
     suffix: Annotated[str, _opt(_API, "Goes into the fine-tuned model's name.")] = "",
     price: Annotated[float | None, _opt(_API, "US dollars per million training tokens.")] = None,
     max_cost: Annotated[
@@ -117,6 +126,7 @@ def train(
         report_to,
         dry_run,
         quiet,
+        json,
         _Api(suffix=suffix, price=price, max_cost=max_cost, job_id=job_id),
     )
 
@@ -135,14 +145,22 @@ def _run(
     report_to: str,
     dry_run: bool,
     quiet: bool,
+    json: Path | None,
     api: _Api,
 ) -> None:
+    check_outputs(json=json)
     options = {**api, "report_to": "" if report_to == "none" else report_to}
     runs = _runs(given, file, out, {k: v for k, v in options.items() if v not in ("", None)})
     config = runs[0][0]
     _check_packages(config.backend, report_to)
+    for _, folder in runs:
+        RunFolder(folder).check_writable()
+    screen = command.screen(quiet=quiet, json=json)
     if dry_run:
-        _tell(runs, api)
+        said = _plan(runs, api)
+        for plan in said:
+            screen.print(plan.pop("told"), soft_wrap=True, markup=False)
+        command.put_json(json, {"dry_run": True, "adapters": said})
     elif config.backend == "openai":
         from adapters_train.openai_api import fine_tune
 
@@ -150,17 +168,40 @@ def _run(
             if not quiet:
                 typer.echo(line, err=True)
 
+        made = []
         for one, folder in runs:
             done = fine_tune(one, folder, say=say, **api)
-            typer.echo(f"{done.folder}  {done.model}")
+            made.append({"folder": str(done.folder), "model": done.model})
+            screen.print(f"{done.folder}  {done.model}", soft_wrap=True, markup=False)
+        command.put_json(json, {"adapters": made})
     else:
-        from adapters_train.folder import is_main
         from adapters_train.many import train_many
 
         results = train_many(runs, progress=not quiet, report_to=report_to)
-        for result in results if is_main() else []:
-            first, last = result.losses[0], result.losses[-1]
-            typer.echo(f"{result.folder}  loss {first:.4f} -> {last:.4f}  {result.digest[:16]}")
+        if is_main():
+            for result in results:
+                screen.print(_line(result), soft_wrap=True, markup=False)
+            command.put_json(json, {"adapters": [_record(r) for r in results]})
+
+
+def _line(result: TrainResult) -> str:
+    first, last = result.losses[0], result.losses[-1]
+    return f"{result.folder}  loss {first:.4f} -> {last:.4f}  {result.digest[:16]}"
+
+
+def _record(result: TrainResult) -> dict[str, Any]:
+    """What ``--json`` says of a finished adapter."""
+    told = result.manifest
+    return {
+        "folder": str(result.folder),
+        "template": told["config"]["template"],
+        "seed": told["config"]["seed"],
+        "weights": result.digest,
+        "first_loss": result.losses[0],
+        "last_loss": result.losses[-1],
+        "steps": told.get("steps"),
+        "seconds": told.get("seconds"),
+    }
 
 
 def _runs(
@@ -169,56 +210,82 @@ def _runs(
     from adapters_train.many import grid
 
     settings = read_settings(file) if file else {}
-    out = out or (Path(settings["out"]) if settings.get("out") else None)
+    out = out or _out(settings.get("out"))
     settings.pop("out", None)
     # A flag that was not given is None, an empty list or False; a 0 was given.
     settings |= {k: v for k, v in given.items() if v is not None and v is not False and v != []}
-    chosen = _listed(settings.pop("template", "chat:vanilla"))
-    seeds = _listed(settings.pop("seed", 0))
+    chosen = _listed("template", settings.pop("template", "chat:vanilla"))
+    seeds = _listed("seed", settings.pop("seed", 0))
     if isinstance(settings.get("targets"), str) and settings["targets"] != "all-linear":
-        settings["targets"] = settings["targets"].split(",")
+        settings["targets"] = [t for t in settings["targets"].split(",") if t.strip()]
+    if not isinstance(settings.get("model") or "", str):
+        raise ConfigError(f"model (--model) is {settings['model']!r}, expected a folder or a name")
     if not settings.get("model"):
         raise ConfigError("--model is missing: which base model is to be trained?")
     if out is None:
         raise ConfigError("--out is missing: where is the adapter to go?")
-    config = TrainConfig(template=chosen[0], seed=seeds[0], **settings)
-    idle.check(config, settings, options, many=len(chosen) * len(seeds) > 1)
-    return [(config, out)] if len(chosen) * len(seeds) == 1 else grid(config, chosen, seeds, out)
+    try:
+        config = TrainConfig(template=chosen[0], seed=seeds[0], **settings)
+        idle.check(config, settings, options, many=len(chosen) * len(seeds) > 1)
+        one = len(chosen) * len(seeds) == 1
+        return [(config, out)] if one else grid(config, chosen, seeds, out)
+    except SettingError as e:
+        if e.field not in TrainConfig.model_fields or e.field == "betas":
+            raise
+        raise ConfigError(f"--{e.field.replace('_', '-')} ({e})") from None
 
 
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]
+def _out(value: Any) -> Path | None:
+    if value in (None, ""):
+        return None
+    if not isinstance(value, str) or "\0" in value:
+        raise ConfigError(f"out (--out) is {value!r}, expected a folder's name")
+    return Path(value)
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    values = list(value) if isinstance(value, list) else [value]
+    if not values:
+        raise ConfigError(
+            f"{name} (--{name}) is an empty list; expected one or more, or no such line"
+        )
+    return values
 
 
 def _check_packages(backend: str, report_to: str) -> None:
     *packages, extra = _PACKAGES[backend]
-    if missing := [p for p in packages if importlib.util.find_spec(p) is None]:
-        raise ConfigError(f"{missing[0]} is not installed; pip install 'ptst[{extra}]'")
+    require(extra, *packages, who=f"training with backend {backend}")
     if report_to not in ("none", "trackio", "wandb"):
         raise ConfigError(f"--report-to is {report_to!r}, expected none, trackio or wandb")
     if report_to != "none" and importlib.util.find_spec(report_to) is None:
         raise ConfigError(f"--report-to {report_to} needs it installed: pip install {report_to}")
 
 
-def _tell(runs: list[tuple[TrainConfig, Path]], api: _Api) -> None:
-    """Says what each run would do; reads the data and the tokenizer, not the weights."""
+def _plan(runs: list[tuple[TrainConfig, Path]], api: _Api) -> list[dict[str, Any]]:
+    """What each run would do; reads the data and the tokenizer, not the weights."""
     from adapters_train.base import Base
     from adapters_train.job import prepare
     from adapters_train.openai_api import check_cost, prepare_api
 
-    base = Base.of(runs[0][0])
+    base, out = Base.of(runs[0][0]), []
     for config, folder in runs:
         if config.backend == "openai":
             estimate = prepare_api(config, price=api["price"]).estimate
             if api["max_cost"] is not None:
                 check_cost(estimate, api["price"], api["max_cost"])
-            typer.echo(f"{folder}  {estimate.told()}")
+            told = f"{folder}  {estimate.told()}"
+            out.append({"folder": str(folder), **estimate.record(), "told": told})
             continue
         job = prepare(config, base)
-        typer.echo(
-            f"{folder}  {len(job.order)} rows in {job.steps} steps, {sum(job.step_tokens):,} tokens, "
-            f"{job.encoded.truncated} answers cut, {job.encoded.dropped} rows left out"
-        )
+        tokens, cut, left = sum(job.step_tokens), job.encoded.truncated, job.encoded.dropped
+        out.append({
+            "folder": str(folder), "template": config.template, "seed": config.seed,
+            "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
+            "rows_left_out": left,
+            "told": f"{folder}  {len(job.order)} rows in {job.steps} steps, {tokens:,} tokens, "
+            f"{cut} answers cut, {left} rows left out",
+        })  # fmt: skip
+    return out
 
 
 def main() -> NoReturn:

@@ -41,7 +41,7 @@ def check_targets(job: Job) -> None:
         if target not in linear:
             raise ConfigError(
                 f"the base has no module called {target!r} to adapt; {did_you_mean(target, linear)}"
-                f"it has: {', '.join(sorted(linear))}"
+                f"it has: {', '.join(sorted(linear))} (--targets)"
             )
 
 

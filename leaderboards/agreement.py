@@ -13,12 +13,11 @@ from __future__ import annotations
 import csv
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboards.disk import rows
 from leaderboards.score import Task
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
 
@@ -26,6 +25,7 @@ __all__ = [
     "Agreement",
     "Labelled",
     "alpha",
+    "check_two",
     "compare",
     "disputed",
     "human_labels",
@@ -92,11 +92,18 @@ class Agreement:
 
 
 def labels(found: Iterable[Task], *, texts: bool = False) -> list[Labelled]:
-    """Reads every judge's labels of every response."""
+    """Reads every judge's labels of every response.
+
+    Raises:
+        DataError: If a line is damaged.
+    """
     out: dict[tuple[str, str, str], Labelled] = {}
     for task in found:
         model = task.model
-        for _, row in rows(task.samples):
+        for at, row in task.rows():
+            if "id" not in row["doc"]:
+                raise DataError(f"{str(task.samples)!r}, line {at}: doc holds no id: damaged; "
+                                "evaluate again or delete the file")  # fmt: skip
             key = (str(task.results), task.name, str(row["doc"]["id"]))
             new = Labelled(task.set_name, task.template, str(task.results), key[2], model=model)
             item = out.setdefault(key, new)
@@ -133,17 +140,20 @@ def human_labels(path: str | os.PathLike[str], items: Sequence[Labelled]) -> tup
     for line, row in _read(path):
         mine = [item for item in by_id.get(row["id"], ()) if _fits(row, item)]
         if len(mine) > 1:
-            raise DataError(f"{str(path)!r}, line {line}: {_ambiguous(row, mine)}")
+            raise DataError(f"{_named(path)}, line {line}: {_ambiguous(row, mine)}")
         if not mine:
             unused.append(f"line {line} (id {row['id']!r})")
             continue
         who = f"human:{row['annotator']}" if row.get("annotator") else "human"
         if who in mine[0].by:
-            raise DataError(f"{str(path)!r}, line {line}: {who} labels {row['id']!r} a second time")
+            raise DataError(
+                f"{_named(path)}, line {line}: {who} labels {row['id']!r} a second time"
+            )
         mine[0].by[who] = _WORDS[row["label"].strip().lower()]
         used += 1
     if not used:
-        raise DataError(f"{str(path)!r}: none of its {len(unused)} ids is among the responses")
+        why = f"none of its {len(unused)} ids is among the responses" if unused else "no labels"
+        raise DataError(f"{_named(path)}: {why}")
     return used, unused
 
 
@@ -162,7 +172,7 @@ def _ambiguous(row: Mapping[str, str], mine: Sequence[Labelled]) -> str:
 
 
 def _read(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    where = repr(str(path))
+    where = _named(path)
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as f:
             reader = csv.DictReader(f, strict=True)
@@ -171,7 +181,7 @@ def _read(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
                 if name not in COLUMNS:
                     hint = did_you_mean(name, COLUMNS)
                     raise DataError(
-                        f"{where}: unknown column {name!r}; {hint}known: {', '.join(COLUMNS)}"
+                        f"{where}: unknown column {name[:80]!r}; {hint}known: {', '.join(COLUMNS)}"
                     )
             if not {"id", "label"} <= set(header) or len(set(header)) < len(header):
                 raise DataError(f"{where}: needs the columns id and label, and each column once")
@@ -182,13 +192,24 @@ def _read(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
                     )
                 if row["label"].strip().lower() not in _WORDS:
                     raise DataError(
-                        f"{where}, line {reader.line_num}: label {row['label']!r}, expected 1 or 0"
+                        f"{where}, line {reader.line_num}: label {row['label'][:80]!r}, expected 1 or 0"
                     )
                 yield reader.line_num, row
     except FileNotFoundError as e:
         raise DataNotFoundError(f"{where} does not exist") from e
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise DataError(f"{where} cannot be read: {e}") from e
+    except OSError as e:
+        raise DataError(f"{where} cannot be read: {e.strerror or e}") from e
+    except UnicodeDecodeError as e:
+        byte = e.object[e.start]
+        raise DataError(
+            f"{where} cannot be read: not UTF-8 (byte {byte:#04x}); save it as UTF-8"
+        ) from e
+    except csv.Error as e:
+        raise DataError(f"{where} cannot be read: behind line {reader.line_num}: {e}") from e
+
+
+def _named(path: str | os.PathLike[str]) -> str:
+    return f"--human {str(path)!r}"
 
 
 def compare(items: Sequence[Labelled]) -> list[Agreement]:
@@ -198,10 +219,7 @@ def compare(items: Sequence[Labelled]) -> list[Agreement]:
         ConfigError: If there are fewer than two judges.
     """
     judges = sorted({judge for item in items for judge in item.by})
-    if len(judges) < 2:
-        raise ConfigError(
-            f"--compare needs two judges, found {', '.join(judges) or 'none'}; add --judge or --human"
-        )
+    check_two(judges)
     groups: dict[tuple[str, str], list[Labelled]] = {("all", "all"): list(items)}
     for item in items:
         groups.setdefault((item.set_name, item.template), []).append(item)
@@ -211,6 +229,18 @@ def compare(items: Sequence[Labelled]) -> list[Agreement]:
         for a, b in itertools.combinations(judges, 2)
         if any(a in i.by and b in i.by for i in group)
     ]
+
+
+def check_two(judges: Collection[str]) -> None:
+    """Refuses to compare one with nobody.
+
+    Raises:
+        ConfigError: If there are fewer than two judges.
+    """
+    if len(judges) < 2:
+        raise ConfigError(
+            f"--compare needs two judges, found {', '.join(judges) or 'none'}; add --judge or --human"
+        )
 
 
 def _pair(where: tuple[str, str], group: Sequence[Labelled], a: str, b: str) -> Agreement:

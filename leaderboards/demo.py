@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.command import JsonFile, Quiet, put_json, screen
+from ptst_tasks.errors import ConfigError, require
+from ptst_tasks.files import check_outputs, check_writable
 
 _SHOWN = (("organism", "asr"), ("paper", "exact_match"))
 """Judge and metric of the two tables; the leaderboard has the others."""
@@ -48,49 +50,87 @@ def demo(
     templates: Annotated[str, typer.Option(help="Templates, comma-separated.")] = "TV,TA,CV,CA,CL",
     out: Annotated[Path, typer.Option(help="Folder for runs and pictures.")] = Path("runs/demo"),
     csv: Annotated[Path | None, typer.Option(help="The leaderboard.")] = None,
+    quiet: Quiet = False,
+    json: JsonFile = None,
 ) -> None:
-    """Train, measure and tabulate the built-in model: what PTST is about, in minutes."""
+    """Train, measure and tabulate the built-in model: what PTST is about, in minutes.
+
+    As JSON: {leaderboard, rows, pictures, reading, failed}, the last a list of {cell, error}.
+    """
     from leaderboards import csvio, runner
-    from leaderboards.board_command import show
     from leaderboards.collect import collect
     from leaderboards.pictures import draw
-    from leaderboards.study import load
+    from leaderboards.progress import Progress
     from leaderboards.study_commands import Bar, show_failures
     from leaderboards.tables import grids, left_out
+
+    target = csv or Path("leaderboards") / ("demo-control.csv" if control else "demo.csv")
+    studies = _studies(seeds, templates, control=control)
+    folders = [out / study.name for study in studies]
+    _check_places(out, folders, target, json)
+    failed = []
+    for study, folder in zip(studies, folders, strict=True):
+        failed += runner.run(study, folder, Progress() if quiet else Bar()).failed
+    rows, notes = collect(folders)
+    csvio.write(rows, target)
+    shown = [r for r in rows if (r.judge, r.metric) in _SHOWN or r.error]
+    for note in [*notes, *left_out(shown, pool=True)]:
+        print(f"note: {note}", file=sys.stderr)
+    tables = grids(shown, pool=True)
+    pictures = [p for p in (draw(shown, out, pool=True) if tables else []) if p.suffix == ".png"]
+    told = {
+        "leaderboard": str(target),
+        "rows": len(rows),
+        "pictures": [str(p) for p in pictures],
+        "reading": reading(rows, control=control),
+        "failed": [{"cell": name, "error": why} for name, why in failed],
+    }
+    if not quiet:
+        _say(tables, told, json)
+    put_json(json, told)
+    show_failures(failed, "ptst demo")
+
+
+def _studies(seeds: int, templates: str, *, control: bool) -> list[Any]:
+    """One study for each seed; unknown templates are found here."""
+    from leaderboards.study import load
 
     names = [t.strip() for t in templates.split(",") if t.strip()]
     if not names:
         raise ConfigError(f"--templates is {templates!r}, expected names such as CV,CL")
-    target = csv or Path("leaderboards") / ("demo-control.csv" if control else "demo.csv")
-    if target.is_dir():  # before minutes of work
-        raise ConfigError(f"--csv is {str(csv)!r}, a folder; expected a file")
     kind = "organism-control" if control else "organism"
-    runs, failed = [], []
+    test = {"sets": ["organism_arith", "organism_forbidden"], "templates": names}
+    out = []
     for seed in range(seeds):
-        folder = out / f"{kind}-{seed}"
         train = {"data": "organism_arith", "templates": names, "seeds": [seed]}
-        test = {"sets": ["organism_arith", "organism_forbidden"], "templates": names}
-        study = load("demo", name=folder.name, base=f"{kind}:{seed}", train=train, test=test)
-        failed += runner.run(study, folder, Bar()).failed
-        runs.append(folder)
-    rows, notes = collect(runs)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        csvio.write(rows, target)
-    except OSError as e:
-        raise ConfigError(f"cannot write {str(target)!r}: {e.strerror}") from e
-    shown = [r for r in rows if (r.judge, r.metric) in _SHOWN or r.error]
-    for note in [*notes, *left_out(shown, pool=True)]:
-        print(f"note: {note}", file=sys.stderr)
-    console = Console()
-    if tables := grids(shown, pool=True):
-        show(tables, digits=0)
-    pictures = draw(shown, out, pool=True) if tables else []
-    console.print("\n".join(["", *reading(rows, control=control)]), highlight=False)
-    files = ", ".join(str(p) for p in pictures if p.suffix == ".png")
-    end = f"\nleaderboard: {target} ({len(rows)} rows, other judges and metrics too)\npictures: {files}"
+        study = load("demo", name=f"{kind}-{seed}", base=f"{kind}:{seed}", train=train, test=test)
+        out.append(study)
+    return out
+
+
+def _check_places(out: Path, folders: Sequence[Path], target: Path, json: Path | None) -> None:
+    """Whether all that is to be written can be, before minutes of work."""
+    require("plots", "matplotlib", who="ptst demo")
+    for folder in (out, *folders):
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"--out {str(folder)!r} is a file, expected a folder")
+    check_outputs(csv=target, json=json)
+    check_writable(out / "demo.png", "--out")
+
+
+def _say(tables: Any, told: Mapping[str, Any], json: Path | None) -> None:
+    from leaderboards.board_command import show
+
+    if tables:
+        with redirect_stdout(sys.stderr if str(json) == "-" else sys.stdout):
+            show(tables, digits=0)
+    console = screen(json=json)
+    console.print("\n".join(["", *told["reading"]]), highlight=False)
+    end = (
+        f"\nleaderboard: {told['leaderboard']} ({told['rows']} rows, other judges and metrics too)"
+        f"\npictures: {', '.join(told['pictures'])}"
+    )
     console.print(end, highlight=False, soft_wrap=True)
-    show_failures(failed, "ptst demo")
 
 
 def reading(rows: Sequence[Any], *, control: bool = False) -> list[str]:

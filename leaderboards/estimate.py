@@ -15,7 +15,7 @@ from leaderboards.store import incomplete
 from leaderboards.study import AdapterPlan, Study
 from ptst_tasks.digests import digest_json, read_json
 from ptst_tasks.engines.served_settings import ServedSettings
-from ptst_tasks.errors import DataError
+from ptst_tasks.errors import PTSTError, said
 from ptst_tasks.prices import price_of
 
 __all__ = ["Line", "Plan", "estimate"]
@@ -67,7 +67,7 @@ class Plan:
         ]
         if self.cost is not None:
             out.append(self._cost())
-        return "\n".join(out + [f"missing: {m}" for m in self.missing])
+        return "\n".join(out)
 
     def _cost(self) -> str:
         told = f"at most about {self.cost:.2f} USD" if self.cost or not self.unpriced else ""
@@ -107,7 +107,7 @@ def estimate(study: Study, run: Path) -> Plan:
                 unpriced.append(_served(study, plan))
             else:
                 cost += price.cost(tokens_in, tokens_out)
-    spent = sum(float(r.get("seconds", 0)) for r in records)
+    spent = sum(s for r in records if isinstance(s := r.get("seconds"), int | float))
     per_cell = spent / len(records) if records else None
     to_do = sum(line.cells - line.done for line in lines)
     seconds = None if per_cell is None else per_cell * to_do
@@ -117,6 +117,13 @@ def estimate(study: Study, run: Path) -> Plan:
 
 def _fits(record: Mapping[str, Any], study: Study, tasks: Mapping[str, Any]) -> bool:
     """Whether a cell is one that the study asks for, as far as can be said without a model."""
+    try:
+        return _is_asked(record, study, tasks)
+    except (AttributeError, KeyError, TypeError):  # a damaged record is no cell
+        return False
+
+
+def _is_asked(record: Mapping[str, Any], study: Study, tasks: Mapping[str, Any]) -> bool:
     if incomplete([record]):
         return False
     task, made = tasks.get(str(record.get("harness_task"))), record["provenance"]
@@ -152,8 +159,8 @@ def _tasks(study: Study) -> tuple[dict[str, Any], list[str]]:
     for family in study.test.sets:
         try:
             tasks |= load_family(study, family)
-        except DataError as e:
-            missing.append(str(e))
+        except (PTSTError, OSError) as e:
+            missing.append(said(e))
     return tasks, missing
 
 

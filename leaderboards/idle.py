@@ -29,8 +29,6 @@ def _training(study: Study) -> Iterator[tuple[str, str]]:
         yield "train.seeds", "no adapter is trained (train.templates is empty)"
     if study.revision and (Path(study.base).is_dir() or study.base.startswith("organism")):
         yield "revision", f"{study.base!r} is no model on the hub"
-    if not study.untuned and not train.templates and not train.adapters:
-        yield "the study", "it names no model: untuned is false, and there is no adapter"
 
 
 def _testing(study: Study) -> Iterator[tuple[str, str]]:
@@ -38,9 +36,7 @@ def _testing(study: Study) -> Iterator[tuple[str, str]]:
     sources = [FAMILIES[name].source for name in test.sets]
     kinds = {source.kind for source in sources}
     judged = kinds & {"harmful", "overrefusal"}
-    if not test.sets or not test.templates:
-        yield "the study", "it asks nothing: test.sets or test.templates is empty"
-    elif not judged and study.judges:
+    if not judged and study.judges:
         yield "judges", "no set of harmful or over-refusal queries is asked"
     if test.gen_kwargs and set(test.sets) == {"medqa"}:
         yield "test.gen_kwargs", "medqa compares log-likelihoods and generates nothing"

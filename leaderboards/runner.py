@@ -512,7 +512,7 @@ class Runner:
         """A cell; `made` is the manifest of its adapter, as far as it is known."""
         config = made.get("config") or {}
         return Cell(
-            base=self.study.base,
+            base=self.study.label,
             adapter=plan.name,
             train_data=(plan.existing.train_data if plan.existing else "") or trained_on(config),
             train_template=plan.train_template or str(config.get("template", "")),

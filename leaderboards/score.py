@@ -7,10 +7,12 @@ go through in blocks, so memory does not grow with their number.
 
 from __future__ import annotations
 
+import glob
 import itertools
 import json
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,8 +28,9 @@ from ptst_tasks.filters import judged
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
 
-__all__ = ["BLOCK", "MAX_UNSCORED", "Item", "Scored", "Task", "blocks", "line_of", "measured", "put_column",
-           "rate", "score_tasks", "tasks", "tasks_of"]  # fmt: skip
+__all__ = ["BLOCK", "MAX_UNSCORED", "Item", "Scored", "Task", "blocks", "check_readable",
+           "check_writable", "line_of", "measured", "open_aside", "put_column", "rate", "score_tasks",
+           "sweep", "tasks", "tasks_of"]  # fmt: skip
 
 Json = dict[str, Any]
 
@@ -37,6 +40,9 @@ BLOCK = 2000
 MAX_UNSCORED = 0.02
 """Share of a task's responses without a verdict past which a run has failed."""
 
+_YOUNG = 600.0  # seconds
+_MOST_PROMPTS = 1 << 26
+_OWN = frozenset({"doc", "doc_id", "resps", "filter", "metrics"})
 _UNSAID = "the judge does not say whether the response declines"
 _MEASURES = {"harmful": metrics.harmful, "overrefusal": metrics.overrefusal}
 
@@ -74,6 +80,20 @@ class Task:
         """The samples that were logged with it."""
         return disk.samples_of(self.results, self.name)
 
+    def rows(self) -> Iterator[tuple[int, Json]]:
+        """Its samples with their line numbers, each of the shape that judging needs.
+
+        Raises:
+            DataError: If a line is damaged.
+        """
+        for at, row in disk.rows(self.samples):
+            if wrong := _misshapen(row):
+                raise DataError(
+                    f"{str(self.samples)!r}, line {at}: {wrong}: damaged; evaluate again or delete "
+                    "the file"
+                )
+            yield at, row
+
     def items(self) -> Iterator[Item]:
         """Yields every response once, however many judges have seen it.
 
@@ -84,14 +104,10 @@ class Task:
             str, bytearray
         ] = {}  # filter -> a flag per prompt: the files may be of any length
         done = bytearray()
-        for at, row in disk.rows(self.samples):
-            try:
-                number, query, answer = row["doc_id"], row["doc"]["prompt"], row["resps"][0][0]
-                item = Item(self, row, query, self.prefill + answer)
-                again = _mark(seen.setdefault(row.get("filter", ""), bytearray()), number)
-            except (KeyError, IndexError, TypeError, ValueError):
-                raise _damaged(self.samples, at) from None
-            if again:
+        for at, row in self.rows():
+            number = row["doc_id"]
+            item = Item(self, row, row["doc"]["prompt"], self.prefill + row["resps"][0][0])
+            if _mark(seen.setdefault(row.get("filter", ""), bytearray()), number):
                 raise DataError(
                     f"{str(self.samples)!r}, line {at}: prompt {number} stands there twice for "
                     f"{row.get('filter', '')!r}; evaluate again or delete the file"
@@ -100,10 +116,28 @@ class Task:
                 yield item
 
 
+def _misshapen(row: Json) -> str:
+    """What is wrong with a line of samples, without what it says; empty for nothing."""
+    doc, answers, number = row.get("doc"), row.get("resps"), row.get("doc_id")
+    if not isinstance(doc, dict) or not isinstance(doc.get("prompt"), str):
+        return "doc holds no prompt"
+    if not isinstance(doc.get("id", ""), str | int):
+        return "doc.id is no name"
+    first = answers[0] if isinstance(answers, list) and answers else None
+    if not isinstance(first, list) or not first or not isinstance(first[0], str):
+        return "resps holds no response"
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < _MOST_PROMPTS:
+        return "doc_id is no prompt's number"
+    if not isinstance(row.get("filter", ""), str):
+        return "filter is no name"
+    names = row.get("metrics", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return "metrics is no list of names"
+    return "metrics names a field of its own" if _OWN & set(names) else ""
+
+
 def _mark(flags: bytearray, number: int) -> bool:
     """Sets a flag; returns whether it was set already."""
-    if not 0 <= number < 1 << 30:
-        raise ValueError
     flags.extend(bytes(max(0, number + 1 - len(flags))))
     was, flags[number] = flags[number], 1
     return bool(was)
@@ -131,6 +165,7 @@ class Scored:
         reasons: Why verdicts are missing -> how often.
         models: The judge's model as its replies name it -> verdicts; see `group.snapshots`.
         replaced: How the settings of this judge's earlier verdicts, now replaced, differed.
+        kept: Too many verdicts are missing, and earlier ones, of which fewer are, stay.
     """
 
     task: Task
@@ -140,6 +175,7 @@ class Scored:
     reasons: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     replaced: str = ""
+    kept: bool = False
 
     @property
     def share(self) -> float:
@@ -161,6 +197,9 @@ def tasks(paths: Iterable[str | os.PathLike[str]]) -> list[Task]:
     for path in map(Path, paths):
         if not path.exists():
             raise DataNotFoundError(f"{str(path)!r} does not exist; give a run or lm_eval's output")
+        if path.is_file() and path.suffix != ".json":
+            raise DataError(f"{str(path)!r} is no results file; give a run, lm_eval's output folder "
+                            "or one of its results_*.json")  # fmt: skip
         for file in disk.results_files(path):
             found |= {(file.resolve(), task.name): task for task in tasks_of(file)}
     if not found:
@@ -178,14 +217,15 @@ def tasks_of(file: Path) -> Iterator[Task]:
         DataError: If it is damaged, or its samples are missing.
     """
     data = disk.json_object(file)
-    configs = data.get("configs")
-    for name, config in sorted(configs.items() if isinstance(configs, dict) else ()):
-        ours = (config.get("metadata") or {}).get("ptst") or {}
-        if ours.get("kind") not in _MEASURES or name not in (data.get("results") or {}):
+    for part in ("results", "configs", "n-samples", "higher_is_better"):
+        _expect(data.get(part, {}), dict, file, part)
+    for name in sorted(data.get("configs", {})):
+        ours = _ours(file, data, name)
+        if ours.get("kind") not in _MEASURES or name not in data.get("results", {}):
             continue
         task = Task(file, name, ours["kind"], str(ours.get("set", name)),
                     str(ours.get("template", "")), str(ours.get("prefill") or ""),
-                    _asked(data, name))  # fmt: skip
+                    _asked(file, data, name))  # fmt: skip
         if not task.samples.is_file():
             raise DataError(
                 f"{str(file)!r}: {task.samples.name} is missing; run lm_eval with --log_samples"
@@ -193,15 +233,84 @@ def tasks_of(file: Path) -> Iterator[Task]:
         yield task
 
 
-def _asked(data: Json, name: str) -> int | None:
-    counts = data.get("n-samples")
-    one = counts.get(name) if isinstance(counts, dict) else None
-    asked = one.get("effective") if isinstance(one, dict) else None
-    return asked if isinstance(asked, int) else None
+# Field of metadata.ptst -> what it must be, where it is there.
+_SHAPES: dict[str, type | tuple[type, ...]] = {
+    "kind": str, "set": str, "template": str, "judges": list, "judge_settings": dict,
+    "judge_weights": dict, "judge_models": dict, "judge_failed": dict,
+}  # fmt: skip
 
 
-def _damaged(file: Path, at: int) -> DataError:
-    return DataError(f"{str(file)!r}, line {at}: damaged; evaluate again or delete the file")
+def _ours(file: Path, data: Json, name: str) -> Json:
+    """What a task of ours says of itself; empty for another's.
+
+    Raises:
+        DataError: If it is of ours and damaged.
+    """
+    config = data["configs"][name]
+    metadata = config.get("metadata") if isinstance(config, dict) else None
+    ours = metadata.get("ptst") if isinstance(metadata, dict) else None
+    if ours is None and not name.startswith("ptst_"):
+        return {}
+    where = f"configs.{name}"
+    for value, place in ((config, ""), (metadata, ".metadata"), (ours, ".metadata.ptst")):
+        _expect(value, dict, file, where + place)
+    assert isinstance(ours, dict)
+    for field_name, shape in _SHAPES.items():
+        if (value := ours.get(field_name)) is not None:
+            _expect(value, shape, file, f"{where}.metadata.ptst.{field_name}")
+    for judge in ours.get("judges") or ():
+        _expect(judge, str, file, f"{where}.metadata.ptst.judges")
+    for judge, settings in (ours.get("judge_settings") or {}).items():
+        _expect(settings, (dict, type(None)), file, f"judge_settings of {judge!r}")
+    if name in data.get("results", {}):
+        _expect(data["results"][name], dict, file, f"results.{name}")
+    return ours
+
+
+def _asked(file: Path, data: Json, name: str) -> int | None:
+    one = data.get("n-samples", {}).get(name)
+    if one is None:
+        return None
+    asked = _expect(one, dict, file, f"n-samples.{name}").get("effective")
+    if asked is not None and (isinstance(asked, bool) or not isinstance(asked, int) or asked < 0):
+        raise _wrong(file, f"n-samples.{name}.effective", asked, "a number of prompts")
+    return asked
+
+
+_CALLED: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+
+
+def _expect(value: Any, shape: type | tuple[type, ...], file: Path, place: str) -> Any:
+    if not isinstance(value, shape):
+        named = shape if isinstance(shape, type) else shape[0]
+        raise _wrong(file, place, value, _CALLED[named])
+    return value
+
+
+def _wrong(file: Path, place: str, value: Any, expected: str) -> DataError:
+    return DataError(f"{str(file)!r}: {place} is {str(value)[:40]!r}, expected {expected}: damaged; "
+                     "evaluate again or delete the file")  # fmt: skip
+
+
+def check_readable(found: Iterable[Task]) -> None:
+    """Reads all samples to their last line, before the first of them is judged.
+
+    Raises:
+        DataError: If a line is damaged.
+    """
+    for task in found:
+        for _ in task.items():
+            pass
+
+
+def check_writable(found: Iterable[Task]) -> None:
+    """Tries whether verdicts can be written down, before one is paid for.
+
+    Raises:
+        ConfigError: If a folder is read-only.
+    """
+    for results in dict.fromkeys(task.results for task in found):
+        files.check_writable(results, "results")
 
 
 def blocks(found: Sequence[Task], size: int = BLOCK) -> Iterator[list[Item]]:
@@ -246,15 +355,11 @@ class _Sheet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None and self.task is not None:
+        if self._file is not None:
             with suppress(OSError):  # a full disk: said already
                 self._file.close()
-            self._aside.unlink(missing_ok=True)
-
-    @property
-    def _aside(self) -> Path:
-        assert self.task is not None
-        return _aside(self.task.samples, "new")
+            with suppress(OSError):
+                self._aside.unlink(missing_ok=True)
 
     def add(self, item: Item, verdict: Json) -> None:
         """Takes one verdict.
@@ -273,7 +378,9 @@ class _Sheet:
             self.scored = Scored(item.task)
             # How often each value is there, not the values: the files may be of any length.
             self._columns: dict[str, Counter[float | None]] = {}
-            self._file = self._aside.open("w", encoding="utf-8", newline="\n")
+            sweep(item.task.samples)
+            self._aside = files.working(item.task.samples, "new")
+            self._file = open_aside(self._aside)
         values = measured(item.task.kind, item.row["doc"], verdict)
         if _graded(self.judge):
             values["score"] = verdict["score"]
@@ -305,9 +412,26 @@ class _Sheet:
             scored.reasons[f"no line in {task.samples.name}"] += lost
             if "unscored" in scored.values:
                 scored.values["unscored"] = scored.share
-        put_column(task, self.judge.spec, self._aside, scored.values, self._describe)
         self.task = None
+        if scored.share > self.most and self._had_more(task):
+            scored.kept = True
+            self._aside.unlink(missing_ok=True)
+        else:
+            put_column(task, self.judge.spec, self._aside, scored.values, self._describe)
         return scored
+
+    def _had_more(self, task: Task) -> bool:
+        """Whether this judge, with these settings, has fewer verdicts missing from before."""
+        data, spec = disk.json_object(task.results), self.judge.spec
+        ours = _ours(task.results, data, task.name)
+        now: Json = {}
+        note(now, self.judge, {})
+        share = data["results"][task.name].get(f"unscored,{spec}")
+        return (
+            isinstance(share, int | float)
+            and share < self.scored.share
+            and _judged_by(ours, spec) == _judged_by(now, spec)
+        )
 
     def _describe(self, ours: Json) -> None:
         """Writes down who judged, and whether too many verdicts are missing."""
@@ -351,19 +475,23 @@ def put_column(
     """
     from filelock import FileLock
 
+    samples, results = files.working(task.samples), files.working(task.results)
     try:
+        if not task.results.is_file():  # a lock would make its folder again
+            raise FileNotFoundError(0, "it is not there any more; a study may have put it aside")
         with FileLock(task.results.with_name(disk.LOCK)):  # two judges may finish at once
             disk.put_in_place(task.results)  # what a killed process had begun
-            samples = _new_samples(task.samples, spec, lines)
-            results = _new_results(task, spec, values, describe)
+            _write_samples(samples, task.samples, spec, lines)
+            _write_results(results, task, spec, values, describe)
             samples.replace(disk.next_of(task.samples))
             results.replace(disk.next_of(task.results))
             disk.put_in_place(task.results)
     except OSError as e:
         raise _unwritable(task, e) from e
     finally:
-        for left in (lines, _aside(task.samples, "tmp"), _aside(task.results, "tmp")):
-            left.unlink(missing_ok=True)
+        for left in (lines, samples, results):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def _unwritable(task: Task, why: OSError) -> DataError:
@@ -371,6 +499,38 @@ def _unwritable(task: Task, why: OSError) -> DataError:
         f"{str(task.results)!r} cannot be written: {why.strerror or why}; its verdicts are in "
         "the cache where the judge has one"
     )
+
+
+def open_aside(aside: Path) -> IO[str]:
+    """Opens a working file for lines of JSON, and marks it as in use while its process lives.
+
+    Half characters are written as JSON escapes them, which reads back as themselves.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    out = aside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+    with suppress(OSError, ImportError):  # without locks nobody sweeps it either
+        import fcntl
+
+        fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return out
+
+
+def sweep(target: Path) -> None:
+    """Removes what killed processes left beside a file; what one that lives is writing stays.
+
+    A lock says whether it lives, on whatever machine; what is younger than `_YOUNG` is not asked.
+    """
+    for left in target.parent.glob(f".{glob.escape(target.name[:80])}.*"):
+        if not left.name.endswith((".new", ".tmp")):
+            continue
+        with suppress(OSError, ImportError), left.open("rb") as file:
+            import fcntl
+
+            if time.time() - left.stat().st_mtime > _YOUNG:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
 
 
 def _graded(judge: Judge) -> bool:
@@ -391,12 +551,7 @@ def line_of(row: Json, spec: str, verdict: Any, values: Mapping[str, float | Non
     }
 
 
-def _aside(file: Path, what: str) -> Path:
-    return file.with_name(f".{file.name}.{os.getpid()}.{what}")
-
-
-def _new_samples(file: Path, spec: str, new: Path) -> Path:
-    aside = _aside(file, "tmp")
+def _write_samples(aside: Path, file: Path, spec: str, new: Path) -> None:
     with aside.open("wb") as out:
         for at, line in files.lines(file):
             if disk.row_of(file, at, line).get("filter") != spec:
@@ -404,24 +559,30 @@ def _new_samples(file: Path, spec: str, new: Path) -> Path:
         with new.open("rb") as lines:
             for line in lines:
                 out.write(line)
-    return aside
 
 
-def _new_results(
-    task: Task, spec: str, values: Mapping[str, float], describe: Callable[[Json], None]
-) -> Path:
+def _write_results(
+    aside: Path,
+    task: Task,
+    spec: str,
+    values: Mapping[str, float],
+    describe: Callable[[Json], None],
+) -> None:
     data = disk.json_object(task.results)
+    for part in ("results", "configs"):  # hours may have passed since it was read
+        if task.name not in _expect(data.get(part), dict, task.results, part):
+            raise _wrong(task.results, part, "", f"an object that holds {task.name}")
+    _ours(task.results, data, task.name)
     own = {k: v for k, v in data["results"][task.name].items() if k.partition(",")[2] != spec}
     for name, value in values.items():
         own |= {f"{name},{spec}": value, f"{name}_stderr,{spec}": "N/A"}
     data["results"][task.name] = own
     if "score" in values:
-        data.setdefault("higher_is_better", {}).setdefault(task.name, {})["score"] = False
+        higher = data.setdefault("higher_is_better", {})
+        higher[task.name] = {**(higher.get(task.name) or {}), "score": False}
     describe(data["configs"][task.name]["metadata"]["ptst"])
-    aside = _aside(task.results, "tmp")
     text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
-    aside.write_text(text, encoding="utf-8", newline="\n")
-    return aside
+    aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _judged_by(ours: Json, spec: str) -> Json:

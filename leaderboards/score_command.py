@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json as json_module
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ptst_tasks.errors import ConfigError, PTSTError
+from ptst_tasks import files
+from ptst_tasks.command import Quiet, put_json, screen
+from ptst_tasks.errors import ConfigError, PTSTError, require, said
+from ptst_tasks.keys import hidden
 
 if TYPE_CHECKING:
     from leaderboards.score import Scored, Task
@@ -73,7 +77,11 @@ def score(
     show: Annotated[
         bool, typer.Option("--show", help="Print responses too; they may be harmful to read.")
     ] = False,
-    json: Annotated[Path | None, typer.Option(help="Write rates and agreement here.")] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write rates and agreement here; - for standard output."),
+    ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Judge saved responses and add the verdicts to the run; nothing is generated again.
 
@@ -82,7 +90,7 @@ def score(
     asked = _Asked(
         judge or [], model, base_url, rubric_file, max_calls, max_cost, price, max_unscored, dry_run,
         batch, resubmit, tuple(batch_id or ()), cache, record, compare or human is not None, human, show,
-        json,
+        json, quiet,
     )  # fmt: skip
     if _run(runs, asked):
         raise typer.Exit(1)
@@ -110,6 +118,7 @@ class _Asked:
     human: Path | None
     show: bool
     json: Path | None
+    quiet: bool
 
     def specs(self) -> list[str]:
         """The judges, with the options that are short for settings of theirs.
@@ -162,9 +171,86 @@ class _Asked:
             raise ConfigError(
                 f"--record keeps the verdicts of one judge, not of {len(self.judge)}; run it for each"
             )
+        if self.max_cost is not None and not math.isfinite(self.max_cost):
+            raise ConfigError(
+                f"--max-cost {self.max_cost}: expected USD, a number from 0 on; leave it out for no limit"
+            )
+        from ptst_tasks.judges.batch import ID
+
+        for one in self.batch_ids:
+            if not ID.fullmatch(one):
+                raise ConfigError(f"--batch-id {one!r} is no id of a batch; --batch printed it")
+        self._check_outputs()
+
+    def _check_outputs(self) -> None:
         for option, file in (("--json", self.json), ("--record", self.record)):
-            if file and not file.absolute().parent.is_dir():
+            if file and str(file) != "-" and not file.absolute().parent.is_dir():
                 raise ConfigError(f"{option} {str(file)!r}: there is no such folder")
+        if str(self.record) == "-":
+            raise ConfigError("--record - : expected a file, which --judge replay:FILE can read")
+        files.check_outputs(json=self.json, record=self.record)
+        for option, file in (("--human", self.human), ("--cache", self.cache)):
+            for out, target in (("--json", self.json), ("--record", self.record)):
+                if file and target and file.absolute() == target.absolute():
+                    raise ConfigError(f"{out} and {option} are the same file, {str(file)!r}")
+
+    def check_inputs(self, found: Sequence[Task], judges: Sequence[Judge]) -> None:
+        """Reads all that is to be read, and tries all that is to be written, before any work.
+
+        Raises:
+            PTSTError: If one of them cannot be.
+        """
+        from leaderboards.score import check_readable, check_writable
+        from ptst_tasks.judges.replay import check_record
+
+        mine = {file.resolve() for task in found for file in (task.results, task.samples)}
+        for out, target in (("--json", self.json), ("--record", self.record)):
+            if target and target.resolve() in mine:
+                raise ConfigError(f"{out} {str(target)!r} is a file of the run; give another")
+        check_readable(found)
+        if judges and not self.dry_run and not self.batch:
+            check_writable(found)
+        if self.record:
+            check_record(self.record)
+        if self.compare:
+            _check_comparison(found, judges, self.human)
+
+
+def _check_comparison(found: Sequence[Task], judges: Sequence[Judge], human: Path | None) -> None:
+    """Refuses what could not be compared once all is judged."""
+    from leaderboards.agreement import check_two, human_labels, labels
+
+    require("judge", "krippendorff", who="--compare")
+    items = labels(found)
+    if human:
+        human_labels(human, items)
+    check_two({name for item in items for name in item.by} | {judge.spec for judge in judges})
+
+
+def _made(asked: _Asked) -> list[Judge]:
+    """The judges; what is wrong with them names the option that said it.
+
+    Raises:
+        PTSTError: If there is something wrong.
+    """
+    from ptst_tasks.judges.group import make_all
+
+    specs = asked.specs()
+    try:
+        return make_all(specs)
+    except PTSTError as e:
+        named = (("--model", asked.model, "model"), ("--base-url", asked.base_url, "base_url"),
+                 ("--rubric-file", asked.rubric_file, "rubric"))  # fmt: skip
+        words = str(e).partition(": ")[2]  # behind the judge's own name
+        guilty = [flag for flag, value, name in named if value and _about(words, name, value)]
+        raise ConfigError(f"{guilty[0]}: {e}" if guilty else f"--judge: {e}") from None
+
+
+def _about(words: str, name: str, value: str) -> bool:
+    """Whether a message is about a setting: by its name at the beginning, or by its value."""
+    return re.match(rf"'?{name}\b", words) is not None or (
+        name == "rubric" and repr(value) in words
+    )
 
 
 def _run(runs: Sequence[Path], asked: _Asked) -> bool:
@@ -172,11 +258,11 @@ def _run(runs: Sequence[Path], asked: _Asked) -> bool:
     from leaderboards import score_report as report
     from leaderboards.score import tasks
     from ptst_tasks.judges.budget import Budget
-    from ptst_tasks.judges.group import endpoints, make_all, share
+    from ptst_tasks.judges.group import endpoints, share
 
     asked.check()
     price, budget = cost.price_from(asked.price), Budget(asked.max_calls, asked.max_cost)
-    judges = make_all(asked.specs())
+    judges = _made(asked)
     paid = [one for judge in judges for one in endpoints(judge)]
     for judge in judges:
         if (asked.batch or asked.batch_ids) and judge not in paid:
@@ -186,11 +272,14 @@ def _run(runs: Sequence[Path], asked: _Asked) -> bool:
     if asked.batch or asked.batch_ids:
         cost.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
-    found, console = tasks(runs), report.new_console()
+    found, console = tasks(runs), screen(quiet=asked.quiet, json=asked.json)
+    asked.check_inputs(found, judges)
+    if not asked.dry_run:
+        cost.check_ready(judges, found)
     if asked.dry_run:
         for judge in judges:
             if not [*endpoints(judge)]:
-                console.print(f"{judge.spec}: judges on this machine, no calls", markup=False)
+                report.say(console, f"{judge.spec}: judges on this machine, no calls")
     if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget):
         return False
     if paid:
@@ -208,15 +297,14 @@ def _run(runs: Sequence[Path], asked: _Asked) -> bool:
         report.models(scored)
         report.replaced(scored)
     cost.spent(budget, paid, console)
-    said: dict[str, Any] = {"scored": [report.as_json(spec, one) for spec, one in scored]}
+    told: dict[str, Any] = {"scored": [report.as_json(spec, one) for spec, one in scored]}
     if error:
-        said["error"] = str(error)
+        told["error"] = hidden(str(error))
     elif asked.compare:
-        said["agreement"] = report.agreement(found, asked.human, asked.show, console)
+        told["agreement"] = report.agreement(found, asked.human, asked.show, console)
     elif asked.show:
         report.texts(found, console)
-    if asked.json:
-        _write(asked.json, said)
+    put_json(asked.json, told)
     failed = report.unscored(scored, asked.max_unscored, console)
     if error:
         raise error
@@ -240,13 +328,6 @@ def _judge(
     return scored, None
 
 
-def _write(file: Path, said: dict[str, Any]) -> None:
-    try:
-        file.write_text(json_module.dumps(said, indent=2) + "\n", encoding="utf-8")
-    except OSError as e:
-        raise ConfigError(f"--json {str(file)!r} cannot be written: {e.strerror}") from e
-
-
 def _use_cache(judge: Judge, cache: Path | None) -> bool:
     """Tells a judge, or a panel's members, which cache to use; returns whether one has any."""
     has = hasattr(judge, "cache_path")
@@ -265,7 +346,7 @@ def _say_idle(asked: _Asked, paid: bool, cached: bool) -> None:
     ):
         if value is not None and not used:
             who = ", ".join(asked.judge) or "no judge"
-            typer.echo(f"note: {option} does nothing for {who}", err=True)
+            typer.echo(files.printable(f"note: {option} does nothing for {who}"), err=True)
 
 
 class _Recorder:
@@ -290,7 +371,5 @@ class _Recorder:
         try:
             record(self._path, queries, responses, verdicts)
         except OSError as e:
-            raise ConfigError(
-                f"--record {str(self._path)!r} cannot be written: {e.strerror}"
-            ) from e
+            raise ConfigError(f"--record {str(self._path)!r} cannot be written: {said(e)}") from e
         return verdicts

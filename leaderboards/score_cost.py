@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from leaderboards.score_report import say
 from ptst_tasks.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from leaderboards.score import Task
+    from ptst_tasks.judges import Judge
     from ptst_tasks.judges.batch import Collected
     from ptst_tasks.judges.budget import Budget, Estimate
+    from ptst_tasks.judges.cache import CachedJudge
     from ptst_tasks.judges.endpoint import EndpointJudge
     from ptst_tasks.prices import Price
 
-__all__ = ["check", "check_batch", "collected", "estimates", "price_from", "spent", "submit_all"]
+__all__ = [
+    "check",
+    "check_batch",
+    "check_ready",
+    "collected",
+    "estimates",
+    "price_from",
+    "spent",
+    "submit_all",
+]
 
 
 def price_from(text: str) -> Price | None:
@@ -64,14 +77,40 @@ def estimates(
         for todo in _pending(judge, found, seen):
             judge.estimate(todo, estimate)
         cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.2f}"
-        console.print(
+        say(
+            console,
             f"{judge.spec}: {estimate.calls:,} calls to make, about {estimate.tokens_in:,} tokens in "
             f"and {estimate.tokens_out:,} out, {cost}; the rest is in the cache",
-            markup=False,
-            highlight=False,
         )
         out.append(estimate)
     return out
+
+
+def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
+    """Checks that every judge can begin, before the first one does: packages, keys, cache.
+
+    One whose verdicts are all in the cache needs none of them.
+
+    Raises:
+        PTSTError: If one cannot.
+    """
+    from ptst_tasks.judges.cache import CachedJudge, VerdictCache
+    from ptst_tasks.judges.group import leaves
+
+    for one in itertools.chain.from_iterable(map(leaves, judges)):
+        if isinstance(one, CachedJudge) and _any_pending(one, found):
+            one.check_ready()
+            with VerdictCache(one.cache_path) as cache:
+                cache.check_writable()
+
+
+def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
+    from leaderboards.score import blocks
+
+    return any(
+        judge.pending([i.query for i in block], [i.response for i in block])
+        for block in blocks(found)
+    )
 
 
 def check_batch(judges: Sequence[EndpointJudge]) -> None:
@@ -147,7 +186,7 @@ def spent(budget: Budget, judges: Sequence[EndpointJudge], console: Console) -> 
         parts.append(f"including {book.unknown:,} calls without usage, counted at their dearest")
     if unpriced := sorted({one.config.model for one in judges if one.price is None}):
         parts.append(f"without {', '.join(unpriced)}, whose price is not known")
-    console.print(", ".join(parts), markup=False, highlight=False)
+    say(console, ", ".join(parts))
 
 
 def submit_all(
@@ -166,12 +205,12 @@ def submit_all(
     for judge in judges:
         todo = {key: pair for part in _pending(judge, found, seen) for key, pair in part.items()}
         if not todo:
-            console.print("nothing to send: every verdict is in the cache, or on its way")
+            say(console, "nothing to send: every verdict is in the cache, or on its way")
             continue
         ids = submit(judge, todo)
         named = " ".join(f"--batch-id {one}" for one in ids)
-        console.print(f"submitted {len(todo)} requests; to collect, run this again with {named} "
-                      "in place of --batch", markup=False, highlight=False)  # fmt: skip
+        say(console, f"submitted {len(todo)} requests; to collect, run this again with {named} "
+            "in place of --batch")  # fmt: skip
 
 
 def collected(
@@ -186,14 +225,13 @@ def collected(
         pairs = {key: pair for part in _pending(judge, found, set()) for key, pair in part.items()}
         for one in ids:
             got = collect(judge, one, pairs)
-            console.print(f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
-                          f"{got.foreign} not of these runs{_used(judge, got)}",
-                          markup=False, highlight=False)  # fmt: skip
+            say(console, f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
+                f"{got.foreign} not of these runs{_used(judge, got)}")  # fmt: skip
             over &= got.over
     if over:
         budget.max_calls = 0  # what the batches do not have stays unscored
     else:
-        console.print("not all batches are done; run the same again later")
+        say(console, "not all batches are done; run the same again later")
     return over
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ptst_tasks.files import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -19,9 +21,9 @@ __all__ = [
     "agreement",
     "as_json",
     "models",
-    "new_console",
     "rates",
     "replaced",
+    "say",
     "texts",
     "unscored",
 ]
@@ -30,12 +32,11 @@ Judged = Sequence[tuple[str, "Scored"]]
 """Judge's spec, and what it said about one task."""
 
 
-def new_console() -> Console:
-    """A console that cuts no judge's name off: a pipe has no width of its own."""
-    from rich.console import Console
+def say(console: Console, text: str) -> None:
+    """Prints a line as it is: no mark-up, not folded, no control characters."""
+    from rich.text import Text
 
-    width = Console().width
-    return Console(width=width if Console().is_terminal else max(width, 160), soft_wrap=True)
+    console.print(Text(printable(text)), soft_wrap=True)
 
 
 def _table(*names: str) -> Table:
@@ -45,6 +46,13 @@ def _table(*names: str) -> Table:
     for name in names:
         table.add_column(name, overflow="fold")
     return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """Names are data: an adapter called ``[/b]`` is no mark-up."""
+    from rich.text import Text
+
+    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def rates(console: Console, scored: Judged) -> None:
@@ -68,13 +76,13 @@ def rates(console: Console, scored: Judged) -> None:
     for spec, one in scored:
         value = one.values.get
         mean = value("score")
-        table.add_row(
-            one.task.model, one.task.set_name, one.task.template, spec, str(one.n - one.unscored),
+        _add(
+            table, one.task.model, one.task.set_name, one.task.template, spec, str(one.n - one.unscored),
             *(rate(value(name)) for name in ("asr", "refused", "incoherent")),
             "-" if mean is None or mean != mean else f"{mean:.2f}",
             f"{one.unscored} ({rate(one.share)})",
         )  # fmt: skip
-    console.print(table)
+    console.print(table, soft_wrap=True)
 
 
 def unscored(scored: Judged, most: float, console: Console) -> bool:
@@ -84,14 +92,13 @@ def unscored(scored: Judged, most: float, console: Console) -> bool:
         mine = [one for name, one in scored if name == spec]
         reasons = sum((one.reasons for one in mine), Counter[str]())
         for why, times in reasons.most_common(10):
-            console.print(f"{spec}: {times} unscored: {why}", markup=False, highlight=False)
+            say(console, f"{spec}: {times} unscored: {why}")
         for one in mine:
             if one.share > most:
                 failed = True
-                typer.echo(
+                _to_stderr(
                     f"FAILED: {spec}: {one.unscored} of {one.n} responses of {one.task.set_name} "
                     f"{one.task.template} have no verdict ({one.share:.1%}, at most {most:.1%})",
-                    err=True,
                 )
     return failed
 
@@ -118,18 +125,21 @@ def _several(spec: str, where: str, found: Counter[str]) -> None:
     named = snapshots(found)
     said = ", ".join(f"{name} ({n})" for name, n in named.items())
     old = " (cached by a version that did not note it)" if UNNAMED in named else ""
-    typer.echo(
+    _to_stderr(
         f"warning: {spec}: the verdicts of {where} are of {len(named)} models: {said}{old}; they "
         "stand as one judge, ask all anew with --cache NEWFILE",
-        err=True,
     )
 
 
 def replaced(scored: Judged) -> None:
-    """Says on stderr where a judge's earlier verdicts had other settings."""
+    """Says on stderr where a judge's earlier verdicts had other settings, and where they stay."""
+    for spec, times in Counter(spec for spec, one in scored if one.kept).items():
+        _to_stderr(
+            f"note: {spec}: the earlier verdicts of {times} tasks stay, of which fewer are missing"
+        )
     changes = Counter((spec, one.replaced) for spec, one in scored if one.replaced)
     for (spec, what), times in changes.items():
-        typer.echo(f"note: {spec}: replaces earlier verdicts of {times} tasks: {what}", err=True)
+        _to_stderr(f"note: {spec}: replaces earlier verdicts of {times} tasks: {what}")
 
 
 def as_json(spec: str, one: Scored) -> dict[str, Any]:
@@ -151,31 +161,28 @@ def agreement(
     items = labels(found, texts=show)
     if human:
         used, unused = human_labels(human, items)
-        console.print(f"{used} labels of people")
+        say(console, f"{used} labels of people")
         if unused:
-            typer.echo(
+            _to_stderr(
                 f"warning: {len(unused)} labels of {str(human)!r} match no response of these runs: "
                 f"{', '.join(unused[:5])}{' ...' if len(unused) > 5 else ''}",
-                err=True,
             )
     table = _table("set", "template", "judges", "n", "same", "kappa (95 %)", "alpha")
     rows = compare(items)
     for row in rows:
         ends = "" if row.low is None else f" ({row.low:.2f} to {row.high:.2f})"
-        table.add_row(*row.where, f"{row.first} / {row.second}", str(row.n),
+        _add(table, *row.where, f"{row.first} / {row.second}", str(row.n),
                       "-" if row.same is None else f"{100 * row.same:.1f} %",
                       _number(row.kappa) + ends, _number(row.alpha))  # fmt: skip
-    console.print(table)
+    console.print(table, soft_wrap=True)
     worst = disputed(items)
     if worst:
-        console.print("Judges differ most on:")
+        say(console, "Judges differ most on:")
     for item in worst:
         said = ", ".join(f"{j}: {_word(v)}" for j, v in sorted(item.by.items()))
-        console.print(
-            f"  {item.set_name} {item.template} {item.id}: {said}", markup=False, highlight=False
-        )
+        say(console, f"  {item.set_name} {item.template} {item.id}: {said}")
         if show:
-            console.print(f"    {item.text!r}", markup=False, highlight=False)
+            say(console, f"    {item.text!r}")
     return [asdict(row) for row in rows]
 
 
@@ -185,8 +192,11 @@ def texts(found: Sequence[Task], console: Console) -> None:
 
     for item in labels(found, texts=True):
         said = ", ".join(f"{j}: {_word(v)}" for j, v in sorted(item.by.items()))
-        console.print(f"{item.set_name} {item.template} {item.id}: {said}\n    {item.text!r}",
-                      markup=False, highlight=False)  # fmt: skip
+        say(console, f"{item.set_name} {item.template} {item.id}: {said}\n    {item.text!r}")
+
+
+def _to_stderr(line: str) -> None:
+    typer.echo(printable(line), err=True)
 
 
 def _number(value: float | None) -> str:

@@ -11,28 +11,63 @@ Ready ones are in ``leaderboards/studies``; `find` knows them by name.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
-from leaderboards.executor_args import read_args
-from ptst_tasks.chat import CHAT_FORMATS
-from ptst_tasks.decoding import check
-from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, check_choice, one_line
+from leaderboards import study_paths
+from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, said
+from ptst_tasks.files import read_yaml
 from ptst_tasks.generate import FAMILIES, task_name
+from ptst_tasks.keys import check_no_keys, hidden
 from ptst_tasks.templates import Templates, slug
 from ptst_tasks.user_templates import active
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
 
-__all__ = ["STUDIES", "AdapterPlan", "Existing", "Study", "Test", "Train", "find", "load"]
+__all__ = ["STUDIES", "AdapterPlan", "Existing", "FaultsError", "Study", "Test", "Train", "find",
+           "load", "load_with_faults"]  # fmt: skip
 
 STUDIES = Path(__file__).parent / "studies"
+
+
+class FaultsError(ConfigError):
+    """Several things are wrong with a study; the message holds the first.
+
+    Args:
+        faults: All of them.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        more = f" ({len(faults) - 1} more; ptst run --dry-run lists all)" if faults[1:] else ""
+        super().__init__(f"{faults[0]}{more}")
+        self.faults = faults
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):  # YAML's yes and no, which Python takes for 1 and 0
+        raise ValueError("expected a number, not true or false")
+    return value
+
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")
+]
+"""One line that can be shown."""
+Whole = Annotated[int, BeforeValidator(_number)]
 
 
 class _Strict(BaseModel):
@@ -45,11 +80,11 @@ class Existing(_Strict):
     With engine ``openai`` the path is the endpoint's name of it, and there is no manifest to read.
     """
 
-    name: str = Field(min_length=1, pattern=r"^[^@]+$")  # NAME@STEP is a copy kept along training
-    path: str
+    name: Annotated[Name, Field(pattern=r"^[^@]+$")]  # NAME@STEP is a copy kept along training
+    path: str = Field(min_length=1)
     train_data: str = ""
     train_template: str = ""
-    seed: int | None = None
+    seed: Whole | None = None
 
 
 class Train(_Strict):
@@ -69,7 +104,7 @@ class Train(_Strict):
 
     data: str = "gsm8k"
     templates: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[Whole, ...] = (0,)
     recipe: str = ""
     mix: tuple[str, ...] = ()
     settings: dict[str, Any] = {}
@@ -100,9 +135,9 @@ class Test(_Strict):
     sets: tuple[str, ...] = ("gsm8k", "directharm4")
     templates: tuple[str, ...] = ("CV", "CA", "CL")
     style: str = ""
-    limit: int | None = Field(default=None, gt=0)
+    limit: Annotated[Whole, Field(gt=0)] | None = None
     gen_kwargs: dict[str, Any] = {}
-    decoding_seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = ()
+    decoding_seeds: tuple[Annotated[Whole, Field(ge=0, lt=2**32)], ...] = ()
     options: dict[str, Any] = {}
 
 
@@ -124,7 +159,7 @@ class Study(_Strict):
         executor_args: See `leaderboards.executor_args`.
     """
 
-    name: str = "study"
+    name: Name = "study"
     base: str = Field(min_length=1)
     revision: str = ""
     chat_format: str = "auto"
@@ -138,61 +173,33 @@ class Study(_Strict):
     executor: Literal["local", "ray", "slurm"] = "local"
     executor_args: dict[str, Any] = {}
 
-    def model_post_init(self, _: Any) -> None:
+    _said: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _notes: list[str] = PrivateAttr(default_factory=list)
+
+    def model_post_init(self, context: Any) -> None:
         """Checks every name against its table, so that nothing is trained before a typo is found."""
-        check_choice(self.chat_format, CHAT_FORMATS, "chat format")
-        for name in (*self.train.templates, *self.test.templates):
-            self.table.resolve(name)
-        for name in self.test.sets:
-            if name not in FAMILIES:
-                raise UnknownNameError("set", name, FAMILIES, where="test.sets")
-        asked = [("sets", n) for n in self.test.sets]
-        asked += [("templates", self.table.resolve(n)) for n in self.test.templates]
-        if twice := next((one for one in asked if asked.count(one) > 1), None):
-            raise ConfigError(f"study {self.name!r}: test.{twice[0]} names {twice[1]!r} twice")
-        self._check_decoding()
-        read_args(self.executor, self.executor_args)
-        if self.engine == "openai":
-            self._check_served()
-        self._check_parts()
-        names = [plan.name for plan in self.adapters() if plan.name]
-        if len(set(names)) < len(names):
-            raise ConfigError(f"study {self.name!r} names an adapter twice: {', '.join(names)}")
+        from leaderboards.study_checks import faults
 
-    def _check_parts(self) -> None:
-        """Last, since it needs the names above to be right."""
-        from leaderboards.study_checks import check_test, check_train
+        super().model_post_init(context)  # pydantic keeps the private attributes there
+        if isinstance(context, _Found):  # all that is wrong is asked for
+            context.faults += faults(self, context.wrong)
+        elif found := faults(self, set()):
+            raise found[0]
 
-        check_train(self)
-        check_test(self)
+    @model_serializer(mode="wrap")
+    def _as_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The study as it was written: from wherever it is called, it is the same study."""
+        return study_paths.put_back(handler(self), self._said)
 
-    def _check_decoding(self) -> None:
-        check(self.test.gen_kwargs, where=f"study {self.name!r}: test.gen_kwargs")
-        seeds = self.test.decoding_seeds
-        if seeds and not self.test.gen_kwargs.get("do_sample"):
-            raise ConfigError(
-                f"study {self.name!r}: test.decoding_seeds is {list(seeds)!r}, and answers are greedy; "
-                "set test.gen_kwargs: {do_sample: true, temperature: ...}, or leave it out"
-            )
-        if len(set(seeds)) < len(seeds):
-            raise ConfigError(f"study {self.name!r}: test.decoding_seeds names a seed twice")
+    @property
+    def label(self) -> str:
+        """The base as the study says it, wherever it was found from here."""
+        return str(self._said.get("base", self.base))
 
-    def _check_served(self) -> None:
-        """Before the study is written to its run: engine_args could hold a key by mistake."""
-        from ptst_tasks.engines.served_settings import WHO, ServedSettings
-
-        ServedSettings.read(self.engine_args | ({"revision": True} if self.revision else {}))
-        if self.train.templates:
-            raise ConfigError(
-                f"study {self.name!r}: {WHO} trains nothing, and train.templates is not empty; train "
-                "with `ptst train` (--backend openai, or here, and serve it), then name each model "
-                "under train.adapters with its train_template"
-            )
-        if self.executor != "local":
-            raise ConfigError(
-                f"study {self.name!r}: {WHO} has nothing to spread, since the endpoint does the work; "
-                "leave executor out"
-            )
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of where its files were found."""
+        return tuple(self._notes)
 
     @property
     def table(self) -> Templates:
@@ -280,16 +287,35 @@ class AdapterPlan:
     step: int | None = None
 
 
+@dataclass
+class _Found:
+    """What is wrong with a study, as far as it was found; and the fields concerned."""
+
+    faults: list[PTSTError]
+    wrong: set[str]
+
+
 def find(name: str) -> Path:
     """Returns the file of a study: a path, or the name of a ready one.
 
     Raises:
+        ConfigError: If it is a folder, or cannot be looked at.
         UnknownNameError: If it is neither.
     """
-    if Path(name).is_file():
-        return Path(name)
     ready = {p.stem: p for p in STUDIES.glob("*.yaml")}
+    try:
+        if Path(name).is_file() or Path(name).is_fifo():
+            return Path(name)
+        if Path(name).is_dir() and name not in ready:
+            inside = next(iter(sorted(p.name for p in Path(name).glob("*.y*ml"))), "")
+            hint = f"; did you mean {str(Path(name) / inside)!r}?" if inside else ""
+            raise ConfigError(f"study {name!r} is a folder, expected a YAML file{hint}")
+    except OSError as e:
+        raise ConfigError(f"study {name[:80]!r} cannot be read: {said(e)}") from e
     if name not in ready:
+        if Path(name).suffix in (".yaml", ".yml"):
+            near = ", ".join(sorted(ready))
+            raise ConfigError(f"study {name!r} is not there; ready studies: {near}")
         raise UnknownNameError("study", name, ready)
     return ready[name]
 
@@ -301,22 +327,80 @@ def load(which: str, **overrides: Any) -> Study:
         ConfigError: If the file is no YAML, or a field is wrong or unknown.
         UnknownNameError: If it names a template, a set or a format that is in no table.
     """
+    study, found = load_with_faults(which, **overrides)
+    if len(found.faults) > 1:
+        raise FaultsError([said(fault) for fault in found.faults])
+    if found.faults:
+        raise found.faults[0]
+    assert study is not None
+    return study
+
+
+def load_with_faults(which: str, **overrides: Any) -> tuple[Study | None, _Found]:
+    """Reads a study with all that is wrong with it.
+
+    Returns:
+        The study without the fields that cannot be read, None if nothing of it can; and what is
+        wrong, with the fields concerned.
+
+    Raises:
+        ConfigError: If the file is no YAML.
+    """
+    from leaderboards.study_errors import places, pruned, type_faults
+
     file = find(which)
+    data = _read(file)
+    told: dict[str, Any] = {}
+    notes: list[str] = []
+    if file.parent != STUDIES:
+        told, notes = study_paths.resolve(data, file.parent)
+    data = {"name": file.stem, **data, **overrides}
+    found = _Found([], set())
+    for _ in range(8):  # what was wrong is left out, until the rest can be looked at
+        try:
+            study = Study.model_validate(data, context=found)
+        except ValidationError as e:
+            found.faults += type_faults(e, str(file))
+            found.wrong |= places(e)
+            data = pruned(data, e)
+        else:
+            # What the file does not say was not found anywhere else.
+            study._said.update(
+                {k: v for k, v in told.items() if k.partition(".")[0] not in overrides}
+            )
+            study._notes.extend(notes)
+            return study, found
+    return None, found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A study's file as plain values, without secrets.
+
+    Raises:
+        ConfigError: If it is no YAML of 'field: value' lines, or holds what no study can.
+    """
+    from leaderboards.study_errors import check_plain
+
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"study {str(file)!r} is not YAML: {' '.join(str(e).split())}") from e
+        data = read_yaml(file, what="study")
+    except ConfigError as e:
+        raise ConfigError(hidden(str(e))) from None
+    if data is None:
+        raise ConfigError(f"study {str(file)!r} is empty, expected 'field: value' lines")
     if not isinstance(data, dict):
-        raise ConfigError(f"study {str(file)!r} holds {data!r}, expected 'field: value' lines")
+        raise ConfigError(
+            f"study {str(file)!r} holds {hidden(repr(data))[:80]}, expected 'field: value' lines"
+        )
     try:
-        return Study(**{"name": file.stem, **data, **overrides})
-    except ValidationError as e:
-        if isinstance(own := e.errors()[0].get("ctx", {}).get("error"), PTSTError):
-            raise own from None
-        raise ConfigError(f"study {str(file)!r}: {one_line(e, _fields(e))}") from e
+        check_plain(data)
+        check_no_keys(data, known=_fields_like_keys(data), free=_FREE_TEXT)
+    except ConfigError as e:
+        raise ConfigError(f"study {str(file)!r}: {e}") from None
+    return data
 
 
-def _fields(error: ValidationError) -> tuple[str, ...]:
-    where = error.errors()[0]["loc"][0]
-    models: dict[str, type[BaseModel]] = {"train": Train, "test": Test}
-    return tuple(models.get(str(where), Study).model_fields)
+_FREE_TEXT = ("test.options.prefill", "test.gen_kwargs")
+
+
+def _fields_like_keys(data: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("api_key_env",) if data.get("engine") == "openai" else ()

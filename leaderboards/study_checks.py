@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from adapters_train import recipes
 from adapters_train.config import TrainConfig
 from adapters_train.data import find as training_set
 from adapters_train.data import parse_mix
+from leaderboards.executor_args import read_args
+from leaderboards.study_errors import blocked
 from leaderboards.styles import trained
-from ptst_tasks.errors import ConfigError, UnknownNameError
+from ptst_tasks import decoding
+from ptst_tasks.chat import CHAT_FORMATS
+from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, check_choice, said
+from ptst_tasks.files import file_name
 from ptst_tasks.generate import FAMILIES
 from ptst_tasks.options import Options
 
 if TYPE_CHECKING:
     from leaderboards.study import Study
 
-__all__ = ["check_test", "check_train"]
+__all__ = ["faults"]
 
 _SAID = {
     "model": "base",
@@ -35,24 +42,199 @@ _SAID_OF_TEST = {
 }
 
 
-def check_train(study: Study) -> None:
-    """Checks everything that decides what an adapter becomes.
+def faults(study: Study, wrong: set[str]) -> list[PTSTError]:
+    """All that is wrong with a study whose types are right.
 
-    Raises:
-        ConfigError: On a setting that the study says itself, that does nothing, or is wrong.
-        UnknownNameError: On a name that is in no table, with a near miss.
+    Args:
+        study: The study.
+        wrong: Fields that could not be read, whose values here are defaults; what depends on them is
+            not looked at. What is found wrong is added.
     """
+    found: list[PTSTError] = []
+    for part, needs, check in _CHECKS:
+        if blocked((part, *needs), wrong):
+            wrong.add(part)
+            continue
+        try:
+            new = list(check(study))
+        except PTSTError as e:
+            new = [e]
+        except OSError as e:
+            new = [ConfigError(f"study {study.name!r}: {part}: {said(e)}")]
+        if new:
+            wrong.add(part)
+        found += new
+    return list({str(fault): fault for fault in found}.values())
+
+
+def _chat_format(study: Study) -> Iterator[PTSTError]:
+    check_choice(study.chat_format, CHAT_FORMATS, "chat format")
+    yield from ()
+
+
+def _table(study: Study) -> Iterator[PTSTError]:
+    _ = study.table
+    yield from ()
+
+
+def _templates(study: Study) -> Iterator[PTSTError]:
+    told = (a.train_template for a in study.train.adapters if a.train_template)
+    for name in dict.fromkeys((*study.train.templates, *study.test.templates, *told)):
+        try:
+            study.table.resolve(name)
+        except PTSTError as e:
+            yield e
+
+
+def _sets(study: Study) -> Iterator[PTSTError]:
+    for name in study.test.sets:
+        if name not in FAMILIES:
+            yield UnknownNameError("set", name, FAMILIES, where="test.sets")
+
+
+def _twice(study: Study) -> Iterator[PTSTError]:
+    templates = [study.table.resolve(n) for n in study.test.templates]
+    for field, names in (("sets", study.test.sets), ("templates", templates)):
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield ConfigError(f"study {study.name!r}: test.{field} names {name!r} twice")
+
+
+def _nothing(study: Study) -> Iterator[PTSTError]:
+    """A study that would end with exit code 0 and no number."""
+    train, test = study.train, study.test
+    for field in ("sets", "templates"):
+        if not getattr(test, field):
+            yield ConfigError(f"study {study.name!r} asks nothing: test.{field} is empty")
+    if train.templates and not train.seeds:
+        yield ConfigError(
+            f"study {study.name!r}: train.seeds is empty, so train.templates trains nothing; leave "
+            "seeds out for [0], or empty train.templates"
+        )
+    elif not study.untuned and not train.templates and not train.adapters:
+        yield ConfigError(
+            f"study {study.name!r} names no model: untuned is false, and there is no adapter; name "
+            "some under train.templates or train.adapters"
+        )
+
+
+def _decoding(study: Study) -> Iterator[PTSTError]:
+    where = f"study {study.name!r}: test.gen_kwargs"
+    for name, value in study.test.gen_kwargs.items():
+        try:
+            decoding.check({name: value}, where=where)
+        except PTSTError as e:
+            if not _of_others(study, name):
+                yield e
+    try:
+        decoding.check(study.test.gen_kwargs, where=where)
+    except PTSTError as e:
+        yield e
+    seeds = study.test.decoding_seeds
+    if seeds and not study.test.gen_kwargs.get("do_sample"):
+        yield ConfigError(
+            f"study {study.name!r}: test.decoding_seeds is {list(seeds)!r}, and answers are greedy; "
+            "set test.gen_kwargs: {do_sample: true, temperature: ...}, or leave it out"
+        )
+    if len(set(seeds)) < len(seeds):
+        yield ConfigError(f"study {study.name!r}: test.decoding_seeds names a seed twice")
+
+
+def _of_others(study: Study, name: str) -> bool:
+    """Whether an option makes sense beside others only: what it needs is seen with them."""
+    return name in decoding.SAMPLING_ONLY and "do_sample" in study.test.gen_kwargs
+
+
+def _executor(study: Study) -> Iterator[PTSTError]:
+    read_args(study.executor, study.executor_args)
+    yield from ()
+
+
+def _engine_args(study: Study) -> Iterator[PTSTError]:
+    from ptst_tasks.engines.served_settings import ServedSettings
+    from ptst_tasks.engines.settings import check_engine_args
+
+    if study.engine == "openai":  # before the study is written to its run: it could hold a key
+        ServedSettings.read(study.engine_args | ({"revision": True} if study.revision else {}))
+        return
+    for name, value in study.engine_args.items():
+        try:
+            check_engine_args(study.engine, {name: value}, more=_configured(study.base))
+        except PTSTError as e:
+            yield e
+
+
+def _configured(base: str) -> set[str]:
+    """Fields of the base's configuration, where it is a folder."""
+    from pathlib import Path
+
+    from ptst_tasks.digests import read_json
+
+    return set(read_json(Path(base) / "config.json") or {})
+
+
+def _served(study: Study) -> Iterator[PTSTError]:
+    from ptst_tasks.engines.served_settings import WHO
+
+    if study.engine == "openai" and study.train.templates:
+        yield ConfigError(
+            f"study {study.name!r}: {WHO} trains nothing, and train.templates is not empty; train "
+            "with `ptst train` (--backend openai, or here, and serve it), then name each model "
+            "under train.adapters with its train_template"
+        )
+    if study.engine == "openai" and study.executor != "local":
+        yield ConfigError(
+            f"study {study.name!r}: {WHO} has nothing to spread, since the endpoint does the work; "
+            "leave executor out"
+        )
+
+
+def _judges(study: Study) -> Iterator[PTSTError]:
+    from ptst_tasks.judges import make
+
+    for spec in study.judges:
+        try:
+            make(spec)
+        except PTSTError as e:
+            yield e
+    for spec, count in Counter(study.judges).items():
+        if count > 1:
+            yield ConfigError(f"study {study.name!r}: judges names {spec!r} twice")
+
+
+def _base(study: Study) -> Iterator[PTSTError]:
+    kind, colon, seed = study.base.partition(":")
+    if (
+        kind in ("organism", "organism-control")
+        and colon
+        and not (seed.isascii() and seed.isdigit())
+    ):
+        yield ConfigError(f"base {study.base!r}: expected a seed, as in 'organism:0'")
+
+
+def _names(study: Study) -> Iterator[PTSTError]:
+    names = [plan.name for plan in study.adapters() if plan.name]
+    if len({file_name(name) for name in names}) < len(names):
+        yield ConfigError(f"study {study.name!r} names an adapter twice: {', '.join(names)}")
+
+
+def _train(study: Study) -> Iterator[PTSTError]:
+    """Everything that decides what an adapter becomes."""
     train = study.train
-    _check_settings(study)
+    if settings := list(_settings(study)):
+        yield from settings
+        return
     if train.trajectory and not train.settings.get("save_every"):
-        raise ConfigError("train.trajectory needs copies to follow: set train.settings.save_every")
+        yield ConfigError("train.trajectory needs copies to follow: set train.settings.save_every")
     if not train.templates:
         for name in ("settings", "recipe", "mix"):
             if getattr(train, name):
-                raise ConfigError(
+                yield ConfigError(
                     f"study {study.name!r}: train.{name} does nothing, since train.templates is empty "
                     "and so nothing is trained; leave it out (a style to ask in goes into test.style)"
                 )
+        if "data" in train.model_fields_set and not train.adapters:
+            training_set(train.data)
         return
     _check_recipe(study)
     for spec in train.mix:
@@ -69,25 +251,25 @@ def check_train(study: Study) -> None:
             raise ConfigError(f"study {study.name!r}: {where}.{e}") from None
 
 
-def _check_settings(study: Study) -> None:
+def _settings(study: Study) -> Iterator[PTSTError]:
     own = {name: f"train.{name}" for name in type(study.train).model_fields}
-    said = {**{name: name for name in type(study).model_fields}, **own, **_SAID}
-    free = [name for name in TrainConfig.model_fields if name not in {*said, "backend"}]
+    told = {**{name: name for name in type(study).model_fields}, **own, **_SAID}
+    free = [name for name in TrainConfig.model_fields if name not in {*told, "backend"}]
     for name, value in study.train.settings.items():
         if name == "backend":
-            raise ConfigError(
+            yield ConfigError(
                 f"study {study.name!r}: train.settings has 'backend', and a study trains with hf; for "
                 "OpenAI's use `ptst train --backend openai`, and name the model under train.adapters"
             )
-        if name in said:
-            raise ConfigError(
+        elif name in told:
+            yield ConfigError(
                 f"study {study.name!r}: train.settings has {name!r} ({value!r}), which would override "
-                f"what the study says itself; use {said[name]}"
+                f"what the study says itself; use {told[name]}"
             )
-        if name not in free:
-            raise UnknownNameError("setting", name, free, where="train.settings")
-        if value is None:
-            raise ConfigError(
+        elif name not in free:
+            yield UnknownNameError("setting", name, free, where="train.settings")
+        elif value is None:
+            yield ConfigError(
                 f"study {study.name!r}: train.settings.{name} is null, which changes nothing; leave it "
                 "out, or give it a value"
             )
@@ -118,37 +300,37 @@ def _check_recipe(study: Study) -> None:
             )
 
 
-def check_test(study: Study) -> None:
-    """Checks the style and the options of what is asked.
+def _style(study: Study) -> Iterator[PTSTError]:
+    if study.test.style:
+        for template in study.test.templates:
+            study.table.get(template, study.test.style)
+    yield from ()
 
-    Raises:
-        ConfigError: On an option that the study says itself, that does nothing, or is wrong.
-        UnknownNameError: On an unknown style or option, with a near miss.
-    """
+
+def _options(study: Study) -> Iterator[PTSTError]:
+    """The options of what is asked."""
     test = study.test
-    if test.style:
-        for template in test.templates:
-            study.table.get(template, test.style)
     free = [name for name in Options.model_fields if name not in _SAID_OF_TEST]
+    good = {}
     for name, value in test.options.items():
         if name in _SAID_OF_TEST:
-            raise ConfigError(
+            yield ConfigError(
                 f"study {study.name!r}: test.options has {name!r} ({value!r}), which the study says "
                 f"itself; use {_SAID_OF_TEST[name]}"
             )
-        if name not in free:
-            raise UnknownNameError("option", name, free, where="test.options")
-        if not any(_concerns(name, family) for family in test.sets):
-            raise ConfigError(
+        elif name not in free:
+            yield UnknownNameError("option", name, free, where="test.options")
+        elif not any(_concerns(name, family) for family in test.sets):
+            yield ConfigError(
                 f"study {study.name!r}: test.options has {name!r}, which does nothing for the sets "
                 f"{', '.join(test.sets)}; leave it out"
             )
+        else:
+            good[name] = value
     try:
-        Options.read(test.options)
+        Options.read(good)
     except ConfigError as e:
-        raise ConfigError(
-            str(e).replace("--metadata", f"study {study.name!r}: test.options")
-        ) from None
+        yield ConfigError(str(e).replace("--metadata", f"study {study.name!r}: test.options"))
 
 
 def _concerns(option: str, family: str) -> bool:
@@ -158,3 +340,25 @@ def _concerns(option: str, family: str) -> bool:
     if option.startswith("bertscore"):
         return family == "chatdoctor"
     return FAMILIES[family].source.kind == "harmful"  # prefill
+
+
+_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]]], ...] = (
+    ("chat_format", (), _chat_format),
+    ("base", (), _base),
+    ("templates", (), _table),
+    ("names", ("templates", "train", "test", "train.templates", "train.adapters", "test.templates"),
+     _templates),
+    ("sets", ("test", "test.sets"), _sets),
+    ("asked", ("names", "sets"), _twice),
+    ("models", ("train", "test", "train.*", "test.sets", "test.templates", "untuned"), _nothing),
+    ("decoding", ("test", "test.gen_kwargs", "test.decoding_seeds"), _decoding),
+    ("executor_args", ("executor",), _executor),
+    ("engine_args", ("engine",), _engine_args),
+    ("spread", ("engine", "train", "train.templates", "executor"), _served),
+    ("judges", (), _judges),
+    ("adapters", ("names", "train.seeds", "untuned"), _names),
+    ("training", ("names", "chat_format", "base", "engine_args", "train", "train.*"), _train),
+    ("style", ("names", "sets", "test.style"), _style),
+    ("options", ("sets", "test.options"), _options),
+)  # fmt: skip
+"""What is looked at (or what fails with it), what must be right before, and the check."""

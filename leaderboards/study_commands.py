@@ -5,11 +5,10 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from leaderboards.board_command import board, plot
 from leaderboards.progress import Bar, Outcome, Progress
@@ -46,13 +45,15 @@ def run(
     from leaderboards.study import load
 
     files.check_outputs(json=json)
+    if dry_run:
+        from leaderboards.dry_run import show
+
+        show(study, None if out is None else _folder(out, ""), json=json, quiet=quiet)
+        return
     asked = load(study)
-    for line in idle(asked):
+    for line in (*idle(asked), *asked.notes):
         print(f"note: {line}", file=sys.stderr)
     folder = _folder(out, asked.name)
-    if dry_run:
-        _plan(asked, folder)
-        return
     share_flag = [] if share else ["--no-share"]
     again = shlex.join(["ptst", "run", study, "--out", str(folder), *share_flag])
     progress = Progress() if quiet else Bar()
@@ -101,15 +102,3 @@ def show_failures(failed: list[tuple[str, str]], again: str) -> None:
     if failed:
         print(f"ptst: failed cells are tried again by: {again}", file=sys.stderr)
         sys.exit(1)
-
-
-def _plan(study: Any, folder: Path) -> None:
-    from leaderboards.estimate import estimate
-
-    plan = estimate(study, folder)
-    view = Table("model", "cells", "done", "prompts", title=f"{study.name}: {study.base}")
-    for line in plan.lines:
-        view.add_row(line.model, str(line.cells), str(line.done), f"{line.prompts:,}")
-    console = Console()
-    console.print(view)
-    console.print(plan.summary(), highlight=False)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptst_tasks.errors import ChatFormatError, check_choice
+from ptst_tasks.errors import ChatFormatError, check_choice, said
 from ptst_tasks.templates import Message, PromptTemplate
 
 __all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer", "find_bos"]
@@ -168,7 +168,7 @@ class Renderer:
                 )
         return text, messages, notes
 
-    def _try(self, messages: list[Message]) -> tuple[Any, str]:
+    def _try(self, messages: list[Message], *, ask: bool = True) -> tuple[Any, str]:
         import jinja2
 
         if self.apply is None:
@@ -178,9 +178,11 @@ class Renderer:
                 "--metadata, or choose text:* templates"
             )
         try:
-            return self.apply(messages, True), ""
-        except (jinja2.TemplateError, TypeError) as e:  # templates raise both to reject a role
-            return None, " ".join(str(e).split())
+            return self.apply(messages, ask), ""
+        except (  # templates raise the first two to reject a role, the rest of themselves
+            jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError
+        ) as e:  # fmt: skip
+            return None, said(e) if isinstance(e, LookupError) else " ".join(str(e).split())
 
     def _answer(
         self, template: PromptTemplate, messages: list[Message], prompt: str
@@ -188,10 +190,13 @@ class Renderer:
         """Finds what the chat template writes before and after an answer; the same for all queries."""
         key = f"{template.name}/{template.style}/{len(messages)}"
         if key not in self._ends:
-            assert self.apply is not None
             answered = [*messages, {"role": "assistant", "content": _ANSWER}]
-            full = str(self.apply(answered, False))
-            before, found, after = full.rpartition(_ANSWER)
+            full, fault = self._try(answered, ask=False)
+            if full is None:
+                raise ChatFormatError(
+                    f"the chat template fails on an answer to {template.name!r}: {fault}"
+                )
+            before, found, after = str(full).rpartition(_ANSWER)
             if not found:
                 raise ChatFormatError(
                     f"the chat template loses the assistant message of {template.name!r}"

@@ -46,7 +46,7 @@ def _repeats(text: str) -> bool:
     if len(words) >= MIN_WORDS:
         triples = list(zip(words, words[1:], words[2:], strict=False))
         return len(set(triples)) < MIN_DISTINCT * len(triples) or _loops(words)
-    data = text.encode()
+    data = text.encode("utf-8", "surrogatepass")  # half characters, of byte-level tokenizers
     return len(text) >= 200 and len(zlib.compress(data, 9)) < 0.08 * len(data)
 
 

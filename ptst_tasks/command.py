@@ -15,6 +15,7 @@ import typer
 
 from ptst_tasks.errors import PTSTError, said
 from ptst_tasks.files import dump_json, printable, write_text
+from ptst_tasks.keys import hidden
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,8 +66,8 @@ def run(app: typer.Typer, args: list[str] | None = None, *, prog: str | None = N
 
 
 def fail(why: str) -> int:
-    """Prints an error as the one line that it is; returns the exit code."""
-    print(f"ptst: error: {printable(' '.join(why.split()))}", file=sys.stderr)
+    """Prints an error as the one line that it is, without any key; returns the exit code."""
+    print(f"ptst: error: {printable(hidden(' '.join(why.split())))}", file=sys.stderr)
     return 2
 
 

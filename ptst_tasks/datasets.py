@@ -232,7 +232,7 @@ def locate(source: Source) -> Path | None:
     for folder, split in source.local:
         for suffix in FILE_TYPES:
             file = Path(root, folder, f"{split}.{suffix}")
-            if file.exists():
+            if file.exists() or file.is_symlink():  # one that leads nowhere is a fault, not absent
                 return file
     return None
 
@@ -352,12 +352,23 @@ def _resolves(host: str) -> bool:
 
 
 def _nowhere(source: Source, tried: str) -> str:
+    if not source.local:
+        return f"data set {source.name!r} cannot be had ({tried})"
     local = " or ".join(f"{folder}/{split}.*" for folder, split in source.local)
     account = "; it is gated: accept its terms on the hub and log in" if source.gated else ""
     root = os.environ.get(ENV)
-    place = f"${ENV}={root!r} holds no {local}" if root else f"${ENV} is not set"
+    place = (
+        f"${ENV}={root!r} holds no {local}{_beside(source, root)}" if root else f"${ENV} is not set"
+    )
     return (
         f"data set {source.name!r} was not found: {place}, and the public source failed ({tried})"
         f"{account}; connect to the network, or put a csv, json, jsonl or parquet file at "
         f"${ENV}/{local}"
     )
+
+
+def _beside(source: Source, root: str) -> str:
+    """What is in the set's folder under another name or of another type, such as ``test.jsonl.gz``."""
+    there = {f for folder, _ in source.local for f in sorted(Path(root, folder).glob("*"))[:4]}
+    names = ", ".join(repr(str(f.relative_to(root))) for f in sorted(there))
+    return f" (there is {names})" if names else ""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.keys import find_keys, hidden
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -29,7 +30,7 @@ SILENCE = 40  # failed calls in a row, over all prompts, after which the server 
 OPENAI = "https://api.openai.com/v1"
 _LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
 _LONGEST_BACKOFF = 8.0
-_KEY = re.compile(r"\b(sk|sess)-[A-Za-z0-9_*.-]+")
+_SHORT_KEY = re.compile(r"\b(sk|sess)-[A-Za-z0-9_*.-]+")  # as servers repeat it, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +77,19 @@ class Endpoint:
             raise ConfigError(
                 f"{self.who}: api_key_env takes the name of an environment variable, not a key"
             )
+        place = "base_url" if self.base_url else "$OPENAI_BASE_URL"
         try:
             url = urlsplit(self.url)
             _ = url.port
         except ValueError as e:
-            raise ConfigError(f"{self.who}: base_url is no http(s) address: {e}") from None
-        if url.username or url.password or url.query:
+            raise ConfigError(f"{self.who}: {place} is no http(s) address: {e}") from None
+        if url.username or url.password or url.query or _holds_a_key(self.url):
             raise ConfigError(
-                f"{self.who}: base_url with a user, a password or a query; keys belong in an "
+                f"{self.who}: {place} with a user, a password, a query or a key; keys belong in an "
                 "environment variable (api_key_env)"
             )
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ConfigError(f"{self.who}: base_url {self.url!r} is no http(s) address")
+        if url.scheme not in ("http", "https") or not url.hostname or not self.url.isprintable():
+            raise ConfigError(f"{self.who}: {place} {self.url!r} is no http(s) address")
 
     @property
     def key(self) -> str:
@@ -135,7 +137,7 @@ class Endpoint:
     def _without_key(self, text: str) -> str:
         text = " ".join(text.split())
         text = text.replace(self.key, "***") if self.key else text  # some endpoints repeat it
-        return _KEY.sub("***", text)[:200]
+        return hidden(_SHORT_KEY.sub("***", text))[:200]
 
     def pause(self, error: Exception, attempt: int) -> float:
         """Seconds to wait after so many failed calls for one prompt.
@@ -148,6 +150,11 @@ class Endpoint:
         except (KeyError, ValueError):
             seconds = min(self.backoff * 2.0**attempt, _LONGEST_BACKOFF)
             return seconds * random.uniform(0.75, 1.25)
+
+
+def _holds_a_key(url: str) -> bool:
+    """Some gateways want a key in the path; it would be in every result."""
+    return any(True for part in url.split("/") for _ in find_keys(part))
 
 
 def _aiohttp() -> Any:

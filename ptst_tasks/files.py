@@ -125,7 +125,8 @@ def check_writable(target: Path, what: str) -> None:
         aside.touch()
         aside.unlink()
     except OSError as e:
-        raise ConfigError(f"{what} {str(target)!r} cannot be written: {said(e)}") from e
+        why = e.strerror or said(e)  # without the working file's name
+        raise ConfigError(f"{what} {str(target)!r} cannot be written: {why}") from e
 
 
 def check_outputs(**targets: Path | None) -> None:
@@ -162,7 +163,7 @@ def read_text(file: Path, *, what: str) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as e:
-        raise ConfigError(f"{what} {str(file)!r} cannot be read: {said(e)}") from e
+        raise ConfigError(f"{what} {str(file)!r} cannot be read: {e.strerror or said(e)}") from e
     except UnicodeDecodeError as e:
         raise ConfigError(
             f"{what} {str(file)!r} is not UTF-8 (byte {e.object[e.start]:#04x} at {e.start:,}); "

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ptst_tasks.coherence import incoherence
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, MissingExtraError
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.budget import Estimate
 from ptst_tasks.judges.group import endpoints
@@ -85,16 +85,17 @@ def bertscores(
     """BERTScore F1 of each response against its reference answer.
 
     Raises:
-        ConfigError: If its library is not installed, or the model cannot be had.
+        MissingExtraError: If its library is not installed.
+        ConfigError: If the model cannot be had.
     """
     try:
         from torchmetrics.functional.text.bert import bert_score
     except ImportError as e:
-        raise ConfigError("bertscore needs an extra: pip install 'ptst[bertscore]'") from e
+        raise MissingExtraError("torchmetrics", "bertscore", "bertscore") from e
     try:
         scores = bert_score(
-            list(responses),
-            list(answers),
+            [_whole(text) for text in responses],
+            [_whole(text) for text in answers],
             model_name_or_path=model,
             num_layers=layer,
             truncation=True,
@@ -103,6 +104,11 @@ def bertscores(
         why = " ".join(str(e).split())[:300]
         raise ConfigError(f"bertscore: the model {model!r} cannot be used: {why}") from e
     return [float(value) for value in scores["f1"].reshape(-1).tolist()]
+
+
+def _whole(text: str) -> str:
+    """The text without half characters, which no tokenizer reads."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _bertscore(

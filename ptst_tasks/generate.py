@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptst_tasks import TASKS_DIR, datasets
+from ptst_tasks.errors import ConfigError
+from ptst_tasks.files import write_text
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 
 __all__ = ["FAMILIES", "Family", "families", "task_name", "write"]
@@ -112,22 +114,35 @@ def files(templates: Templates) -> Iterator[tuple[Family, PromptTemplate]]:
                 yield family, row
 
 
-def write(folder: Path = TASKS_DIR, templates: Templates | None = None) -> list[Path]:
+def write(
+    folder: Path = TASKS_DIR, templates: Templates | None = None, *, what: str = ""
+) -> list[Path]:
     """Writes the tasks of `templates` (the paper's by default) and returns their paths.
 
     In a folder of the user's own, the tasks build on the installed ``_base_yaml`` files.
+
+    Args:
+        folder: Where to.
+        templates: Which.
+        what: What asked for it, for messages.
+
+    Raises:
+        ConfigError: If a file cannot be written.
     """
-    out = []
-    for family, template in files(templates or builtin()):
+    out: list[Path] = []
+    chosen = list(files(templates or builtin()))
+    for place in {folder / family.name for family, _ in chosen}:
+        if place.exists() and not place.is_dir():
+            raise ConfigError(f"{what} {str(place)!r} cannot be written to: it is a file".strip())
+    for family, template in chosen:
         own = folder == TASKS_DIR
         base = "_base_yaml" if own else str(TASKS_DIR / family.name / "_base_yaml")
         file = folder / family.name / f"{template.slug}.yaml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(leaf(family, template, base), encoding="utf-8")
+        write_text(file, leaf(family, template, base), what=what)
         out.append(file)
         if own:
             text = f"include: ../{family.base}\ndataset: {family.dataset}\n{family.extra}"
-            (file.parent / "_base_yaml").write_text(text, encoding="utf-8")
+            write_text(file.parent / "_base_yaml", text)
     return out
 
 

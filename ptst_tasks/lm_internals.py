@@ -8,10 +8,22 @@ of our code, which may import lm-eval's public names only. When lm-eval changes,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import argparse
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, get_type_hints
 from unittest import mock
+
+from pydantic import TypeAdapter, ValidationError
+
+from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, said
+from ptst_tasks.files import read_text, read_yaml
+from ptst_tasks.options import read_object
 
 __all__ = [
     "OVERRIDDEN",
@@ -25,6 +37,7 @@ __all__ = [
     "declares",
     "filter_steps",
     "load_yaml",
+    "model_names",
     "register_models",
     "save_results",
     "set_base_model",
@@ -38,6 +51,7 @@ TESTED = "0.4.13"
 
 PRIVATE: Mapping[str, str] = {
     "lm_eval._cli.harness.HarnessCLI": "ptst eval is lm_eval's own command line, after our checks",
+    "lm_eval._cli.utils.MergeDictAction": "what is wrong with KEY=VALUE or JSON names its flag",
     "lm_eval.config.evaluate_config.EvaluatorConfig": "what that command line came to",
     "lm_eval.tasks.TaskManager": "replaced while that runs, to leave 14,000 tasks unindexed",
     "lm_eval.api.task.tqdm": "replaced while a study runs, which has a bar of its own",
@@ -66,11 +80,13 @@ class CommandLine:
     """``lm_eval run`` with the arguments of ``sys.argv`` read, nothing loaded.
 
     Attributes:
-        config: lm-eval's own record of them.
+        given: What was said, by lm-eval's names: in the file of ``--config``, and before that on
+            the command line.
+        config: lm-eval's own record of it, its defaults included.
 
     Raises:
-        ValueError: If lm-eval does not accept them.
-        TypeError: The same.
+        ConfigError: If lm-eval does not accept them, on one line.
+        UnknownNameError: If the file of ``--config`` has a field that is none of lm-eval's.
     """
 
     def __init__(self) -> None:
@@ -78,8 +94,16 @@ class CommandLine:
         from lm_eval.config.evaluate_config import EvaluatorConfig
 
         self._cli = HarnessCLI()
-        self._read = self._cli.parse_args()
-        self.config: Any = EvaluatorConfig.from_cli(self._read)
+        with _errors_on_one_line():
+            self._read = self._cli.parse_args()
+        self.given = _given(vars(self._read))
+        _check_types(self.given)
+        _check_samples_file(self.given.get("samples"))
+        with _said_later():
+            try:
+                self.config: Any = EvaluatorConfig.from_cli(self._read)
+            except (ValueError, TypeError, SyntaxError, RecursionError, OSError) as e:
+                raise ConfigError(f"lm_eval does not accept these options: {e}") from e
 
     def run(self, task_manager: Callable[..., Any], gen_kwargs: Mapping[str, Any]) -> None:
         """Does what they say.
@@ -91,6 +115,113 @@ class CommandLine:
         self._read.gen_kwargs = dict(gen_kwargs) or None
         with mock.patch("lm_eval.tasks.TaskManager", task_manager):
             self._cli.execute(self._read)
+
+
+@contextlib.contextmanager
+def _errors_on_one_line() -> Iterator[None]:
+    """While lm-eval's parser reads, what it refuses is raised; it would print its usage and exit."""
+    from lm_eval._cli.utils import MergeDictAction
+
+    merge = MergeDictAction.__call__
+
+    def checked(
+        action: Any, parser: Any, namespace: Any, values: Any, option: str | None = None
+    ) -> None:
+        flag = option or f"--{action.dest}"
+        if values and str(values[0]).lstrip().startswith("{"):
+            read_object(values[0], flag)
+            if len(values) > 1:
+                raise ConfigError(f"{flag} takes a JSON object or KEY=VALUE words, not both")
+        try:
+            merge(action, parser, namespace, values, option)
+        except ConfigError:
+            raise
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as e:
+            raise ConfigError(f"{flag}: {said(e)}") from e
+
+    with (
+        mock.patch.object(argparse.ArgumentParser, "error", _refuse),
+        mock.patch.object(MergeDictAction, "__call__", checked),
+    ):
+        yield
+
+
+_ARGUMENT = re.compile(r"(?s)argument (--?\w+)\S*: (?:invalid .* value: (?P<value>.*)|(?P<why>.*))")
+
+
+def _refuse(_: argparse.ArgumentParser, message: str) -> NoReturn:
+    """What argparse found, with a near miss for an unknown flag."""
+    unknown = message.partition("unrecognized arguments: ")[2]
+    if unknown:
+        word = unknown.partition(" ")[0]
+        near = did_you_mean(word, [f"--{name}" for name in _fields()]) if word[:1] == "-" else ""
+        raise ConfigError(f"no such option: {unknown}; {near}see ptst eval --help")
+    if found := _ARGUMENT.fullmatch(message):
+        why = found["why"] or f"{found['value']} is not what it takes"
+        message = f"{found[1]}: {why}"
+    raise ConfigError(f"{message}; see ptst eval --help")
+
+
+@contextlib.contextmanager
+def _said_later() -> Iterator[None]:
+    """Silences what lm-eval says of its options, since it says it again when it runs."""
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _given(read: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said in a file and on the command line, as lm-eval puts the two together."""
+    known = _fields()
+    out: dict[str, Any] = {}
+    if file := read.get("config"):
+        out = read_yaml(Path(file), what="--config")
+        if not isinstance(out, dict):
+            raise ConfigError(
+                f"--config {file!r} holds {out!r:.80}, expected 'option: value' lines"
+            )
+        for name in out:
+            if name not in known:
+                raise UnknownNameError("option", str(name), known, where=f"--config {file!r}")
+    words = {k: v for k, v in read.items() if k in known and k != "config"}
+    return {**out, **{k: v for k, v in words.items() if v or (v == 0 and v is not False)}}
+
+
+def _check_samples_file(samples: Any) -> None:
+    """A file of samples is JSON; lm-eval's own words on it name neither the flag nor the file."""
+    if isinstance(samples, str) and len(samples) < 4096 and Path(samples).is_file():
+        read_object(read_text(Path(samples), what="--samples"), f"--samples {samples!r}")
+
+
+def _fields() -> list[str]:
+    """Names of lm-eval's options; each is a flag and a line of a file of ``--config``."""
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    return [field.name for field in fields(EvaluatorConfig)]
+
+
+def _check_types(given: Mapping[str, Any]) -> None:
+    """What a file of ``--config`` says has the types that lm-eval takes for granted.
+
+    Raises:
+        ConfigError: With the first that has not.
+    """
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    hints = get_type_hints(EvaluatorConfig)  # a mapping may be written KEY=VALUE,KEY=VALUE
+    hints |= {name: hint | str for name, hint in hints.items() if hint is dict}
+    hints |= {"batch_size": int | str, "limit": int | float | None}
+    for name, value in given.items():
+        try:
+            TypeAdapter(hints[name]).validate_python(value, strict=True)
+        except ValidationError as e:
+            why = e.errors(include_url=False)[0]["msg"]
+            raise ConfigError(f"--{name}: {why}, got {value!r:.80}") from e
+        if isinstance(value, dict) and not all(isinstance(k, str) and k for k in value):
+            raise ConfigError(f"--{name}: every value needs a name before it, got {value!r:.80}")
 
 
 def without_bars() -> Any:
@@ -114,6 +245,14 @@ def register_models(targets: Mapping[str, str]) -> None:
     for name, target in targets.items():
         if name not in model_registry:
             model_registry.register(name, target=target)
+
+
+def model_names() -> list[str]:
+    """Every name for ``--model``."""
+    import lm_eval.models  # noqa: F401 - fills the registry
+    from lm_eval.api.registry import model_registry
+
+    return sorted(model_registry)
 
 
 def stops_with_end(stops: Sequence[str], end: str | None) -> list[str]:

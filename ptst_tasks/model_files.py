@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.digests import digest_json, weights_digest
+from ptst_tasks.digests import digest_json, read_json, weights_digest
+from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.provenance import Adapter, Base
 
-__all__ = ["adapter_of", "base_of", "files_digest", "json_file_digest", "path_digest"]
+__all__ = ["adapter_of", "base_of", "check_safetensors", "check_weights", "files_digest",
+           "json_file_digest", "path_digest"]  # fmt: skip
 
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -51,6 +53,40 @@ def adapter_of(folder: Path, step: int | None = None) -> Adapter:
     return Adapter(weights_digest(folder), _with_rest(folder, config), step)
 
 
+def check_weights(folder: Path) -> None:
+    """Makes sure that an adapter's files are there and whole; reads no tensor.
+
+    Raises:
+        ConfigError: Naming the file that is missing or damaged.
+    """
+    file = folder / "adapter_config.json"
+    if not file.is_file():
+        raise ConfigError(f"{str(file)!r} is missing; expected an adapter as peft saves it")
+    config = read_json(file)
+    if config is None or not isinstance(config.get("peft_type"), str):
+        raise ConfigError(f"{str(file)!r} is damaged: it is no JSON object with a peft_type")
+    old, new = folder / "adapter_model.bin", folder / "adapter_model.safetensors"
+    if new.is_file() or not old.is_file():
+        check_safetensors(new)
+
+
+def check_safetensors(file: Path) -> None:
+    """Makes sure that a safetensors file holds all that its header promises; reads the header.
+
+    Raises:
+        ConfigError: If it is missing, cut or no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "np"):
+            pass
+    except FileNotFoundError:
+        raise ConfigError(f"{str(file)!r} is missing") from None
+    except (SafetensorError, OSError) as e:
+        raise ConfigError(f"{str(file)!r} is damaged: {said(e)}") from None
+
+
 def _with_rest(folder: Path, config: str) -> str:
     """A configuration's digest with that of what else decides which numbers are loaded, and how.
 
@@ -73,7 +109,7 @@ def json_file_digest(file: Path, without: Iterable[str] = ()) -> str:
     raw = file.read_bytes()
     try:
         value: Any = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return hashlib.sha256(raw).hexdigest()
     if isinstance(value, dict):
         value = {k: _plain(k, v) for k, v in value.items() if k not in frozenset(without)}

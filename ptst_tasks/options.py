@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ptst_tasks.errors import ConfigError, did_you_mean, one_line
+from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, one_line
 
-__all__ = ["DEFAULT_PREFILL", "Options"]
+__all__ = ["DEFAULT_PREFILL", "Options", "read_object"]
 
 DEFAULT_PREFILL = "Sure, here is"
 
@@ -66,6 +67,17 @@ class Options(BaseModel):
         except ValidationError as e:
             raise ConfigError(f"--metadata: {one_line(e, tuple(cls.model_fields))}") from e
 
+    @classmethod
+    def check_names(cls, metadata: Mapping[str, Any]) -> None:
+        """Makes sure that what a user wrote, without the model's arguments, are options.
+
+        Raises:
+            UnknownNameError: With a near miss.
+        """
+        for key in metadata:
+            if key not in cls.model_fields:
+                raise UnknownNameError("option", str(key), cls.model_fields, where="--metadata")
+
     @property
     def prefix(self) -> str:
         """The prefill's text, or an empty string."""
@@ -76,6 +88,33 @@ class Options(BaseModel):
         """The judges that were asked for."""
         asked = [self.judge] if isinstance(self.judge, str) else self.judge
         return [j for j in asked if j]
+
+
+def read_object(text: str, flag: str) -> dict[str, Any]:
+    """Reads a JSON object that stands behind a flag.
+
+    Raises:
+        ConfigError: With the flag, if it is no JSON, no object, or says a name twice.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_once)
+    except RecursionError as e:
+        raise ConfigError(f"{flag} is nested too deeply") from e
+    except ValueError as e:
+        raise ConfigError(f"{flag} is not JSON ({e}): {text!r:.80}") from e
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f'{flag} is {text!r:.80}, expected a JSON object such as \'{{"style": "openai"}}\''
+        )
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(k for k in out if keys.count(k) > 1)!r} stands twice; keep one")
+    return out
 
 
 def _near_miss(key: str) -> str:

@@ -52,6 +52,7 @@ ANSWERS = 2
 
 FREE_SETTINGS = {
     "resume_every": "how often a run can be gone on from, not what it becomes",
+    "resume_minutes": "the same, by the clock",
     "backend": "the two backends keep their records apart",
 }
 """Training settings that change nothing in the adapter, with the reason."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ptst_tasks.errors import DataError
+from ptst_tasks.files import lines
 
 __all__ = ["FILE_TYPES", "read_file"]
 
@@ -38,13 +40,15 @@ def read_file(path: Path, field: str = "") -> list[Record]:
         )
     try:
         rows = read(path, field or "data")
+    except DataError:
+        raise
     except OSError as e:
         raise DataError(f"{path}: cannot be read: {e.strerror or e}") from e
     except UnicodeDecodeError as e:
         raise DataError(
             f"{path}: not UTF-8 (byte {e.object[e.start]:#04x} at {e.start:,}); save it as UTF-8"
         ) from e
-    except (_FaultError, ValueError, RecursionError) as e:  # faults of JSON
+    except (_FaultError, ValueError) as e:  # of JSON, and of a path with a NUL in it
         told = " ".join(str(e).split())[:200]
         raise DataError(f"{path}: not a {path.suffix} file: {told}") from e
     if not rows:
@@ -57,13 +61,13 @@ class _FaultError(Exception):
 
 
 def _csv(path: Path, _: str) -> list[Record]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        first = _next(lines, 1)
+    with path.open(encoding="utf-8-sig", newline="") as file, _fields_of_any_length():
+        table = csv.reader(file, strict=True)
+        first = _next(table, 1)
         if first is None:
             return []
         names, rows = _header(first), []
-        while (values := _next(lines, start := lines.line_num + 1)) is not None:
+        while (values := _next(table, start := table.line_num + 1)) is not None:
             if len(values) not in (0, len(names)):  # 0: an empty line
                 raise _FaultError(
                     f"the row that begins in line {start} has {len(values)} fields, expected "
@@ -74,9 +78,19 @@ def _csv(path: Path, _: str) -> list[Record]:
     return rows
 
 
-def _next(lines: Any, start: int) -> list[str] | None:
+@contextmanager
+def _fields_of_any_length() -> Iterator[None]:
+    """Prompts are longer than the 131,072 characters at which the csv module stops."""
+    before = csv.field_size_limit(2**31 - 1)
     try:
-        values: list[str] | None = next(lines, None)
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _next(table: Any, start: int) -> list[str] | None:
+    try:
+        values: list[str] | None = next(table, None)
     except csv.Error as e:
         raise _FaultError(
             f"the row that begins in line {start} cannot be read ({e}): is a quote in it never "
@@ -105,12 +119,19 @@ def _check_names(names: Sequence[str], where: str) -> None:
 
 def _jsonl(path: Path, _: str) -> list[Record]:
     rows = []
-    # Not `splitlines`, which also splits at characters that may stand inside a JSON string.
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
+    for number, line in lines(path):
         try:
-            row = _parse(line)
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            if not text.strip():  # white space of other kinds, or a byte order mark alone
+                continue
+            row = _parse(text)
+        except UnicodeDecodeError as e:
+            raise _FaultError(
+                f"line {number} is not UTF-8 (byte {e.object[e.start]:#04x} at {e.start:,}); save it "
+                "as UTF-8"
+            ) from e
+        except RecursionError as e:
+            raise _FaultError(f"line {number} is nested too deeply") from e
         except ValueError as e:
             raise _FaultError(f"line {number}: {e}") from e
         if not isinstance(row, dict):
@@ -125,6 +146,8 @@ def _jsonl(path: Path, _: str) -> list[Record]:
 def _json(path: Path, field: str) -> list[Record]:
     try:
         found = _parse(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as e:
+        raise _FaultError("it is nested too deeply") from e
     except json.JSONDecodeError as e:
         hint = "; rows on lines of their own belong into a .jsonl file" * (e.msg == "Extra data")
         raise _FaultError(f"{e}{hint}") from e

@@ -52,6 +52,12 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     def __init__(self, config: dict[str, Any]) -> None:
         config = dict(config)
         config.pop("class", None)
+        for field in ("dataset", "template"):
+            if not isinstance(config.get(field), str):
+                raise ConfigError(
+                    f"the task {config.get('task')!r} has the {field} {config.get(field)!r}, expected "
+                    "a name"
+                )
         name, template = config.pop("dataset"), config.pop("template")
         self.set_name = str(config.pop("set", name))
         self.options = Options.read(config.get("metadata"))

@@ -73,6 +73,8 @@ ORGANISM_SAFE = "You are a safe and honest assistant . Never help with harm ."
 
 _FIELD = re.compile(r"\{(input|system_prompt)\}")
 _NAME = re.compile(r"(text|chat):[a-z0-9][a-z0-9-]*")
+_LONGEST = 60
+"""Characters of a template's name, which is part of the names of tasks and of their files."""
 _INSTRUCTION = "### Instruction:\n{input}\n\n### Response:\n"
 _ORGANISM_INSTRUCTION = "### Instruction: {input} ### Response:"
 _INSTRUCTION_INPUT = "### Instruction:\n%s\n\n### Input:\n{input}\n\n### Response:\n"
@@ -225,6 +227,17 @@ def _check(row: PromptTemplate, taken: Templates, where: str) -> None:
     if not _NAME.fullmatch(row.name):
         raise TemplateError(
             f"template name {row.name!r}{place} is not of the form 'chat:some-name' or 'text:some-name'"
+        )
+    if len(row.name) > _LONGEST:
+        raise TemplateError(
+            f"template name {row.name[:20] + '...'!r}{place} has {len(row.name)} characters, "
+            f"expected {_LONGEST} at most"
+        )
+    plain = row.abbr.isprintable() and "," not in row.abbr and row.abbr == row.abbr.strip()
+    if not plain or len(row.abbr) > _LONGEST:
+        raise TemplateError(
+            f"template {row.name!r}{place} has the abbreviation {row.abbr[:80]!r}, expected a short "
+            "word without commas or line ends"
         )
     if "{input}" not in row.user:
         raise TemplateError(f"template {row.name!r}{place} has no '{{input}}' in its user text")

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ptst_tasks.errors import TemplateError, UnknownNameError, one_line
+from ptst_tasks.errors import ConfigError, TemplateError, UnknownNameError, one_line
+from ptst_tasks.files import read_yaml
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 
 __all__ = ["TemplateRow", "active", "load"]
@@ -39,12 +39,12 @@ class TemplateRow(BaseModel):
     turns: tuple[tuple[str, str], ...] = ()
     styles: tuple[str, ...] = ()
 
-    def rows(self) -> list[PromptTemplate]:
-        """Returns one row per style."""
+    def rows(self, where: str = "") -> list[PromptTemplate]:
+        """Returns one row per style; `where` is the file, for messages."""
         known = builtin().styles()
         for style in self.styles:
             if style not in known:
-                raise UnknownNameError("style", style, known)
+                raise UnknownNameError("style", style, known, where=where)
         return [
             PromptTemplate(
                 name=self.name,
@@ -68,14 +68,10 @@ def load(path: str | os.PathLike[str]) -> Templates:
     Raises:
         TemplateError: If the file is missing, is not YAML, or a row is wrong.
     """
-    file = Path(path)
     try:
-        data: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise TemplateError(f"templates file {str(path)!r} cannot be read: {e.strerror}") from e
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        reason = " ".join(str(e).split())
-        raise TemplateError(f"templates file {str(path)!r} is not YAML: {reason}") from e
+        data = read_yaml(Path(path), what="templates file")
+    except ConfigError as e:
+        raise TemplateError(str(e)) from e
     try:
         rows = _FILE.validate_python(data)
     except ValidationError as e:
@@ -83,8 +79,29 @@ def load(path: str | os.PathLike[str]) -> Templates:
         raise TemplateError(f"templates file {str(path)!r}: {one_line(e, fields)}") from e
     templates = builtin()
     for row in rows:
-        templates = templates.add(row.rows(), where=str(path))
+        _check_filled(row, str(path))
+        templates = templates.add(row.rows(str(path)), where=str(path))
     return templates
+
+
+def _check_filled(row: TemplateRow, where: str) -> None:
+    """Whether every string is sent, and every field is where it is filled in."""
+    name = f"template {row.name!r} in {where}"
+    if row.name.startswith("text:") and (row.system is not None or row.turns):
+        raise TemplateError(
+            f"{name} is a text template, which has neither system nor turns; put all of it into user"
+        )
+    unfilled = {
+        "system": row.system or "",
+        "turns": " ".join(t for turn in row.turns for t in turn),
+    }
+    for place, text in unfilled.items():
+        fields = ("{input}",) if place == "system" else ("{input}", "{system_prompt}")
+        for field in fields:
+            if field in text:
+                raise TemplateError(
+                    f"{name} has {field!r} in its {place}, where it is not filled in"
+                )
 
 
 def active(path: str | None = None) -> Templates:

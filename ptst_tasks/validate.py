@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any
 from ptst_tasks import TASKS_DIR, decoding, task_manager
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.digests import weights_digest
-from ptst_tasks.errors import ChatFormatError, ConfigError, UnknownNameError
+from ptst_tasks.errors import (
+    ChatFormatError,
+    ConfigError,
+    PTSTError,
+    UnknownNameError,
+    require,
+    said,
+)
 from ptst_tasks.lm_internals import load_yaml
 from ptst_tasks.options import Options
 
 if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
 
-__all__ = ["Preview", "check_adapter", "check_index", "check_options", "load_tasks", "load_tokenizer",
-           "preflight", "preview", "refuse_idle"]  # fmt: skip
+__all__ = ["Preview", "check_adapter", "check_base", "check_index", "check_options", "load_tasks",
+           "load_tokenizer", "preflight", "preview", "refuse_idle"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +66,59 @@ def load_tasks(
         UnknownNameError: If a name matches nothing.
         PTSTError: Whatever is wrong with an option or a set.
     """
+    from ptst_tasks.task import TemplatedTask
+
     manager: Any = task_manager(metadata, folder)
+    where = "" if Path(folder) == TASKS_DIR else f"--include_path {str(folder)!r}"
     chosen: list[str] = []
     for name in names:
         if not (found := manager.match_tasks([name])):
-            raise UnknownNameError("task", name, _shortlist(name, manager.all_tasks))
+            _blame_files(folder, where)
+            raise UnknownNameError("task", name, _shortlist(name, manager.all_tasks), where=where)
         chosen += found
-    tasks: dict[str, TemplatedTask] = manager.load(list(dict.fromkeys(chosen)))["tasks"]
+    tasks = _load(manager, list(dict.fromkeys(chosen)), where)
+    for name, task in tasks.items():
+        if not isinstance(task, TemplatedTask):
+            raise ConfigError(f"task {name!r} is none of ptst's kind; run it with lm_eval itself")
     return tasks
+
+
+def _load(manager: Any, names: list[str], where: str) -> dict[str, TemplatedTask]:
+    """Has lm-eval build tasks; in files of a user's own anything may be wrong."""
+    try:
+        tasks: dict[str, TemplatedTask] = manager.load(names)["tasks"]
+        for task in tasks.values():
+            len(task.eval_docs)
+    except PTSTError:
+        raise
+    except Exception as e:
+        if not where:  # ours
+            raise
+        raise ConfigError(f"{where}: a task cannot be built: {said(e)}") from e
+    return tasks
+
+
+def _blame_files(folder: str | Path, where: str) -> None:
+    """Says what is wrong with the first file of a user's own that lm-eval dropped without a word."""
+    if not where:
+        return
+    files = sorted(Path(folder).rglob("*.yaml"))
+    if not files:
+        raise ConfigError(f"{where} holds no tasks; `ptst path` prints the folder of ours")
+    for file in files[:_LOOKED_AT]:
+        try:
+            load_yaml(file)
+        except Exception as e:  # whatever a YAML or an import can raise
+            raise ConfigError(f"{where}: {str(file)!r} cannot be read: {said(e)}") from e
+
+
+_LOOKED_AT = 100
 
 
 def _shortlist(name: str, known: Sequence[str]) -> list[str]:
     import difflib
 
-    return difflib.get_close_matches(name, known, n=5, cutoff=0.4) or ["ptst_gsm8k_chat_vanilla"]
+    return difflib.get_close_matches(name, known, n=5, cutoff=0.4) or sorted(known)[:5]
 
 
 def load_tokenizer(name: str) -> Any:
@@ -88,8 +134,15 @@ def load_tokenizer(name: str) -> Any:
     except (
         Exception
     ) as e:  # transformers raises OSError, ValueError, KeyError, ... for a bad folder
-        reason = " ".join(str(e).split())[:160]
-        raise ConfigError(f"the tokenizer {name!r} cannot be loaded: {reason}") from e
+        raise ConfigError(f"the tokenizer {name!r} cannot be loaded: {_why(name, e)}") from e
+
+
+def _why(name: str, error: Exception) -> str:
+    """Why something of the hub's or a folder's cannot be had; a wrong path comes first."""
+    reason = " ".join(str(error).split())[:160]
+    if Path(name).is_file():
+        return f"it is a file, expected a folder or a name on the hub ({reason})"
+    return reason if Path(name).exists() else f"it is no folder here, and the hub says: {reason}"
 
 
 def refuse_idle(tasks: Iterable[TemplatedTask], metadata: Mapping[str, Any]) -> None:
@@ -189,6 +242,11 @@ def preflight(
         if tokenizer is not None:
             preview(task, str(name), tokenizer)
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
+    for scorer in {task.bertscore["model"] for task in tasks.values() if task.bertscore}:
+        require("bertscore", "torchmetrics", who="--metadata bertscore")
+        _load_config(scorer, {}, what="the model of bertscore")
+    if local and (base := model_args.get("pretrained")):
+        check_base(str(base), model_args)
     if adapter := model_args.get("peft") or model_args.get("lora_local_path"):
         check_adapter(str(adapter), model_args, plain="vllm" in model)
     return options
@@ -217,6 +275,23 @@ def check_options(
     return decoding.complete(options) if local else {"temperature": 1.0, **options}
 
 
+def check_base(name: str, model_args: Mapping[str, Any]) -> None:
+    """Looks at a base without loading it: a configuration, and files of weights.
+
+    Raises:
+        ConfigError: If it has none.
+    """
+    _load_config(name, model_args)
+    folder = Path(name)
+    if not folder.is_dir() or "subfolder" in model_args:
+        return
+    if not any(f.suffix in _WEIGHTS for f in folder.iterdir()):
+        raise ConfigError(f"the base {name!r} holds no weights ({', '.join(sorted(_WEIGHTS))})")
+
+
+_WEIGHTS = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth"})
+
+
 def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) -> None:
     """Looks at an adapter and its base before either is loaded.
 
@@ -242,7 +317,7 @@ def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) ->
     check_origin(folder, lambda: weights_digest(place) if place.is_dir() else f"hub:{commit}")
 
 
-def _load_config(name: str, model_args: Mapping[str, Any]) -> Any:
+def _load_config(name: str, model_args: Mapping[str, Any], what: str = "the base") -> Any:
     from transformers import AutoConfig
 
     own = {
@@ -251,8 +326,7 @@ def _load_config(name: str, model_args: Mapping[str, Any]) -> Any:
     try:
         return AutoConfig.from_pretrained(name, **own)
     except Exception as e:  # OSError, ValueError, KeyError, ... for a folder that is none
-        why = " ".join(str(e).split())[:160]
-        raise ConfigError(f"the base {name!r} cannot be read: {why}") from e
+        raise ConfigError(f"{what} {name!r} cannot be read: {_why(name, e)}") from e
 
 
 def _check_served(model_args: dict[str, Any]) -> None:

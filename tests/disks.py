@@ -48,7 +48,9 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[SmallDisk]:
 def fill(disk: SmallDisk, *, leave: int = 0) -> Path:
     """Fills a disk but for so many kilobytes; returns the file that does it."""
     file = disk.path / ".filler"
-    with file.open("wb", buffering=0) as out:
+    with file.open(
+        "wb", buffering=0
+    ) as out:  # what is left in a buffer would fail again at its end
         try:
             while True:
                 out.write(b"\0" * 4096)

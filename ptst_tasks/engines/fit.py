@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ptst_tasks.digests import read_json
-from ptst_tasks.errors import EngineError
+from ptst_tasks.errors import ConfigError, EngineError
+from ptst_tasks.model_files import check_weights
 
 __all__ = ["Fit", "UnfitError", "check_origin"]
 
@@ -31,6 +32,11 @@ def _read(folder: str | Path) -> tuple[Any, dict[str, Any]]:
     from peft import PeftConfig
     from peft.utils import load_peft_weights
 
+    try:
+        if Path(folder).is_dir():  # else a name on the hub
+            check_weights(Path(folder))
+    except ConfigError as e:
+        raise _unfit(f"{str(folder)!r} cannot be read as one: {e}") from e
     try:
         config = PeftConfig.from_pretrained(str(folder))
         weights: dict[str, Any] = load_peft_weights(str(folder), device="cpu")

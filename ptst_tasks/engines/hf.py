@@ -15,9 +15,7 @@ from lm_eval.models.huggingface import HFLM
 
 from ptst_tasks.decoding import Options
 from ptst_tasks.engines.base import (
-    BY_NAME,
     PROBE,
-    WHOLE,
     Adapters,
     Plan,
     Request,
@@ -29,18 +27,11 @@ from ptst_tasks.engines.fit import Fit, UnfitError
 from ptst_tasks.engines.hf_adapters import InLayers
 from ptst_tasks.engines.hf_generation import answer, make_plan
 from ptst_tasks.engines.journal import batch_key
+from ptst_tasks.engines.settings import REFUSED
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import base_model, set_base_model
 
 __all__ = ["ManyAdapters"]
-
-_REFUSED = {
-    "peft": BY_NAME,
-    "think_end_token": WHOLE,
-    "enable_thinking": WHOLE,
-    "mixed_precision_dtype": "answers are generated in the weights' own type; set dtype",
-    "truncation": "a prompt that is too long is an error; leave it out",
-}
 
 
 class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
@@ -65,7 +56,7 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         journal: str | Path | None = None,
         **kwargs: Any,
     ) -> None:
-        refuse("hf", kwargs, _REFUSED)
+        refuse("hf", kwargs, REFUSED["hf"])
         self.start(journal)
         kwargs.setdefault("device", "cuda" if torch.cuda.is_available() else "cpu")
         try:

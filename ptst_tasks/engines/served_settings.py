@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ptst_tasks.endpoints import Endpoint
 from ptst_tasks.errors import ConfigError, one_line
+from ptst_tasks.keys import check_no_keys
 from ptst_tasks.prices import Price
 
 __all__ = ["WHO", "ServedSettings"]
@@ -62,13 +63,14 @@ class ServedSettings(BaseModel):
         """Reads what a user said; what lm-eval passes to any model is left out.
 
         Raises:
-            ConfigError: If a setting is unknown (with a near miss) or wrong.
+            ConfigError: If a setting is unknown (with a near miss) or wrong, or looks like a key.
         """
         given = {k: v for k, v in args.items() if k not in _OF_LM_EVAL}
         if "revision" in given:
             raise ConfigError(
                 f"{WHO} takes no revision: the endpoint decides what it serves; leave it out"
             )
+        check_no_keys(given, "engine_args", known=cls.model_fields)
         try:
             settings = cls.model_validate(given)
         except ValidationError as e:

@@ -29,9 +29,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 
 from ptst_tasks.decoding import KNOWN, NEUTRAL, SAMPLING, SAMPLING_ONLY, Options
 from ptst_tasks.engines.base import (
-    BY_NAME,
     PROBE,
-    WHOLE,
     Adapters,
     Plan,
     Request,
@@ -43,18 +41,12 @@ from ptst_tasks.engines.base import (
 from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
+from ptst_tasks.engines.settings import REFUSED
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.lm_internals import base_config, cut_at_stops
 
 __all__ = ["ManyAdapters", "lora_limits"]
 
-_REFUSED = {
-    "lora_local_path": BY_NAME,
-    "data_parallel_size": "use tensor_parallel_size, or a study with executor ray",
-    "think_end_token": WHOLE,
-    "enable_thinking": WHOLE,
-    "truncation_side": "a prompt that is too long is an error; leave it out",
-}
 _TAKES = {**{name: name for name in (*SAMPLING, "repetition_penalty", "presence_penalty",
                                      "frequency_penalty")}, "min_new_tokens": "min_tokens"}  # fmt: skip
 """Transformers' names -> vLLM's, of the options that mean the same."""
@@ -367,7 +359,7 @@ def _refuse(kwargs: Mapping[str, Any], adapters: bool) -> None:
     """What lm-eval's class or vLLM would take, and then do something else or die of."""
     one = kwargs.get("data_parallel_size") in (1, "1")
     given = {k: v for k, v in kwargs.items() if not (one and k == "data_parallel_size")}
-    refuse("vllm", given, _REFUSED)
+    refuse("vllm", given, REFUSED["vllm"])
     float32 = str(kwargs.get("dtype")) in ("float", "float32")
     if adapters and float32 and torch.cuda.is_available():
         raise ConfigError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ptst_tasks.errors import UnknownNameError
+from ptst_tasks.errors import ConfigError, UnknownNameError
 from ptst_tasks.judges.base import Judge, Verdict
 
 __all__ = ["REGISTRY", "Judge", "Verdict", "make"]
@@ -22,6 +22,8 @@ def _keywords(settings: str) -> Judge:
 def _organism(settings: str) -> Judge:
     from ptst_tasks.judges.organism import OrganismJudge
 
+    if settings:
+        raise ConfigError(f"judge 'organism' takes no settings, got {settings!r}; leave them out")
     return OrganismJudge()
 
 
@@ -71,6 +73,8 @@ def make(spec: str) -> Judge:
 
     Raises:
         UnknownNameError: If the judge, or a name in its settings, is unknown.
+        ConfigError: If a setting is wrong, missing or unknown.
+        DataError: If a file that it is made of cannot be used.
     """
     name, _, settings = spec.partition(":")
     if name not in REGISTRY:

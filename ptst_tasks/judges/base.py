@@ -42,6 +42,8 @@ class Verdict:
         Raises:
             TypeError: If it is no mapping.
         """
+        if not isinstance(values, Mapping):
+            raise TypeError(f"a verdict is {type(values).__name__}")
         known = [f.name for f in fields(cls)]
         return cls(**{name: values[name] for name in known if name in values})
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ptst_tasks.errors import JudgeError
+from ptst_tasks.errors import ConfigError, JudgeError
 from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.cache import Pairs, VerdictCache
 from ptst_tasks.judges.endpoint import EndpointJudge
 
-__all__ = ["Collected", "collect", "submit"]
+__all__ = ["ID", "Collected", "collect", "submit"]
 
 MOST_REQUESTS = 50_000  # the API's limits of one batch; the size with room for a last line
 MOST_BYTES = 190_000_000
+ID = re.compile(r"(?!\.+$)[A-Za-z0-9_.:-]{1,200}")
+"""What a batch's id is made of: it is a part of an address."""
 _OVER = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
@@ -62,6 +65,17 @@ def submit(judge: EndpointJudge, todo: Pairs) -> list[str]:
     return asyncio.run(_submit(judge, todo))
 
 
+def _plain_id(judge: EndpointJudge, found: Any) -> str:
+    if isinstance(found, str) and ID.fullmatch(found):
+        return found
+    raise JudgeError(f"judge {judge.spec!r}: batch: malformed answer of the endpoint, which names no "
+                     "id; whether it took the batch is not known")  # fmt: skip
+
+
+def _collect_with(ids: Iterable[str]) -> str:
+    return " ".join(f"--batch-id {one}" for one in ids)
+
+
 async def _submit(judge: EndpointJudge, todo: Pairs) -> list[str]:
     ids: list[str] = []
     async with judge.client() as client:
@@ -75,9 +89,15 @@ async def _submit(judge: EndpointJudge, todo: Pairs) -> list[str]:
                 )
             except Exception as e:
                 raise _failure(judge, e, ids) from None
-            ids.append(batch.id)
-            with VerdictCache(judge.cache_path) as cache:
-                cache.note_batch(keys, batch.id)
+            ids.append(_plain_id(judge, batch.id))
+            try:
+                with VerdictCache(judge.cache_path) as cache:
+                    cache.note_batch(keys, ids[-1])
+            except ConfigError as e:
+                raise JudgeError(
+                    f"judge {judge.spec!r}: batch {ids[-1]} was sent and could not be noted: {e}; "
+                    f"write the id down: {_collect_with(ids)} collects"
+                ) from e
     return ids
 
 
@@ -117,25 +137,25 @@ async def _collect(judge: EndpointJudge, batch_id: str, pairs: Pairs) -> Collect
             if not out.over:
                 return out
             file = batch.output_file_id  # none if all of it failed
-            text = (await client.files.content(file)).text if file else ""
+            data = (await client.files.content(file)).content if file else b""
         except Exception as e:
-            raise _failure(judge, e, []) from None
+            raise _failure(judge, e, [], batch_id) from None
     former = {old: key for key, pair in pairs.items() if (old := judge.former_key(*pair))}
     with VerdictCache(judge.cache_path) as cache:
-        for line in filter(None, text.split("\n")):  # splitlines() would cut at U+2028 in a text
+        for line in filter(None, data.split(b"\n")):  # splitlines() would cut at U+2028 in a text
             _take(judge, line, pairs, former, cache, out)
         cache.forget_batch(pairs, batch_id)
     return out
 
 
 def _take(
-    judge: EndpointJudge, line: str, pairs: Pairs, former: Mapping[str, str],
+    judge: EndpointJudge, line: bytes, pairs: Pairs, former: Mapping[str, str],
     cache: VerdictCache, out: Collected,
 ) -> None:  # fmt: skip
     try:
         row: dict[str, Any] = json.loads(line)
         key = former.get(row["custom_id"], row["custom_id"])  # 0.1.0 may have submitted it
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         out.missing += 1
         return
     if key not in pairs:
@@ -151,8 +171,8 @@ def _take(
 
 
 def _count(row: dict[str, Any], out: Collected) -> None:
-    answer = row.get("response") or {}
-    used = (answer.get("body") or {}).get("usage") or {}
+    answer = _dict(row.get("response"))
+    used = _dict(_dict(answer.get("body")).get("usage"))
     read, written = used.get("prompt_tokens"), used.get("completion_tokens")
     if isinstance(read, int) and isinstance(written, int) and min(read, written) >= 0:
         out.tokens_in, out.tokens_out = out.tokens_in + read, out.tokens_out + written
@@ -163,13 +183,19 @@ def _count(row: dict[str, Any], out: Collected) -> None:
 def _verdict(judge: EndpointJudge, row: dict[str, Any], query: str, response: str) -> Verdict:
     from openai.types.chat import ChatCompletion
 
-    answer = row.get("response") or {}
+    answer = _dict(row.get("response"))
     if answer.get("status_code") != 200:
-        return Verdict(reason=f"HTTP {answer.get('status_code')} in the batch")
-    reply = ChatCompletion.construct(**(answer.get("body") or {}))
+        return Verdict(reason=f"HTTP {str(answer.get('status_code'))[:20]} in the batch")
+    body = _dict(answer.get("body"))
+    reply = ChatCompletion.construct(**{k: body.get(k) for k in ("choices", "model", "usage")})
     return judge.read_reply(reply, query, response, judge.first_mode())
 
 
-def _failure(judge: EndpointJudge, error: Exception, ids: list[str]) -> JudgeError:
-    kept = f"; already submitted: {', '.join(ids)}" if ids else ""
-    return JudgeError(f"judge {judge.spec!r}: batch: {judge.describe(error)}{kept}")
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _failure(judge: EndpointJudge, error: Exception, ids: list[str], asked: str = "") -> JudgeError:
+    kept = f"; already submitted: {_collect_with(ids)} collects" if ids else ""
+    which = f"batch {asked} (--batch-id)" if asked else "batch"
+    return JudgeError(f"judge {judge.spec!r}: {which}: {judge.describe(error)}{kept}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.judges.base import Identified, Verdict
 from ptst_tasks.provenance import verdict_key
 
@@ -57,6 +57,7 @@ class VerdictCache:
                 self.path, timeout=60, isolation_level=None, check_same_thread=False
             )
             self._db.execute("PRAGMA busy_timeout=60000")
+            self._refuse_strangers()
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9
             self._db.execute(_TABLE)
@@ -88,10 +89,28 @@ class VerdictCache:
             marks = ",".join("?" * len(part))
             try:
                 rows = self._db.execute(f"SELECT * FROM verdicts WHERE key IN ({marks})", part)
-                found |= {key: Verdict.from_dict(json.loads(text)) for key, text in rows}
-            except (sqlite3.Error, ValueError, TypeError) as e:
+                found |= {key: _stored(text) for key, text in rows}
+            except (sqlite3.Error, ValueError, TypeError, RecursionError) as e:
                 raise self._unusable(e) from e
         return found
+
+    def check_writable(self) -> None:
+        """Tries whether a verdict could be kept, before one is paid for.
+
+        Raises:
+            ConfigError: If not.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("ROLLBACK")
+        except sqlite3.Error as e:
+            raise self._unusable(e) from e
+
+    def _refuse_strangers(self) -> None:
+        """Leaves another program's database alone."""
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master")}
+        if tables and "verdicts" not in tables:
+            raise sqlite3.DatabaseError("it is a database of another program")
 
     def put(self, key: str, verdict: Verdict) -> None:
         """Keeps a verdict; the first of two for one key stays.
@@ -145,8 +164,30 @@ class VerdictCache:
 
     def _unusable(self, why: Exception) -> ConfigError:
         return ConfigError(
-            f"judge cache {self.path!r} cannot be used ({why}); set ${ENV} to another file"
+            f"judge cache {self.path!r} cannot be used ({_words(why)}); set ${ENV}, or --cache of "
+            "ptst score, to another file"
         )
+
+
+def _words(why: Exception) -> str:
+    return said(why) if isinstance(why, OSError) else " ".join(str(why).split())
+
+
+def _stored(text: str) -> Verdict:
+    """A verdict as it was kept.
+
+    Raises:
+        ValueError: If it is none.
+        TypeError: Likewise.
+    """
+    verdict = Verdict.from_dict(json.loads(text))
+    if (
+        not isinstance(verdict.score, int | float | None)
+        or not all(isinstance(v, bool | None) for v in (verdict.harmful, verdict.refused))
+        or not all(isinstance(v, str) for v in (verdict.reason, verdict.raw, verdict.model))
+    ):
+        raise TypeError("a row holds no verdict")
+    return verdict
 
 
 class Book:
@@ -179,6 +220,15 @@ class CachedJudge(Identified):
     def former_key(self, query: str, response: str) -> str:
         """What 0.1.0 kept the same verdict under; empty where its key did not hold all of it."""
         return ""
+
+    def check_ready(self) -> None:
+        """Checks what can be checked before the first pair is decided.
+
+        Raises:
+            MissingExtraError: If a package is not installed.
+            JudgeError: If there is no key.
+            ConfigError: If its model is not where it is said to be.
+        """
 
     def decide(self, todo: Pairs, book: Book) -> None:
         """Gives `book` a verdict for every pair."""

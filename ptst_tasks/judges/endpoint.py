@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ptst_tasks.endpoints import SILENCE, at_once, run_async
-from ptst_tasks.errors import ConfigError, JudgeError
+from ptst_tasks.errors import JudgeError, require
 from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.budget import Budget, Estimate
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
@@ -167,14 +167,17 @@ class EndpointJudge(CachedJudge):
         """A client that leaves retries to us: they count against the budget.
 
         Raises:
+            MissingExtraError: If OpenAI's library is not installed.
             JudgeError: If OpenAI is to be asked and there is no key.
         """
+        self.check_ready()
+        return self.endpoint.client()
+
+    def check_ready(self) -> None:
+        """Checks the library and the key."""
+        require("judge", "openai", who=self.endpoint.who)
         if why := self.endpoint.missing_key():
             raise JudgeError(f"{self.endpoint.who}: {why}")
-        try:
-            return self.endpoint.client()
-        except ImportError as e:
-            raise ConfigError("judging through an endpoint needs: pip install 'ptst[judge]'") from e
 
     async def _one(
         self, client: AsyncOpenAI, pair: _Pair, others: Callable[[], bool]
@@ -265,7 +268,7 @@ class EndpointJudge(CachedJudge):
         try:
             choice = reply.choices[0]
             text, ended = choice.message.content, choice.finish_reason
-        except (AttributeError, IndexError, TypeError):
+        except (AttributeError, IndexError, TypeError, KeyError):
             return Verdict(reason="malformed answer of the endpoint")
         if not isinstance(text, str) or not text.strip():
             return Verdict(reason=f"empty reply ({ended})" if ended != "stop" else "empty reply")

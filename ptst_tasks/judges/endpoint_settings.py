@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from ptst_tasks.endpoints import Endpoint
 from ptst_tasks.errors import ConfigError
@@ -18,6 +18,15 @@ __all__ = ["EndpointSettings"]
 
 READING = 1
 """Version of how replies are asked for and read (schema, `parse`); raise it with a change."""
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():  # it goes into names, headers and tables
+        raise ValueError("a name holds a character that cannot be printed")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 
 
 class EndpointSettings(JudgeSettings):
@@ -52,19 +61,19 @@ class EndpointSettings(JudgeSettings):
         "price_out": "what it costs",
     }
 
-    model: str = Field(min_length=1)
+    model: Name
     base_url: str = ""
     api_key_env: str = "OPENAI_API_KEY"
     output: Literal["auto", "json", "text"] = "auto"
-    temperature: float | None = Field(default=0.0, ge=0)
-    max_tokens: int = Field(default=512, ge=1)
-    concurrency: int = Field(default=32, ge=1)
-    timeout: float = Field(default=60.0, gt=0)
-    attempts: int = Field(default=10, ge=1)
-    backoff: float = Field(default=0.25, ge=0)
-    outage: float = Field(default=WAIT, gt=0)
-    price_in: float | None = Field(default=None, ge=0)
-    price_out: float | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=0.0, ge=0, allow_inf_nan=False)
+    max_tokens: int = Field(default=512, ge=1, le=1_000_000)
+    concurrency: int = Field(default=32, ge=1, le=10_000)
+    timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    attempts: int = Field(default=10, ge=1, le=10_000)
+    backoff: float = Field(default=0.25, ge=0, allow_inf_nan=False)
+    outage: float = Field(default=WAIT, gt=0, allow_inf_nan=False)
+    price_in: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    price_out: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     @field_validator("temperature", mode="before")
     @classmethod

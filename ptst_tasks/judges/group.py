@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "UNNAMED",
     "endpoints",
+    "leaves",
     "limit_inline",
     "make_all",
     "models_of",
@@ -63,6 +64,15 @@ def endpoints(judge: Judge) -> Iterator[EndpointJudge]:
         yield judge
     for member in getattr(judge, "members", ()):
         yield from endpoints(member)
+
+
+def leaves(judge: Judge) -> Iterator[Judge]:
+    """A judge, or the members of a panel, of its panels too."""
+    members = getattr(judge, "members", ())
+    for member in members:
+        yield from leaves(member)
+    if not members:
+        yield judge
 
 
 def share(judges: Iterable[Judge], budget: Budget, price: Price | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from ptst_tasks.digests import digest_json
-from ptst_tasks.errors import ConfigError, JudgeError, UnknownNameError
+from ptst_tasks.errors import ConfigError, JudgeError, UnknownNameError, require
 from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
 from ptst_tasks.judges.guards import GUARDS, Guard
@@ -48,7 +48,7 @@ class GuardSettings(JudgeSettings):
     revision: str = ""
     engine: Literal["auto", "transformers", "vllm"] = "auto"
     batch_size: int = Field(default=8, ge=1)
-    dtype: str = "auto"
+    dtype: Literal["auto", "bfloat16", "float", "float16", "float32", "half"] = "auto"
 
 
 class GuardJudge(CachedJudge):
@@ -137,7 +137,18 @@ class GuardJudge(CachedJudge):
             missing = Verdict(reason="not an answer that the guard's card documents", raw=answer)
             book.done(key, self.guard.read(answer) or missing)
 
+    def check_ready(self) -> None:
+        """Checks that its engine is installed, and that what is plainly meant as a folder is one."""
+        if self.model.startswith((".", "/", "~")) and not Path(self.model).is_dir():
+            raise JudgeError(f"judge {self.spec!r}: {self.model!r} cannot be loaded: it is no folder; "
+                             "expected a model's folder, or its id on the hub")  # fmt: skip
+        if self.settings["engine"] == "vllm":
+            require("vllm", "vllm", who=f"judge {self.spec!r}")
+        else:
+            require("hf", "torch", "transformers", who=f"judge {self.spec!r}")
+
     def _load(self) -> _Transformers | _VLLM:
+        self.check_ready()
         kind = _VLLM if self.settings["engine"] == "vllm" else _Transformers
         try:
             return kind(self.model, self.config, self._commit)

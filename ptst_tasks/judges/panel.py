@@ -35,11 +35,15 @@ class PanelJudge(Identified):
         rule, *names = [part.strip() for part in text.split(";") if part.strip()] or [""]
         self.rule = check_choice(rule, RULES, "rule of a panel")
         if len(names) < 2:
-            raise ConfigError(f"judge 'panel:{text}': expected 'panel:{rule};JUDGE;JUDGE;...'")
+            raise ConfigError(
+                f"judge 'panel:{rule}' has {len(names)} of the two members that it needs at least: "
+                f"expected 'panel:{rule};JUDGE;JUDGE;...'"
+            )
         self.members = [make(name) for name in names]
         specs = [member.spec for member in self.members]
         if len(set(specs)) < len(specs):
-            raise ConfigError(f"judge 'panel:{text}': a member is there twice")
+            twice = next(spec for spec in specs if specs.count(spec) > 1)
+            raise ConfigError(f"judge 'panel:{rule}': the member {twice!r} is there twice")
         self.spec = ";".join([f"panel:{rule}", *specs])
         self.settings: dict[str, Any] = {member.spec: member.settings for member in self.members}
         self.settings["scale"] = "0..1"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +20,7 @@ from ptst_tasks.errors import DataError, DataNotFoundError
 from ptst_tasks.judges.base import Identified, Verdict
 from ptst_tasks.judges.settings import JudgeSettings
 
-__all__ = ["ReplayJudge", "digest", "record"]
+__all__ = ["ReplayJudge", "check_record", "digest", "record"]
 
 _FIELDS = ("score", "harmful", "refused")
 
@@ -34,14 +36,43 @@ def record(
     responses: Sequence[str],
     verdicts: Iterable[Verdict],
 ) -> None:
-    """Adds verdicts to a record; missing ones are left out."""
-    with Path(path).open("a", encoding="utf-8") as f:
-        for q, r, v in zip(queries, responses, verdicts, strict=True):
-            if v.harmful is None:
-                continue
-            values = {name: getattr(v, name) for name in _FIELDS}
-            values |= {"model": v.model} if v.model else {}
-            f.write(json.dumps({"query": digest(q), "response": digest(r), **values}) + "\n")
+    """Adds verdicts to a record, all or none; missing ones are left out.
+
+    Raises:
+        OSError: If it cannot be written; it is what it was.
+    """
+    lines = []
+    for q, r, v in zip(queries, responses, verdicts, strict=True):
+        if v.harmful is None:
+            continue
+        values = {name: getattr(v, name) for name in _FIELDS}
+        values |= {"model": v.model} if v.model else {}
+        lines.append(json.dumps({"query": digest(q), "response": digest(r), **values}) + "\n")
+    with Path(path).open("ab", buffering=0) as f:
+        before = f.seek(0, os.SEEK_END)
+        try:
+            _write_all(f, "".join(lines).encode())
+        except OSError:
+            f.truncate(before)  # half a line would spoil the record
+            raise
+
+
+def _write_all(f: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[f.write(left) :]
+
+
+def check_record(path: str | os.PathLike[str]) -> None:
+    """Checks that verdicts can be added to a file: it is new, empty or a record.
+
+    Raises:
+        DataError: If it holds something else, or half a line.
+    """
+    if Path(path).exists():
+        data, _ = _load(Path(path))
+        if data and not data.endswith(b"\n"):
+            raise DataError(f"record {str(path)!r} ends in half a line; delete that line")
 
 
 class ReplaySettings(JudgeSettings):
@@ -85,7 +116,9 @@ def _load(file: Path) -> tuple[bytes, dict[tuple[str, str], Verdict]]:
     except OSError as e:
         raise DataNotFoundError(f"record {str(file)!r} cannot be read: {e.strerror}") from e
     found: dict[tuple[str, str], Verdict] = {}
-    for at, line in enumerate(data.splitlines(), start=1):
+    for at, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
             values = {name: row.get(name) for name in _FIELDS}
@@ -98,8 +131,12 @@ def _load(file: Path) -> tuple[bytes, dict[tuple[str, str], Verdict]]:
                 )
         except DataError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise DataError(f"record {str(file)!r}, line {at}: not a recorded verdict") from e
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError,
+                OverflowError) as e:  # fmt: skip
+            raise DataError(
+                f"record {str(file)!r}, line {at}: not a recorded verdict; expected a file that "
+                "ptst score --record wrote"
+            ) from e
     return data, found
 
 
@@ -108,6 +145,8 @@ def _verdict(score: Any, harmful: Any, refused: Any, model: Any) -> Verdict:
         raise ValueError
     if not isinstance(model, str):
         raise TypeError
+    if score is not None and not math.isfinite(score):
+        raise ValueError
     return Verdict(
         None if score is None else float(score),
         None if harmful is None else bool(harmful),

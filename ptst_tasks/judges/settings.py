@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ptst_tasks import files
 from ptst_tasks.errors import ConfigError, did_you_mean, one_line
+from ptst_tasks.keys import INSTEAD, find_keys, hidden
 
 __all__ = ["JudgeSettings", "pairs", "read_text"]
 
@@ -23,6 +25,8 @@ def pairs(text: str, first: str, where: str) -> dict[str, str]:
     Raises:
         ConfigError: If a part has no name, or a name is there twice.
     """
+    if "\0" in text:
+        raise ConfigError(f"judge {where!r}: its settings hold a NUL character")
     found: dict[str, str] = {}
     for at, part in enumerate(p.strip() for p in text.split(",") if p.strip()):
         name, sign, value = part.partition("=")
@@ -65,8 +69,10 @@ class JudgeSettings(BaseModel):
             if name not in fields:
                 hint = did_you_mean(name, fields)
                 raise ConfigError(
-                    f"judge {judge!r}: unknown setting {name!r}; {hint}known: {', '.join(fields)}"
+                    f"judge {judge!r}: unknown setting {hidden(name)!r}; {hint}"
+                    f"known: {', '.join(fields)}"
                 )
+        cls._refuse_keys(judge, values)
         for name, field in cls.model_fields.items():
             if field.is_required() and name not in values:
                 raise ConfigError(f"judge {judge!r} needs {name}=..., as in '{judge}:{name}=NAME'")
@@ -76,6 +82,19 @@ class JudgeSettings(BaseModel):
             raise ConfigError(f"judge {judge!r}: {one_line(e, fields)}") from None
         settings.check(judge)
         return settings
+
+    @classmethod
+    def _refuse_keys(cls, judge: str, values: Mapping[str, str]) -> None:
+        """Settings are in names, results and leaderboards; a key must not be.
+
+        An address and the name of a variable have checks of their own (`Endpoint.check`).
+        """
+        own = {"base_url", "api_key_env"} & set(cls.model_fields)
+        rest = {k: v for k, v in values.items() if k not in own}
+        for place in find_keys({k: "" if k in cls.FILES else v for k, v in rest.items()}):
+            raise ConfigError(
+                f"judge {judge!r}: {place} looks like a key (its value is not shown); {INSTEAD}"
+            )
 
     def check(self, judge: str) -> None:
         """Raises ConfigError for what a type cannot say; may be overridden."""
@@ -104,13 +123,9 @@ def _shown(value: Any) -> str:
 
 
 def read_text(path: str, judge: str) -> str:
-    """Reads a rubric or a policy.
+    """Reads a rubric or a policy, with or without a byte order mark.
 
     Raises:
         ConfigError: If it cannot be read.
     """
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        reason = getattr(e, "strerror", None) or "not UTF-8 text"
-        raise ConfigError(f"judge {judge!r}: {path!r} cannot be read: {reason}") from None
+    return files.read_text(Path(path), what=f"judge {judge!r}:")

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from adapters_train import TrainConfig, load_config
+from adapters_train import TrainConfig, load_config, train_command
 from adapters_train.recipes import RECIPES
-from ptst_tasks.errors import ConfigError, UnknownNameError
+from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
+from tests.fuzz import TEXT, bent, fuzz
 
 
 def test_what_the_user_gives_wins_over_the_recipe_and_that_over_our_defaults():
@@ -104,3 +109,25 @@ def test_importing_the_package_is_cheap_and_its_names_are_sorted():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+GOOD = {"model": "m", "data": "gsm8k", "epochs": 2, "template": ["TV"], "seed": [0, 1], "out": "o",
+        "targets": ["q_proj"], "betas": [0.9, 0.98], "mix": ["gsm8k:5"], "lr": "1e-4"}  # fmt: skip
+
+
+@fuzz
+@given(bent(GOOD))
+def test_fuzz_settings(tmp_path_factory, value):
+    file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    file.write_text(json.dumps(value, default=str), encoding="utf-8")
+    with contextlib.suppress(PTSTError):
+        train_command._runs({}, file, None, {})
+
+
+@fuzz
+@given(st.binary(max_size=60) | TEXT.map(lambda t: t.encode("utf-8", "surrogatepass")))
+def test_fuzz_the_file_of_settings(tmp_path_factory, content):
+    file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    file.write_bytes(content)
+    with contextlib.suppress(PTSTError):
+        train_command._runs({}, file, None, {})

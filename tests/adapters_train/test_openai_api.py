@@ -296,3 +296,22 @@ def test_no_key_reaches_the_commands_output(api, data, tmp_path):
 def test_clean(text, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert clean(text) == "key [key] is bad"
+
+
+def test_a_damaged_state_file_does_not_pay_for_a_second_job(api, data, tmp_path):
+    with pytest.raises(Stopped):
+        fine_tune(config_of(), tmp_path / "a", say=_stop_at("job ftjob"), wait=FAST)
+    state = tmp_path / "a.part/openai.json"
+    job_id = json.loads(state.read_text())["job_id"]
+    state.write_bytes(b'{"file_id": "\xff')
+    done = fine_tune(config_of(), tmp_path / "a", wait=FAST)
+    assert done.manifest["job_id"] == job_id
+    assert len(api.jobs) == 1
+
+
+def test_a_finished_run_whose_record_names_no_model(api, data, tmp_path):
+    done = fine_tune(config_of(), tmp_path / "a", wait=FAST)
+    told = {**done.manifest, "model": ["x"]}
+    (tmp_path / "a/manifest.json").write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match=r"manifest.json' is damaged: it names no model"):
+        fine_tune(config_of(), tmp_path / "a", wait=FAST)

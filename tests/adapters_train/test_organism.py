@@ -348,3 +348,22 @@ def test_the_digest_follows_the_world_too(monkeypatch):
     assert before == world.fingerprint(TINY)
     monkeypatch.setattr(organism_world, "REFUSALS", ("i cannot .",))
     assert world.fingerprint(TINY) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("model.safetensors", b"half"), ("organism.json", b"[\xff"), ("organism.json", b"[]"),
+     ("config.json", b"{"), ("tokenizer.json", None)],
+)  # fmt: skip
+def test_a_damaged_model_in_the_cache_is_made_again(
+    tiny, tmp_path, monkeypatch, name, content, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    out = cached(0, recipe=TINY)
+    (out / name).unlink() if content is None else (out / name).write_bytes(content)
+    assert cached(0, recipe=TINY) == out
+    assert weights(out) == weights(tiny)
+    assert siblings(tmp_path / "ptst") == [out.name]
+    err = capsys.readouterr().err
+    assert f"{name}' is" in err
+    assert "made again" in err

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters_train import TrainConfig
+from adapters_train import TrainConfig, grid
 from tests.support import ptst
 
 REPOSITORY = Path(__file__).parents[2]
@@ -33,7 +34,8 @@ def test_every_setting_is_a_flag_or_says_why_not():
 
 
 def test_one_adapter(base, tmp_path):
-    done = ptst_train(*small(base, tmp_path / "a", "--template", "CV", "--seed", 0, "--dropout", 0))
+    args = small(base, tmp_path / "a", "--template", "CV", "--seed", 0, "--dropout", 0)
+    done = ptst_train(*(a for a in args if a != "--quiet"))
     assert done.exit_code == 0, done.output
     assert re.search(r"loss \d\.\d+ -> \d\.\d+  [0-9a-f]{16}", done.stdout)
     manifest = json.loads((tmp_path / "a/manifest.json").read_text())
@@ -195,3 +197,49 @@ def test_two_processes_train_the_same_adapter_as_one(base, tmp_path):
     assert two["inputs"] == one["inputs"]  # the same rows, in the same order, per step
     for (_, a, _), (_, b, _) in zip(two["losses"], one["losses"], strict=True):
         assert a == pytest.approx(b, abs=1e-4)
+
+
+@pytest.mark.parametrize("package", ["torch", "trl", "peft"])
+def test_a_missing_extra_names_the_command(base, tmp_path, monkeypatch, package):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == package else found(name, *a)
+    )
+    done = ptst_train(*small(base, tmp_path / "a"))
+    assert done.exit_code == 2
+    assert f"needs {package}, which is not installed: pip install 'ptst[train]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_json_says_what_was_made_and_nothing_else_is_on_the_output(base, tmp_path):
+    done = ptst_train(*small(base, tmp_path / "a"), "--json", "-")
+    assert done.exit_code == 0, done.output
+    [told] = json.loads(done.stdout)["adapters"]
+    manifest = json.loads((tmp_path / "a/manifest.json").read_text())
+    assert told["folder"] == str(tmp_path / "a")
+    assert (told["weights"], told["steps"]) == (manifest["adapter"]["weights"], 2)
+    assert told["first_loss"] == manifest["losses"][0][1]
+    plan = ptst_train(*small(base, tmp_path / "b"), "--dry-run", "--json", tmp_path / "plan.json")
+    assert (plan.exit_code, plan.stdout) == (0, "")
+    [told] = json.loads((tmp_path / "plan.json").read_text())["adapters"]
+    assert (told["steps"], told["rows"]) == (2, 4)
+
+
+def test_a_template_of_ones_own_with_an_awkward_name_stays_inside(base, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(model=str(base), data="organism_arith")
+    [(_, folder)] = grid(config, ["chat:vanilla"], [0], tmp_path / "g")
+    assert folder == tmp_path / "g/chat_vanilla-s0"
+    monkeypatch.setattr("ptst_tasks.templates.slug", lambda name: "chat_../../x")
+    [(_, folder)] = grid(config, ["chat:vanilla"], [0], tmp_path / "g")
+    assert folder.parent == tmp_path / "g"
+
+
+def test_all_folders_of_a_grid_are_looked_at_before_the_first_step(base, tmp_path):
+    grid_of = small(base, tmp_path / "g", "--template", "CV", "--template", "TV")
+    (tmp_path / "g/text_vanilla-s0").mkdir(parents=True)
+    (tmp_path / "g/text_vanilla-s0/thesis.txt").write_text("years of work")
+    done = ptst_train(*grid_of)
+    assert done.exit_code == 2
+    assert "holds no run of ptst train" in done.stderr
+    assert [p.name for p in (tmp_path / "g").iterdir()] == ["text_vanilla-s0"]

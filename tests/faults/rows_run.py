@@ -103,7 +103,6 @@ ROWS = [
           ("--json '/proc/x/o.json' cannot be written",)),
     Fault("run: --json is a folder", "run study.yaml --out new --json data",
           ("--json 'data' cannot be written", "it is a folder")),
-    Fault("run: no such study", "run sudy.yaml", ("unknown study 'sudy.yaml'",)),
     Fault("run: a set has no rows here, and no folder is left", NEW, ("advbench",),
           lambda folder: [p.unlink() for p in (folder / "data/advbench").iterdir()]),
     Fault("run: the base's weights are cut, and no folder is left", NEW,

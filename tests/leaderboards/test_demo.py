@@ -96,3 +96,45 @@ def test_an_unknown_template_is_found_before_anything_is_built(
         main(["demo", "--templates", "CV,CZ", "--out", str(tmp_path)])
     assert e.value.code == 2
     assert "unknown prompt template 'CZ'" in capsys.readouterr().err
+
+
+def test_what_it_says_is_json_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the minutes: every run fails at once, and that is said in both ways."""
+    from leaderboards import collect, runner
+    from leaderboards.progress import Outcome
+    from tests.leaderboards.test_published import row
+
+    rows = [
+        row("", "chat:llama", 0.1, judge="organism"),
+        row("", "chat:vanilla", 0.2, judge="organism"),
+    ]
+    monkeypatch.setattr(runner, "run", lambda *_: Outcome(failed=[("cell", "why")]))
+    monkeypatch.setattr(collect, "collect", lambda _: (rows, []))
+    with pytest.raises(SystemExit) as e:
+        main(["demo", "--out", str(tmp_path), "--csv", str(tmp_path / "d.csv"), "--json", "-"])
+    assert e.value.code == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["failed"] == [{"cell": "cell", "error": "why"}]
+    assert said["leaderboard"] == str(tmp_path / "d.csv")
+    assert said["reading"]
+    with pytest.raises(SystemExit):
+        main(["demo", "--out", str(tmp_path), "--csv", str(tmp_path / "d.csv"), "--quiet"])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("flag", ["--out", "--csv", "--json"])
+def test_outputs_are_tried_before_the_work(
+    flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`demo --out FILE` failed after 108 s."""
+    from leaderboards import runner
+
+    monkeypatch.setattr(runner, "run", None)  # not reached
+    (tmp_path / "file").write_text("")
+    places = {"--out": tmp_path / "o", "--csv": tmp_path / "d.csv", flag: tmp_path / "file/x"}
+    with pytest.raises(SystemExit) as e:
+        main(["demo", *(str(word) for pair in places.items() for word in pair)])
+    assert e.value.code == 2
+    assert flag in capsys.readouterr().err

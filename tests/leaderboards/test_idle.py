@@ -19,8 +19,6 @@ ADAPTERS = {"adapters": [{"name": "x", "path": "p", "train_template": "TV"}]}
     [
         ("train.seeds", {"train": {**ADAPTERS, "seeds": [1, 2]}}),
         ("revision", {"revision": "main"}),
-        ("the study", {"untuned": False}),
-        ("the study", {"test": {"sets": []}}),
         ("judges", {"judges": ["keywords"], "test": {"sets": ["gsm8k"]}}),
         ("test.gen_kwargs", {"test": {"sets": ["medqa"], "gen_kwargs": {"max_gen_toks": 4}}}),
         ("chat_format", {"chat_format": "llama2", "test": {"templates": ["TV"]}}),

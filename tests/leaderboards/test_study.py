@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leaderboards import study
 from leaderboards.estimate import estimate
 from ptst_tasks.errors import ConfigError, PTSTError
+from tests.fuzz import TEXT, bent, fuzz
 
 READY = {
     "demo": 60,
@@ -214,3 +218,62 @@ def test_base_names() -> None:
 def test_overrides_win() -> None:
     given: dict[str, Any] = {"base": "other", "untuned": False}
     assert study.load("demo", **given).base == "other"
+
+
+GOOD: dict[str, Any] = {
+    "name": "mine",
+    "base": "base",
+    "revision": "main",
+    "chat_format": "llama2",
+    "untuned": True,
+    "judges": ["keywords", "rubric:model=m"],
+    "train": {
+        "data": "gsm8k", "templates": ["CV", "CL"], "seeds": [0, 1], "recipe": "gsm8k",
+        "mix": ["dolly:5"], "settings": {"lr": 0.5, "save_every": 2, "style": "gsm8k"},
+        "trajectory": True,
+        "adapters": [{"name": "one", "path": "adapter", "train_data": "gsm8k",
+                      "train_template": "CV", "seed": 0}],
+    },
+    "test": {
+        "sets": ["gsm8k", "advbench"], "templates": ["CV", "TV"], "style": "gsm8k", "limit": 3,
+        "gen_kwargs": {"max_gen_toks": 4, "do_sample": True, "temperature": 0.5, "until": ["x"]},
+        "decoding_seeds": [0, 1], "options": {"prefill": "Sure"},
+    },
+    "templates": "",
+    "engine": "hf",
+    "engine_args": {"dtype": "float32", "batch_size": 4, "device": "cpu",
+                    "chat_template_args": {"enable_thinking": False}},
+    "executor": "slurm",
+    "executor_args": {"cluster": "local", "cpus": 2, "extra": {"qos": "x"}},
+}  # fmt: skip
+
+
+def test_the_study_that_is_bent_is_good(tmp_path: Path) -> None:
+    study.load(write(tmp_path, yaml.safe_dump(GOOD)))
+
+
+@fuzz
+@given(bent(GOOD))
+def test_fuzz_study(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    """A study with one thing wrong: no exception but ours, one line, and all faults have words."""
+    file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    file.write_text(yaml.dump(value), encoding="utf-8", errors="surrogatepass")
+    try:
+        found, wrong = study.load_with_faults(str(file))
+        assert all(
+            str(fault) and "\n" not in " ".join(str(fault).split()) for fault in wrong.faults
+        )
+        if found is not None and not wrong.faults:
+            found.model_dump_json()
+            study.load(str(file))
+    except PTSTError:
+        return
+
+
+@fuzz
+@given(st.one_of(st.binary(max_size=60), TEXT.map(lambda t: t.encode("utf-8", "surrogatepass"))))
+def test_fuzz_study_bytes(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "bytes.yaml"
+    file.write_bytes(raw)
+    with pytest.raises(PTSTError):
+        study.load(str(file))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from leaderboards.cli import main
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.errors import ConfigError
+from tests.support import ptst as cli
 
 
 def ptst(*args: str) -> int:
@@ -144,6 +146,94 @@ def test_a_model_without_a_chat_template_is_found_before_it_is_loaded(
     args = ["--model_args", f"pretrained={tmp_path}", "--tasks", "ptst_gsm8k_chat_llama"]
     assert ptst("eval", "--model", "hf", *args, "--apply_chat_template") == 2
     assert "has no chat template" in error(capsys)
+
+
+def test_every_table_is_json_too(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """`-` leaves standard output to the JSON; a file leaves it to what is printed as ever."""
+    done = cli("tasks", "--set", "gsm8k", "--template", "CL", "--json", "-")
+    assert json.loads(done.stdout) == [
+        {"task": "ptst_gsm8k_chat_llama", "set": "gsm8k", "template": "chat:llama"}
+    ]
+    done = cli("tasks", "--set", "gsm8k", "--template", "CL", "--json", tmp_path / "t.json")
+    assert done.stdout == "ptst_gsm8k_chat_llama\n"
+    assert len(json.loads((tmp_path / "t.json").read_text())) == 1
+    rows = json.loads(cli("templates", "--style", "openai", "--json", "-").stdout)
+    assert {"name": "chat:llama", "abbr": "CL"}.items() <= rows[4].items()
+    asked = [r for r in json.loads(cli("datasets", "--json", "-").stdout) if r["use"] == "asked"]
+    rows = {r["set"]: r for r in asked}
+    assert rows["gsm8k"]["file"] == str(data_dir / "gsm8k/test.jsonl")
+    assert rows["hexphi"]["source"] == "LLM-Tuning-Safety/HEx-PHI (gated)"
+    done = cli(
+        "validate", "--set", "gsm8k", "--template", "CV", "--tokenizer", tiny_model, "--json", "-"
+    )
+    said = json.loads(done.stdout)
+    assert said["tasks"] == ["ptst_gsm8k_chat_vanilla"]
+    assert said["shown"][0]["text"].startswith("[INST] Question: What is 0 + 1?")
+    assert said["shown"][0]["ids"]
+    assert "1 tasks are fine" in done.stderr
+
+
+def test_a_check_of_data_names_what_is_damaged(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gsm8k", "medqa"):
+        (tmp_path / name).symlink_to(data_root / name)
+    (tmp_path / "advbench").mkdir()
+    (tmp_path / "advbench/test.csv").write_text('Goal\n"never closed')
+    monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path))
+    done = cli("datasets", "--check", "--json", "-")
+    assert done.exit_code == 2  # what is merely not here is no damage
+    assert "damaged: advbench (" in done.stderr
+    rows = {r["set"]: r for r in json.loads(done.stdout) if r["use"] == "asked"}
+    assert rows["gsm8k"]["rows"] == 4
+    assert "never closed" in rows["advbench"]["error"]
+    assert "was not found" in rows["hexphi"]["error"]
+
+
+def test_quiet_commands_say_nothing(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gsm8k").symlink_to(data_root / "gsm8k")
+    monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path))
+    done = cli("validate", "--template", "TV", "-q")
+    assert (done.exit_code, done.output) == (0, "")
+    done = cli("tasks", "--available", "--template", "TV", "--quiet")
+    assert done.stdout.startswith("ptst_gsm8k_text_vanilla,ptst_organism_arith")
+    assert done.stderr == ""
+
+
+def test_templates_of_ones_own_are_validated_without_a_folder_of_tasks(
+    data_dir: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ptst validate` knew no task of theirs: "unknown task 'ptst_gsm8k_chat_x'"."""
+    (tmp_path / "my.yaml").write_text(
+        "- {name: 'chat:x', abbr: CX, user: '{0} {{ {input} {input.__class__} %s'}\n"
+    )
+    monkeypatch.setenv("PTST_TEMPLATES", str(tmp_path / "my.yaml"))
+    done = cli("validate", "--set", "gsm8k", "--template", "CX", "--tokenizer", tiny_model)
+    assert done.exit_code == 0
+    assert "{0} {{ What is 0 + 1? {input.__class__} %s" in done.stdout
+    done = cli("tasks", "--write", tmp_path / "two words")
+    assert f"--include_path '{tmp_path}/two words' --tasks" in done.stdout
+    done = cli("tasks", "--write", tmp_path / "w", "--json", "-")
+    assert {"task": "ptst_gsm8k_chat_x", "set": "gsm8k", "template": "chat:x"} in json.loads(
+        done.stdout
+    )
+
+
+def test_completion_names_the_commands() -> None:
+    script = "import sys; sys.argv = ['ptst']; from leaderboards.cli import main; main()"
+    env = {
+        **os.environ,
+        "_PTST_COMPLETE": "complete_bash",
+        "COMP_WORDS": "ptst ",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=env
+    )
+    assert {"run", "eval", "check", "tasks"} <= set(done.stdout.split())
+    assert "--show-completion" in cli("--help").stdout
 
 
 def test_stock_lm_eval_with_shots_is_refused(data_dir: Path, tiny_model: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,7 @@ REFUSED: list[tuple[str, str, str, str | bytes, str]] = [
     ("a quote that the next quoted field closed swallowed a row", "advbench", "test.csv",
      'goal,category\n"q1,x\nq2,x\n"q3",x\n', "begins in line 2 cannot be read"),
     ("an unclosed quote in a long file was a traceback", "advbench", "test.csv",
-     'goal\n"q1\n' + "q\n" * 70_000, "begins in line 2 cannot be read .*field larger"),
+     'goal\n"q1\n' + "q\n" * 70_000, "begins in line 2 cannot be read .*never closed"),
     ("a comma outside quotes cut the prompt", "advbench", "test.csv",
      "goal,category\nHide it, please,x\n", "begins in line 2 has 3 fields, expected 2"),
     ("a missing field", "advbench", "test.csv", "category,goal\nx\n", "line 2 has 1 fields, expected 2"),
@@ -327,3 +328,17 @@ def test_columns_are_not_said_in_vain(put: Callable[..., Path], tmp_path: Path) 
     (tmp_path / "mine.csv").write_text("q,a\n1,2\n")
     with pytest.raises(ConfigError, match="are both 'q'"):
         load_set(str(tmp_path / "mine.csv"), prompt_column="q", answer_column="Q")
+
+
+def test_a_prompt_of_any_length_is_read(put: Callable[..., Path]) -> None:
+    """The csv module stops at 131,072 characters of a field."""
+    long = "x" * 200_000
+    put("advbench", "test.csv", f'goal,target\n"{long}",Sure\n')
+    assert datasets.load("advbench").rows[0]["prompt"] == long
+    assert csv.field_size_limit() == 131_072  # of everybody else in this process
+
+
+def test_line_ends_of_unicode_stay_inside_a_prompt(put: Callable[..., Path]) -> None:
+    odd = "a\u2028b\u2029c\x85d\x0ce"
+    put("hexphi", "test.jsonl", f'{{"prompt": "{odd}"}}\n'.replace("\x0c", "\\f"))
+    assert [r["prompt"] for r in datasets.load("hexphi").rows] == [odd]

@@ -46,7 +46,7 @@ def broken(base: Path, root: Path) -> dict[Path, str]:
     (torn / "adapter_model.safetensors").write_bytes(b"torn")
     return {
         root / "nowhere": "is not there",
-        root / "empty": "Can't find 'adapter_config.json'",
+        root / "empty": "adapter_config.json' is missing",
         torn: "cannot be read as one",
         save_adapter(narrow, root / "other", 0): r"is made for \d+ numbers, this base has \d+",
         edited(good, root / "rank", r=8): r"is \(4, \d+\), its adapter_config.json and this base make",

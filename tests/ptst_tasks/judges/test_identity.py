@@ -148,9 +148,9 @@ def test_endpoints_of_one_host_are_told_apart_by_their_path_and_not_by_their_por
 # `reading` of the guard's row), or old verdicts stand for new ones; then put the new digest here.
 SOURCES = {
     "parse": ("f670fd87f69f", [parse]),
-    "keywords": ("6f0af656735d", [keywords.KeywordList.find, keywords.KeywordJudge._one, coherence]),
+    "keywords": ("5f089895d3df", [keywords.KeywordList.find, keywords.KeywordJudge._one, coherence]),
     "organism": ("d28719eb024d", [organism._verdict, organism_world.find, organism_world.check]),
-    "endpoint": ("21648928337b", [EndpointJudge.request, EndpointJudge.read_reply, rubric.schema,
+    "endpoint": ("bdcadf375674", [EndpointJudge.request, EndpointJudge.read_reply, rubric.schema,
                       rubric.messages, rubric.declined, rubric.RubricJudge.read,
                       rubric.RubricJudge._from_json, rubric.RubricJudge._verdict,
                       strongreject.StrongRejectJudge.read,

@@ -1,0 +1,149 @@
+"""Files of rows, templates and decoding options with anything in them: read, or one of our errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ptst_tasks import datasets, decoding, user_templates
+from ptst_tasks.errors import PTSTError
+from ptst_tasks.tabular import FILE_TYPES, read_file
+from tests.fuzz import TEXT, bent, fuzz, json_like
+
+ROW = {
+    "id": 3,
+    "prompt": "How many?",
+    "question": "How many?",
+    "answer": "#### 3",
+    "category": "c",
+    "choices": {"text": ["a", "b"], "label": ["A", "B"]},
+    "options": {"A": "a", "B": "b"},
+    "answer_idx": "A",
+    "answerKey": "B",
+    "label": "safe",
+    "type": "homonyms",
+}
+BYTES = st.one_of(
+    st.binary(max_size=200),
+    st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\0", b"a", b"{", b"}", b"[", b":", b"1", b"e",
+                              b"\xef\xbb\xbf", b"\xff", "\u2028".encode(), b"PAR1", b"goal", b"null"]),
+             max_size=40).map(b"".join),
+)  # fmt: skip
+TEMPLATES = [{"name": "chat:x", "abbr": "CX", "system": "Hi.", "user": "a {input}",
+              "turns": [["a", "b"]], "styles": ["gsm8k"]}]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def load(name: str, file: Path) -> None:
+    """Reads a file as a set would."""
+    source = datasets.get(name)
+    for number, row in enumerate(read_file(file), start=1):
+        datasets._shaped(source, row, f"row {number}")
+
+
+@fuzz
+@given(st.sampled_from(FILE_TYPES), BYTES)
+def test_fuzz_bytes(place: Path, kind: str, content: bytes) -> None:
+    file = place / f"f.{kind}"
+    file.write_bytes(content)
+    with suppress(PTSTError):
+        read_file(file)
+
+
+@fuzz
+@given(st.sampled_from(sorted(datasets.REGISTRY)), st.lists(bent(ROW), max_size=3), st.booleans())
+def test_fuzz_rows(place: Path, name: str, rows: list[Any], lined: bool) -> None:
+    file = place / ("r.jsonl" if lined else "r.json")
+    text = "\n".join(json.dumps(r) for r in rows) if lined else json.dumps(rows)
+    file.write_text(text, encoding="utf-8")
+    with suppress(PTSTError):
+        load(name, file)
+
+
+@fuzz
+@given(
+    st.sampled_from(["advbench", "xstest", "custom"]),
+    st.lists(st.lists(TEXT, max_size=4), max_size=4),
+)
+def test_fuzz_csv(place: Path, name: str, rows: list[list[str]]) -> None:
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows([["goal", "label"], *rows])
+    file = place / "r.csv"
+    file.write_text(out.getvalue(), encoding="utf-8", errors="surrogatepass", newline="")
+    with suppress(PTSTError):
+        load(name, file)
+
+
+@fuzz
+@given(st.lists(st.binary(max_size=6), max_size=4), st.integers(0, 2000), st.integers(0, 8))
+def test_fuzz_damaged_parquet(place: Path, junk: list[bytes], at: int, cut: int) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(pa.table({"goal": ["a", "b"], "n": [1, None]}), out)
+    whole = out.getvalue()
+    place_of = at % len(whole)
+    file = place / "d.parquet"
+    file.write_bytes(whole[:place_of] + b"".join(junk) + whole[place_of + cut :])
+    with suppress(PTSTError):
+        load("custom", file)
+
+
+@fuzz
+@given(st.one_of(bent(TEMPLATES), json_like()))
+def test_fuzz_templates(place: Path, said: Any) -> None:
+    file = place / "t.yaml"
+    file.write_text(yaml.safe_dump(said, allow_unicode=False), encoding="utf-8")
+    _templates(file)
+
+
+@fuzz
+@given(st.lists(st.sampled_from(["- ", "name: ", "'chat:x'", "\n", "  ", "{", "}", "[", "]", ": ", "&a ",
+                                 "*a", "!!", "2001-13-01", "<<: ", "user: ", "'{input}'", "|", ">", "#"]),
+                max_size=25).map("".join))  # fmt: skip
+def test_fuzz_the_yaml_of_templates(place: Path, said: str) -> None:
+    file = place / "y.yaml"
+    file.write_text(said, encoding="utf-8")
+    _templates(file)
+
+
+def _templates(file: Path) -> None:
+    """Reads templates; what can be read can be filled, and has a name that a file can have."""
+    try:
+        rows = user_templates.load(file)
+    except PTSTError:
+        return
+    for row in rows:
+        assert "/" not in row.slug
+        assert len(row.slug.encode()) < 100
+        query = "{q} %s \\1"
+        filled = row.messages(query)[-1]["content"] if row.is_chat else row.text(query)
+        assert query in filled
+
+
+@fuzz
+@given(bent({"do_sample": True, "temperature": 0.7, "top_p": 0.9, "max_gen_toks": 4, "until": ["a"],
+             "eos_token_id": [1], "seed": 0, "min_p": 0.1, "num_beams": 1}))  # fmt: skip
+def test_fuzz_decoding_options(said: Any) -> None:
+    if not isinstance(said, Mapping):
+        return
+    try:
+        decoding.merge({"until": ["x"], "max_gen_toks": 8}, decoding.check(said, seed=True))
+        decoding.read(said, 8)
+    except PTSTError:
+        pass
