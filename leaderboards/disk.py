@@ -24,12 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.errors import DataError
+from ptst_tasks.errors import DataError, said
 from ptst_tasks.files import lines
+from ptst_tasks.provenance import Generation
 
-__all__ = ["LOCK", "CellFiles", "cell_folders", "is_run", "is_whole", "json_object",
-           "next_of", "put_in_place", "read_cell_files", "results_files", "row_of", "rows",
-           "samples_of", "settle"]  # fmt: skip
+__all__ = ["LOCK", "CellFiles", "cell_folders", "damage", "holds_answers", "is_run", "is_whole",
+           "json_object", "next_of", "put_in_place", "read_cell_files", "results_files", "row_of",
+           "rows", "samples_of", "settle"]  # fmt: skip
 
 Json = dict[str, Any]
 
@@ -100,17 +101,17 @@ def settle(results: Path) -> None:
     Raises:
         DataError: If it cannot be finished.
     """
-    from filelock import FileLock
+    from leaderboards.holding import locked
 
     if not next_of(results).exists():
         return
     try:
-        with FileLock(results.with_name(LOCK)):  # it may be under way, and not dead
+        with locked(results.with_name(LOCK)):  # it may be under way, and not dead
             put_in_place(results)
     except OSError as e:
         raise DataError(
             f"{str(results)!r}: new verdicts were being written when the process ended, and cannot "
-            f"be put in place: {e.strerror or e}; let somebody read it who may write there"
+            f"be put in place: {said(e)}; let somebody read it who may write there"
         ) from e
 
 
@@ -143,6 +144,7 @@ def read_cell_files(folder: Path) -> CellFiles:
         DataError: If it is damaged, with the file and the line.
     """
     record = json_object(folder / "cell.json")
+    _check_record(folder / "cell.json", record)
     files = results_files(folder)
     if not files:
         return CellFiles(folder, record, None)
@@ -152,7 +154,8 @@ def read_cell_files(folder: Path) -> CellFiles:
         if not isinstance(found := results.get(part), dict) or (task and task not in found):
             raise DataError(f"{str(files[-1])!r} holds no {part} of {task!r}: damaged")
     for name in [task] if task else results["configs"]:
-        _check_samples(samples_of(files[-1], str(name)), results, str(name))
+        _check_results(files[-1], results, name)
+        _check_samples(samples_of(files[-1], name), results, name)
     return CellFiles(folder, record, files[-1])
 
 
@@ -162,6 +165,24 @@ def is_whole(folder: Path) -> bool:
         return read_cell_files(folder).results is not None
     except DataError:
         return False
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with something that stands where a cell should; empty for a failed try."""
+    try:
+        if read_cell_files(folder).results is None and holds_answers(folder):
+            return f"{str(folder)!r} holds no results"
+    except DataError as e:
+        return str(e)
+    return ""
+
+
+def holds_answers(folder: Path) -> bool:
+    """Whether there is anything in a cell's folder but the record of a failed try."""
+    if not folder.is_dir():
+        return True  # nobody knows what it is
+    found = (file for file in folder.rglob("*") if not file.is_dir())
+    return any(file != folder / "cell.json" and file.name != LOCK for file in found)
 
 
 def rows(file: Path) -> Iterator[tuple[int, Json]]:
@@ -204,9 +225,81 @@ def json_object(file: Path) -> Json:
     return data
 
 
+_TEXTS = ("base", "adapter", "train_data", "train_template", "test_template", "task",
+          "harness_task", "training", "digest", "error", "worker")  # fmt: skip
+
+
+def _check_record(file: Path, record: Json) -> None:
+    """A cell's record must have the types that it was written with.
+
+    Raises:
+        DataError: Otherwise, with the field.
+    """
+    for name, kinds in _fields():
+        value = record.get(name)
+        if value is not None and not (isinstance(value, kinds) and not isinstance(value, bool)):
+            raise _odd(file, name, value)
+    if "/" in str(record.get("harness_task")):  # it is part of a file's name
+        raise _odd(file, "harness_task", record["harness_task"])
+    made = record.get("provenance")
+    if made is None:  # 0.1.0 wrote none, and a cell that nobody could name has none
+        return
+    try:
+        Generation.from_dict(made)
+    except TypeError as e:
+        raise DataError(f"{str(file)!r}: provenance: {e}: damaged") from e
+
+
+def _fields() -> Iterator[tuple[str, tuple[type, ...]]]:
+    yield from ((name, (str,)) for name in _TEXTS)
+    yield from ((name, (dict,)) for name in ("requested", "form", "decoding", "digests"))
+    yield from (("seed", (int,)), ("seconds", (int, float)))
+
+
+def _check_results(file: Path, results: Json, task: str) -> None:
+    """What is read of a task's results must have the shape that lm-eval and we give it.
+
+    Raises:
+        DataError: Otherwise, with the field.
+    """
+    if not isinstance(values := results["results"].get(task), dict):
+        raise _odd(file, f"results.{task}", values)
+    config = results["configs"][task]
+    if not isinstance(config, dict) or len(results["configs"]) > 1:  # a cell is one task
+        raise _odd(file, "configs", results["configs"])
+    ours: Any = config.get("metadata") or {}
+    counts: Any = results.get("n-samples", {})
+    for name, holder, key in (("metadata", ours, "ptst"), ("n-samples", counts, task)):
+        if not isinstance(holder, dict) or not isinstance(holder.get(key, {}), dict):
+            raise _odd(file, f"{name}.{key}", holder)
+    for name, kind in (("judges", list), ("judge_settings", dict), ("judge_weights", dict),
+                       ("judge_failed", dict), ("judge_models", dict), ("kind", str),
+                       ("template", str), ("prefill", str), ("set", str)):  # fmt: skip
+        value = ours.get("ptst", {}).get(name)
+        if value is not None and not isinstance(value, kind):
+            raise _odd(file, f"metadata.ptst.{name}", value)
+
+
+def _odd(file: Path, name: str, value: Any) -> DataError:
+    return DataError(f"{str(file)!r}: {name} is {repr(value)[:80]}: damaged")
+
+
+def _check_row(file: Path, at: int, row: Json) -> str:
+    """A line must have a prompt and an answer; returns its filter.
+
+    Raises:
+        DataError: Otherwise.
+    """
+    answers = row.get("resps")
+    good = isinstance(answers, list) and answers and isinstance(answers[0], list) and answers[0]
+    if not good or not isinstance(row.get("doc"), dict):
+        raise DataError(f"{str(file)!r}, line {at}: no prompt or no answer in it: damaged")
+    return str(row.get("filter", "none"))
+
+
 def _check_samples(file: Path, results: Json, task: str) -> None:
     """Every filter must have a line for every prompt that was asked."""
-    counts = Counter(str(row.get("filter", "none")) for _, row in rows(file))
+    counts = Counter(_check_row(file, at, row) for at, row in rows(file))
     asked = ((results.get("n-samples") or {}).get(task) or {}).get("effective")
     short = [name for name, n in counts.items() if isinstance(asked, int) and n != asked]
     if short or not counts:

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from leaderboards import disk
 from leaderboards.executor_args import Args, RayArgs, SlurmArgs, read_args
 from leaderboards.packing import extract, pack, unpack
 from leaderboards.runner import Runner
@@ -41,7 +42,8 @@ def spread(runner: Runner, tasks: dict[str, Any]) -> None:
     study = runner.study
     args = read_args(study.executor, study.executor_args)
     assert args is not None
-    runner.wanted(study.adapters())  # a wrong setting is found here, not on every node
+    wanted = runner.wanted(study.adapters())  # a wrong setting is found here, not on every node
+    runner.mend(wanted)
     orders = make_orders(runner, args)
     per_model = runner.prompts(tasks)
     results = _results(orders, args, runner.out)
@@ -123,8 +125,9 @@ def _environment(runner: Runner) -> dict[str, str]:
 
 
 def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, Any]) -> None:
+    wanted = runner.wanted(order.plans)
     for name, packed in result.adapters.items():
-        if not (folder := runner.out / "adapters" / name).exists():
+        if name in wanted and not (folder := wanted[name][1]).exists():
             unpack(packed, folder)
     brought: set[tuple[str, str, int | None]] = set()
     for cell in result.cells:
@@ -137,7 +140,9 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
             aside = runner.store.begin(cell)
             extract(result.made[cell.digest], aside)
             runner.store.receive(cell, aside)
-            runner.fresh.append(cell)
+            if disk.is_whole(runner.store.folder(cell)):
+                runner.outcome.done += 1
+                runner.fresh.append(cell)
         elif runner.store.has(cell):
             runner.outcome.kept += 1
         elif result.error:  # the task ended in the middle of it
@@ -145,7 +150,6 @@ def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, A
         else:
             runner.fail(cell, OSError("its folder went away meanwhile; run again"))
         brought.add(_key(cell))
-    runner.outcome.done += len(result.made) - len(result.failed)
     runner.outcome.failed += result.failed
     runner.outcome.notes += [n for n in result.notes if n not in runner.outcome.notes]
     if result.error:

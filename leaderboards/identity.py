@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leaderboards import disk
 from leaderboards.lm_files import quiet
 from leaderboards.study import Study
 from ptst_tasks.digests import digest_json, ids_digest, read_json
 from ptst_tasks.engines.fit import check_origin
-from ptst_tasks.errors import ConfigError
+from ptst_tasks.errors import ConfigError, DataError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
 from ptst_tasks.provenance import (
     ANSWERS,
@@ -25,8 +27,8 @@ from ptst_tasks.provenance import (
     Generation,
 )
 
-__all__ = ["LAYOUT", "Place", "Records", "asked_digest", "base_folder", "content", "form",
-           "is_sampled", "manifest",
+__all__ = ["LAYOUT", "Place", "Records", "asked_digest", "base_folder", "checked_manifest",
+           "content", "form", "is_sampled", "manifest",
            "requested", "trained_on", "training_digest"]  # fmt: skip
 
 LAYOUT = frozenset({
@@ -186,10 +188,40 @@ def asked_digest(ids: Any) -> str:
 
 def manifest(folder: Place | None) -> dict[str, Any]:
     """What was recorded of an adapter; a copy kept along training lies two folders below it."""
-    if not isinstance(folder, Path):
+    return (read_json(_manifest_file(folder)) or {}) if isinstance(folder, Path) else {}
+
+
+def checked_manifest(folder: Place | None) -> dict[str, Any]:
+    """The same, where nothing may be taken for "nothing is known" that is damage.
+
+    Raises:
+        ConfigError: If there is one that cannot be read, or has other types than ours have.
+    """
+    if not isinstance(folder, Path) or not os.path.lexists(_manifest_file(folder)):
         return {}
+    file = _manifest_file(folder)
+    try:
+        made = disk.json_object(file)
+    except DataError as e:
+        raise ConfigError(f"{e}: damaged; {_MEND}") from e
+    for name in ("config", "inputs", "adapter"):
+        if not isinstance(made.get(name, {}), dict):
+            raise ConfigError(f"{str(file)!r}: {name} is {repr(made[name])[:80]}; {_MEND}")
+    config = made.get("config") or {}
+    for name, kind in _TYPES.items():
+        value = config.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise ConfigError(f"{str(file)!r}: config.{name} is {repr(value)[:80]}; {_MEND}")
+    return made
+
+
+_MEND = "train it again, or remove the manifest and say its labels in the study"
+_TYPES: dict[str, type] = {"template": str, "seed": int, "data": str, "mix": list}
+
+
+def _manifest_file(folder: Path) -> Path:
     copied = folder.parent.name == "steps"
-    return read_json((folder.parent.parent if copied else folder) / "manifest.json") or {}
+    return (folder.parent.parent if copied else folder) / "manifest.json"
 
 
 def _check_weights(folder: Path, found: Adapter) -> None:
@@ -203,7 +235,7 @@ def _check_weights(folder: Path, found: Adapter) -> None:
     if told and told != found.weights:
         raise ConfigError(
             f"{str(folder)!r} holds other weights ({found.weights[:12]}) than its manifest.json names "
-            f"({str(told)[:12]}); train it again, or remove the manifest and say its labels in the study"
+            f"({str(told)[:12]}); {_MEND}"
         )
 
 

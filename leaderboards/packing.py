@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import tarfile
 from pathlib import Path
+
+from ptst_tasks.files import replacing
 
 __all__ = ["extract", "pack", "unpack"]
 
@@ -21,11 +21,10 @@ def pack(folder: Path) -> bytes:
 
 def unpack(packed: bytes, folder: Path) -> None:
     """Writes a packed folder aside and renames it when whole."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    extract(packed, aside)
-    aside.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(folder) as aside:
+        aside.mkdir()
+        extract(packed, aside)
 
 
 def extract(packed: bytes, folder: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["Outcome", "Progress"]
+from ptst_tasks.progress import Bar, Progress
+
+__all__ = ["Bar", "Outcome", "Progress"]
 
 
 @dataclass(slots=True)
@@ -19,18 +22,12 @@ class Outcome:
     failed: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-
-class Progress:
-    """What a runner reports; this one says nothing."""
-
-    def start(self, what: str, total: int) -> None:
-        """Something of `total` steps begins."""
-
-    def label(self, what: str) -> None:
-        """What is being done now, without a new total."""
-
-    def advance(self, steps: int) -> None:
-        """So many steps more are done."""
-
-    def done(self) -> None:
-        """It is over."""
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "measured": self.done,
+            "kept": self.kept,
+            "judged": self.judged,
+            "failed": [{"what": what, "why": why} for what, why in self.failed],
+            "notes": list(self.notes),
+        }

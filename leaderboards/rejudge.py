@@ -8,7 +8,6 @@ missing are asked for again where an answer may come this time. Nothing is gener
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 from leaderboards import disk, score
 from leaderboards.score import Task
 from ptst_tasks.digests import digest_json
-from ptst_tasks.errors import PTSTError
+from ptst_tasks.files import working
 from ptst_tasks.filters import bertscores, judged
 from ptst_tasks.judges.base import judging
 from ptst_tasks.judges.group import endpoints
@@ -49,24 +48,34 @@ def judge_missing(
     lacking: dict[str, tuple[Any, list[Task]]] = {}
     done = 0
     for folder in cells:
-        found = disk.read_cell_files(folder)
-        task = tasks.get(str(found.record.get("harness_task")))
-        if found.results is None or task is None:
-            continue
-        ours = _ours(found.results, task.config.task)
-        for judge in task.judges:
-            mine = [t for t in score.tasks_of(found.results) if t.name == task.config.task]
-            if not _judged(ours, judge):
-                lacking.setdefault(judge.spec, (judge, []))[1].extend(mine)
-            elif folder not in fresh:
-                again = partial(_to_be_had, mine, judge)
-                if more := _attempt(judge.spec, failed, again, list[Task]()):
-                    lacking.setdefault(judge.spec, (judge, []))[1].extend(more)
-        if task.bertscore and not _same(ours, _BERTSCORE, task.bertscore):
-            done += _attempt(_BERTSCORE, failed, partial(_add_bertscore, found.results, task), 0)
+        look = partial(_look, folder, tasks, failed, lacking, again=folder not in fresh)
+        done += _attempt(f"of cell {folder.name}", failed, look, 0)
     for spec, (judge, some) in lacking.items():
         done += _attempt(spec, failed, partial(_score, some, judge), 0)
     return done
+
+
+def _look(
+    folder: Path, tasks: Mapping[str, Any], failed: Callable[[str, Exception], None],
+    lacking: dict[str, tuple[Any, list[Task]]], *, again: bool,
+) -> int:  # fmt: skip
+    """Adds what a cell lacks to `lacking`; returns how many columns were added at once."""
+    found = disk.read_cell_files(folder)
+    task = tasks.get(str(found.record.get("harness_task")))
+    if found.results is None or task is None:
+        return 0
+    ours = _ours(found.results, task.config.task)
+    for judge in task.judges:
+        mine = [t for t in score.tasks_of(found.results) if t.name == task.config.task]
+        if not _judged(ours, judge):
+            lacking.setdefault(judge.spec, (judge, []))[1].extend(mine)
+        elif again:
+            had = partial(_to_be_had, mine, judge)
+            if more := _attempt(judge.spec, failed, had, list[Task]()):
+                lacking.setdefault(judge.spec, (judge, []))[1].extend(more)
+    if task.bertscore and not _same(ours, _BERTSCORE, task.bertscore):
+        return _attempt(_BERTSCORE, failed, partial(_add_bertscore, found.results, task), 0)
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +107,33 @@ class Unscored:
         )
 
 
-def unscored(cells: Iterable[Path], tasks: Mapping[str, Any]) -> Iterator[Unscored]:
+def unscored(
+    cells: Iterable[Path], tasks: Mapping[str, Any], failed: Callable[[str, Exception], None]
+) -> Iterator[Unscored]:
     """What the judges of a study have left without a verdict, by judge and cell.
 
     Args:
         cells: Folders of whole cells.
         tasks: The study's tasks by name, with their judges.
+        failed: Hears of a cell that cannot be read, and why.
     """
     for folder in cells:
-        found = disk.read_cell_files(folder)
-        task = tasks.get(str(found.record.get("harness_task")))
-        if found.results is None or task is None:
-            continue
-        values = disk.json_object(found.results)["results"].get(task.config.task) or {}
-        for one in score.tasks_of(found.results):
-            for judge in task.judges if one.name == task.config.task else ():
-                share = values.get(f"unscored,{judge.spec}")
-                if isinstance(share, int | float) and share > 0 and one.asked:
-                    yield Unscored(judge.spec, one, round(share * one.asked), one.asked)
+        look = partial(_unscored, folder, tasks)
+        yield from _attempt(f"of cell {folder.name}", failed, look, list[Unscored]())
+
+
+def _unscored(folder: Path, tasks: Mapping[str, Any]) -> list[Unscored]:
+    found = disk.read_cell_files(folder)
+    task = tasks.get(str(found.record.get("harness_task")))
+    if found.results is None or task is None:
+        return []
+    values, out = disk.json_object(found.results)["results"].get(task.config.task) or {}, []
+    for one in score.tasks_of(found.results):
+        for judge in task.judges if one.name == task.config.task else ():
+            share = values.get(f"unscored,{judge.spec}")
+            if isinstance(share, int | float) and 0 < share <= 1 and one.asked:
+                out.append(Unscored(judge.spec, one, round(share * one.asked), one.asked))
+    return out
 
 
 def _to_be_had(tasks: Iterable[Task], judge: Any) -> list[Task]:
@@ -153,7 +171,7 @@ def _attempt(
 ) -> T:
     try:
         return work()
-    except (PTSTError, OSError, RuntimeError, ValueError) as e:  # of a guard's libraries, too
+    except Exception as e:  # of a guard's libraries, too: the other judges and cells go on
         failed(who, e)
         return otherwise
 
@@ -184,13 +202,13 @@ def _add_bertscore(results: Path, task: Any) -> int:
     values = bertscores(
         [r["resps"][0][0] for r in rows], [r["doc"]["answer"] for r in rows], **task.bertscore
     )
-    lines = mine.samples.with_name(f".{mine.samples.name}.{os.getpid()}.new")
+    lines = working(mine.samples, "new")
     try:
-        with lines.open("w", encoding="utf-8", newline="\n") as out:
+        with lines.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
             for row, value in zip(rows, values, strict=True):
                 line = score.line_of(row, _BERTSCORE, value, {_BERTSCORE: value})
                 out.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-    except OSError:
+    except BaseException:
         lines.unlink(missing_ok=True)
         raise
 

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards import disk
+from leaderboards.faults import check_disk, check_room, remembered
+from leaderboards.holding import check, claimed
 from leaderboards.identity import (
     Place,
     Records,
     asked_digest,
     base_folder,
+    checked_manifest,
     form,
     is_sampled,
     manifest,
@@ -31,11 +34,12 @@ from leaderboards.identity import (
 )
 from leaderboards.lm_files import no_bars, quiet, write_results
 from leaderboards.progress import Outcome, Progress
-from leaderboards.store import Cell, Store, incomplete
+from leaderboards.store import Cell, Store, incomplete, put_aside
 from leaderboards.study import AdapterPlan, Study
 from ptst_tasks.decoding import merge
-from ptst_tasks.digests import digest_json, write_json
-from ptst_tasks.errors import ConfigError, EngineError, PTSTError
+from ptst_tasks.digests import digest_json
+from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
+from ptst_tasks.files import file_name
 from ptst_tasks.provenance import Adapter, Decoding, Generation, model_digest
 
 if TYPE_CHECKING:
@@ -61,8 +65,10 @@ def run(
         share: Take cells that a run beside it has; the outcome says from where.
 
     Raises:
-        PTSTError: If the study as a whole cannot run; a cell that cannot is recorded instead.
+        PTSTError: If the study as a whole cannot run, or the folder is another study's or in use; a
+            cell that cannot be had is recorded instead.
     """
+    check(study, Path(out))  # before a base is made
     return Runner(study, Path(out), progress or Progress(), share=share).run()
 
 
@@ -99,11 +105,26 @@ class Runner:
         self.cells: list[Cell] = []
         self.fresh: list[Cell] = []
         self.asked: set[str] = set()
+        self.untrained: dict[str, Exception] = {}
         self._names: dict[str, str] = {}  # digest -> whose cell it is
 
     def run(self) -> Outcome:
         """Trains, evaluates, and puts aside what the study no longer asks for."""
-        self._claim()
+        with claimed(self.study, self.out) as alone:
+            try:
+                if alone:  # whatever is unfinished is a dead process's
+                    self.store.sweep()
+                else:
+                    self.outcome.notes.append(
+                        f"the file system of {str(self.out)!r} locks no files: see to it yourself that "
+                        "no other ptst run writes there"
+                    )
+                return self._run()
+            except Exception as e:
+                check_disk(e)
+                raise
+
+    def _run(self) -> Outcome:
         tasks = self.tasks()  # before any training: a set that is missing is found at once
         if self.study.executor == "local":
             self.measure(self.study.adapters(), tasks)
@@ -121,11 +142,16 @@ class Runner:
 
         folders = dict.fromkeys(self.store.folder(cell) for cell in self.cells if not cell.lost)
         whole = [folder for folder in folders if disk.is_whole(folder)]
+        failed = self.outcome.failed
+
+        def tell(who: str, why: Exception) -> None:
+            check_disk(why)
+            failed.append((f"judge {who}", said(why)))
+
         self.outcome.judged = judge_missing(
-            whole, tasks, lambda who, why: self.outcome.failed.append((f"judge {who}", _said(why))),
-            {self.store.folder(cell) for cell in self.fresh},
-        )  # fmt: skip
-        missing = list(unscored(whole, tasks))
+            whole, tasks, tell, {self.store.folder(cell) for cell in self.fresh}
+        )
+        missing = list(unscored(whole, tasks, tell))
         for spec, lost in _by_judge(missing).items():
             self.outcome.notes.append(f"{lost} responses have no verdict of judge {spec}")
         self.outcome.failed += [(f"judge {m.spec}", str(m)) for m in missing if m.too_many]
@@ -133,6 +159,7 @@ class Runner:
     def _tell(self, aside: Sequence[Mapping[str, Any]]) -> None:
         """Says what a reader of the exit code alone would not know."""
         notes, attic = self.outcome.notes, str(self.store.attic)
+        notes += self.store.damaged
         for origin, count in sorted(self.store.taken.items()):
             notes.append(
                 f"{count} cells were taken from the run {origin!r} beside this one, which measured "
@@ -151,8 +178,14 @@ class Runner:
         """Trains and measures these models in this process."""
         no_bars()
         folders = self.train(plans)
+        for plan in plans:
+            if why := self.untrained.get(plan.name):
+                self.lost(plan, {"config": self._config(plan).model_dump()}, tasks, why)
+        plans = [plan for plan in plans if plan.name not in self.untrained]
         plans = [*plans, *self._kept(plans, folders)]
-        lm = self.engine(folders)
+        if not plans:
+            return
+        lm = self._loaded(folders)
         self.progress.start("measuring", len(plans) * self.prompts(tasks))
         try:
             for plan in plans:
@@ -174,29 +207,25 @@ class Runner:
         n = len(task.eval_docs)
         return min(n, self.study.test.limit or n)
 
-    def _claim(self) -> None:
-        record = self.out / "study.json"
-        if self.out.exists() and any(self.out.iterdir()) and not record.exists():
-            raise ConfigError(
-                f"{str(self.out)!r} holds something that is no run; choose another --out"
-            )
-        self.out.mkdir(parents=True, exist_ok=True)
-        write_json(record, self.study.model_dump(mode="json"))
-
     def wanted(self, plans: Sequence[AdapterPlan]) -> dict[str, tuple[TrainConfig, Path]]:
         """What is to be trained for these models, and where it belongs."""
         return {
-            plan.name: (self._config(plan), self.out / "adapters" / plan.name)
+            plan.name: (self._config(plan), self.out / "adapters" / file_name(plan.name))
             for plan in plans
             if plan.name and not plan.existing
         }
 
     def train(self, plans: Sequence[AdapterPlan]) -> dict[str, Place]:
-        """Trains the adapters that are not there yet; returns where each is."""
+        """Trains the adapters that are not there yet; returns where each is.
+
+        Those that could not be had are in `untrained`, and damaged ones go to the attic.
+        """
         wanted = self.wanted(plans)
         if wanted:
             self._train(wanted)
-        there: dict[str, Place] = {name: folder for name, (_, folder) in wanted.items()}
+        there: dict[str, Place] = {
+            name: folder for name, (_, folder) in wanted.items() if name not in self.untrained
+        }
         old = [n for n, f in there.items() if "base_config" not in manifest(f).get("inputs", {})]
         if old:
             self.outcome.notes.append(
@@ -231,13 +260,23 @@ class Runner:
     def _train(self, wanted: dict[str, tuple[TrainConfig, Path]]) -> None:
         import torch
 
-        from adapters_train.many import train_many
+        from leaderboards.training import train_missing
 
+        self.mend(wanted)
         self.progress.start("training adapters", len(wanted))
-        train_many(list(wanted.values()), on_done=lambda _: self.progress.advance(1))
-        self.progress.done()
+        try:
+            self.untrained = train_missing(wanted, lambda: self.progress.advance(1))
+        finally:
+            self.progress.done()
         gc.collect()  # the training copy of the base goes before the engine loads its own
         torch.cuda.empty_cache()
+
+    def mend(self, wanted: Mapping[str, tuple[TrainConfig, Path]]) -> None:
+        """Puts adapters of the run that are damaged aside, so that they are trained again."""
+        from leaderboards.training import mend
+
+        folders = {name: folder for name, (_, folder) in wanted.items()}
+        self.outcome.notes += mend(folders, self.out / "attic" / "adapters")
 
     def _config(self, plan: AdapterPlan) -> TrainConfig:
         return self.study.train_config(plan.train_template, plan.seed, str(self.base))
@@ -248,6 +287,20 @@ class Runner:
         for family in self.study.test.sets:
             out |= load_family(self.study, family)
         return out
+
+    def _loaded(self, folders: dict[str, Place]) -> Any:
+        """The engine, or one line that says why there is none.
+
+        Raises:
+            PTSTError: If the base cannot be loaded.
+        """
+        try:
+            return self.engine(folders)
+        except PTSTError:
+            raise
+        except Exception as e:  # of any library, about whatever it read
+            check_disk(e)
+            raise EngineError(f"the base {self.study.base!r} cannot be loaded: {said(e)}") from e
 
     def engine(self, folders: dict[str, Place]) -> Any:
         """Starts the engine, with no adapter yet; vLLM must know the largest rank to come."""
@@ -266,7 +319,12 @@ class Runner:
         self, lm: Any, plan: AdapterPlan, folder: Place | None, tasks: dict[str, Any]
     ) -> None:
         """Measures one model: a pass of generation per decoding seed."""
-        made = manifest(folder)
+        try:
+            made = checked_manifest(folder)
+        except ConfigError as e:
+            self.lost(plan, {}, tasks, e)
+            self.progress.advance(self.prompts(tasks))
+            return
         seeds = dict.fromkeys(seed for task in tasks.values() for seed in self.seeds(task))
         for seed in seeds:
             wanted = {n: t for n, t in tasks.items() if seed in self.seeds(t)}
@@ -286,7 +344,8 @@ class Runner:
                 _agree(plan, made.get("config") or {})
                 record = self.records.of(lm, folder, plan.step, name, task, seed)
                 cell = self.labelled(plan, made, name, task, record)
-            except (PTSTError, OSError) as e:  # no weights, or no prompts
+            except Exception as e:  # no weights, no prompts, or a library's own trouble with them
+                check_disk(e)
                 self.lost(plan, made, {name: task}, e, [seed])
                 self.progress.advance(self._prompts(task))
                 continue
@@ -320,26 +379,66 @@ class Runner:
         self, lm: Any, plan: AdapterPlan, folder: Place | None, ready: dict[str, Cell],
         tasks: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        from ptst_tasks.engines.journal import Journal
-
         if not ready:
             return
-        journal = self.out / "journal" / f"{plan.name or 'base'}.jsonl"
-        lm.journal = Journal(journal)
+        journal, failed = self._journal(plan), len(self.outcome.failed)
         lm.on_batch = self._at_most(sum(self._prompts(tasks[n]) for n in ready))
-        asked = len(ready)
+        try:
+            lm.journal = self._opened(journal)
+        except OSError as e:
+            self._fail_all(ready, e)
+            return
+        with remembered(lm):
+            self._attempt(lm, plan, folder, ready, tasks)
+        if len(self.outcome.failed) == failed:  # the next try of a cell reuses the answers it had
+            journal.unlink(missing_ok=True)
+
+    def _attempt(
+        self, lm: Any, plan: AdapterPlan, folder: Place | None, ready: dict[str, Cell],
+        tasks: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Measures these cells together; where one of them fails, the others go on without it."""
         while ready:
             try:
                 self._evaluate(lm, plan, folder, {n: tasks[n] for n in ready}, ready)
-                self.outcome.done += len(ready)
-                self.fresh += ready.values()
-                break
-            except (PTSTError, RuntimeError) as e:  # out of memory is a RuntimeError
-                alone = e.task if isinstance(e, EngineError) and e.task in ready else ""
-                for name in [alone] if alone else list(ready):
-                    self.fail(ready.pop(name), e)
-        if len(ready) == asked:  # the next try of a cell that failed reuses the answers it had
-            journal.unlink(missing_ok=True)
+                return
+            except Exception as e:  # of any library: out of memory, a metric, a filter, a file
+                check_disk(e)
+                task = getattr(e, "task", "")
+                if task in ready:
+                    self.fail(ready.pop(task), e)
+                elif isinstance(e, EngineError) or len(ready) == 1:
+                    self._fail_all(ready, e)
+                    return
+                else:  # whose fault it is, nobody said
+                    for name in list(ready):
+                        self._attempt(lm, plan, folder, {name: ready[name]}, tasks)
+                    return
+
+    def _fail_all(self, ready: Mapping[str, Cell], why: Exception) -> None:
+        for cell in ready.values():
+            self.fail(cell, why)
+
+    def _journal(self, plan: AdapterPlan) -> Path:
+        """Where the answers of a model are kept until its cells are whole."""
+        return self.out / "journal" / f"{file_name(plan.name or 'base')}.jsonl"
+
+    def _opened(self, file: Path) -> Any:
+        """A journal; what is no file goes aside, and lines that are none of ours are told of."""
+        from ptst_tasks.engines.journal import Journal
+
+        if file.is_dir():
+            kept = put_aside(file, self.out / "attic" / "journal" / f"{file.name}.damaged")
+            self.outcome.notes.append(
+                f"{str(file)!r} is a folder, expected a file; it is now {str(kept)!r}"
+            )
+        journal = Journal(file)
+        if journal.junk:
+            self.outcome.notes.append(
+                f"{str(file)!r}: {journal.junk} lines cannot be read; what they may have held is asked "
+                "again"
+            )
+        return journal
 
     def add(self, cell: Cell) -> None:
         """Makes a cell one of those that the study asks for."""
@@ -359,7 +458,7 @@ class Runner:
 
     def fail(self, cell: Cell, error: Exception, *, record: bool = True) -> None:
         """Tells why a cell could not be had, and records it unless there is an earlier one."""
-        why = _said(error).removeprefix(f"{cell.harness_task}: ")
+        why = said(error).removeprefix(f"{cell.harness_task}: ")
         if record:
             self.store.fail(cell, why)
         self.outcome.failed.append((cell.label, why))
@@ -392,11 +491,12 @@ class Runner:
 
     def _current(self, record: Mapping[str, Any], tasks: Mapping[str, Any]) -> bool:
         """Whether a cell on disk is one that these tasks would ask for, as far as they know."""
-        task, made = tasks.get(record["harness_task"]), record.get("provenance")
-        if task is None or not made:
+        task = tasks.get(record["harness_task"])
+        if task is None or not record.get("provenance"):
             return False
+        made = Generation.from_dict(record["provenance"]).data
         docs = list(task.eval_docs)[: self.study.test.limit]
-        have = (record.get("requested"), made["data"]["asked"], made["data"]["fingerprint"])
+        have = (record.get("requested"), made.asked, made.fingerprint)
         asked = asked_digest(str(doc["id"]) for doc in docs)
         want = (requested(task), asked, task.loaded.fingerprint)
         return digest_json(have) == digest_json(want) and _seed(record) in self.seeds(task)
@@ -433,7 +533,7 @@ class Runner:
         from lm_eval.evaluator import evaluate
 
         if folder and plan.name not in lm.attached:
-            lm.attach(plan.name, folder)
+            self._attach(lm, plan.name, folder)
         total = sum(len(task.instances) for task in tasks.values())
         start = time.perf_counter()
         state = model_digest(next(iter(cells.values())).provenance)
@@ -451,11 +551,32 @@ class Runner:
         # The endpoint's host; its port says nothing about the model.
         args = self._model_args(folder) | ({"base_url": lm.served} if lm.served else {})
         for name, cell in cells.items():
-            aside = self.store.begin(cell)
-            write_results(aside, f"ptst-{self.study.engine}", args, name, results)
-            self.store.finish(
-                cell, aside, seconds=round(seconds * len(tasks[name].instances) / total, 3)
-            )
+            share = round(seconds * len(tasks[name].instances) / total, 3)
+            try:
+                with self.store.writing(cell, seconds=share) as aside:
+                    write_results(aside, f"ptst-{self.study.engine}", args, name, results)
+            except Exception as e:  # what this task made cannot be written; the others can
+                check_disk(e)
+                check_room(self.out, results["samples"][name])  # lm-eval does not say why
+                self.fail(cell, e)
+                continue
+            self.outcome.done += 1
+            self.fresh.append(cell)
+
+    @staticmethod
+    def _attach(lm: Any, name: str, folder: Place) -> None:
+        """Attaches an adapter.
+
+        Raises:
+            EngineError: If that cannot be: it concerns all of its cells, whatever it was.
+        """
+        try:
+            lm.attach(name, folder)
+        except PTSTError as e:
+            raise EngineError(said(e)) from e
+        except Exception as e:
+            check_disk(e)
+            raise lm.unfit(name, folder, e) from e
 
     def _model_args(self, folder: Place | None) -> dict[str, str]:
         args = {"pretrained": self.study.base}
@@ -464,8 +585,7 @@ class Runner:
 
 def _seed(record: Mapping[str, Any]) -> int | None:
     """The decoding seed of a cell on disk."""
-    seed: int | None = record["provenance"]["decoding"]["seed"]
-    return seed
+    return Generation.from_dict(record["provenance"]).decoding.seed
 
 
 def _agree(plan: AdapterPlan, config: Mapping[str, Any]) -> None:
@@ -493,8 +613,3 @@ def _by_judge(missing: Iterable[Unscored]) -> Counter[str]:
     for one in missing:
         lost[one.spec] += one.lost
     return lost
-
-
-def _said(error: Exception) -> str:
-    """What an error says, on one line; its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__

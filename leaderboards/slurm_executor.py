@@ -98,7 +98,7 @@ def _result(job: Any) -> Result | None:
     try:
         result: Result = job.result()
     except FailedJobError as e:  # no error of a user's; the last line of the trace says what
-        return Result(error=str(e).strip().splitlines()[-1])
+        return Result(error=str(e).strip().rpartition("\n")[2] or type(e).__name__)
     except UncompletedJobError:
         return None
     return result

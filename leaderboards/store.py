@@ -7,19 +7,23 @@ when it is asked for again. How a cell is read is `leaderboards.disk`'s business
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from leaderboards import disk
 from ptst_tasks.digests import digest_json, read_json, write_json
+from ptst_tasks.errors import DataError
+from ptst_tasks.files import working
 from ptst_tasks.provenance import SCHEMA, Generation, cell_digest
 
-__all__ = ["Cell", "Store"]
+__all__ = ["Cell", "Store", "incomplete", "put_aside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,20 @@ class Store:
 
     Attributes:
         taken: How many cells were taken, by the run they were taken from.
+        damaged: What was found damaged and put aside, a sentence each.
     """
 
     def __init__(self, run: Path, *, share: bool = True) -> None:
         self.run, self.share = run, share
         self.cells, self.attic = run / "cells", run / "attic"
         self.taken: Counter[str] = Counter()
+        self.damaged: list[str] = []
+
+    def sweep(self) -> None:
+        """Removes what a killed process was writing; nobody else may be at work in the run."""
+        for pattern in (".*.tmp", "cells/.*", "cells/*/.*.tmp", "adapters/.*"):
+            for left in self.run.glob(pattern):
+                _remove(left)
 
     def folder(self, cell: Cell) -> Path:
         """Where a cell is, or will be."""
@@ -109,13 +121,33 @@ class Store:
 
     def begin(self, cell: Cell) -> Path:
         """Returns an empty folder to write a cell into."""
-        aside = self._aside(cell)
+        aside = working(self.folder(cell))
         aside.mkdir(parents=True)
         return aside
 
+    @contextmanager
+    def writing(self, cell: Cell, **more: Any) -> Iterator[Path]:
+        """Gives a folder to write a cell into, and makes the cell whole at the end.
+
+        If the block fails, nothing of it stays.
+        """
+        aside = self.begin(cell)
+        try:
+            yield aside
+            self.finish(cell, aside, **more)
+        finally:
+            if aside.exists():
+                _remove(aside)
+
     def finish(self, cell: Cell, aside: Path, **more: Any) -> None:
-        """Makes a written cell whole."""
+        """Makes a written cell whole.
+
+        Raises:
+            DataError: If it is not: lm-eval logs that it cannot write, and goes on.
+        """
         write_json(aside / "cell.json", cell.record(**more))
+        if disk.read_cell_files(aside).results is None:
+            raise DataError(f"{cell.harness_task}: lm-eval wrote no results")
         self._place(aside, self.folder(cell))
 
     def receive(self, cell: Cell, aside: Path) -> None:
@@ -129,7 +161,7 @@ class Store:
             places += self.run.parent.glob("*/cells/*")
         names: set[str] = set()
         for folder in places:  # each digest is looked through until one is whole
-            if folder.name not in names and not folder.name.startswith("."):
+            if folder.name not in names and "." not in folder.name:
                 names |= {folder.name} if disk.is_whole(folder) else set()
         return frozenset(names)
 
@@ -137,28 +169,36 @@ class Store:
         """Records of the cells of an adapter, and of its copies."""
         whole = (f for f in disk.cell_folders(self.run) if disk.is_whole(f))
         records = (read_json(folder / "cell.json") or {} for folder in whole)
-        return [r for r in records if str(r.get("adapter")).partition("@")[0] == adapter]
+        named = (r for r in records if {"adapter", "harness_task", "digest"} <= r.keys())
+        return [r for r in named if str(r["adapter"]).partition("@")[0] == adapter]
 
     def fail(self, cell: Cell, error: str) -> None:
         """Records why a cell could not be had; the next run tries it again."""
         aside = self.begin(cell)
-        write_json(aside / "cell.json", cell.record(error=error))
-        self._place(aside, self.folder(cell))
+        try:
+            write_json(aside / "cell.json", cell.record(error=error))
+            self._place(aside, self.folder(cell))
+        finally:
+            if aside.exists():
+                _remove(aside)
 
     def keep_only(self, digests: set[str]) -> list[dict[str, Any]]:
-        """Puts what the study no longer asks for into the attic; removes torn and failed tries.
+        """Puts what the study no longer asks for into the attic; removes failed tries.
+
+        Whatever may hold an answer is put aside and not removed. A process that is killed in the
+        middle has put some aside, and the next run does the rest.
 
         Returns:
-            The records of the measured cells that were put aside.
+            The records of the cells that were put aside.
         """
         aside = []
-        for folder in self.cells.glob("*"):
-            if folder.name in digests:
-                continue
-            record = read_json(folder / "cell.json") or {}
-            if folder.name.startswith(".") or not disk.results_files(folder):
-                shutil.rmtree(folder)
-            else:
+        for folder in sorted(self.cells.glob("*")):
+            if folder.name in digests or folder.name.startswith("."):
+                continue  # the latter is being written, or a sweep's business
+            if not disk.holds_answers(folder):
+                _remove(folder)
+            elif folder.is_dir():
+                record = read_json(folder / "cell.json") or {}
                 self._put_aside(folder)
                 aside.append(record)
         return aside
@@ -168,38 +208,76 @@ class Store:
             self._place(kept, folder)
             return True
         beside = self.run.parent.glob(f"*/cells/{cell.digest}") if self.share else ()
-        found = next((p for p in beside if p != folder and disk.is_whole(p)), None)
-        if found is None:
+        return any(self._copied(p, cell) for p in beside if p != folder and disk.is_whole(p))
+
+    def _copied(self, found: Path, cell: Cell) -> bool:
+        """Takes a cell of a run beside, which may be changing while it is read."""
+        aside, origin = working(self.folder(cell)), found.parents[1].name
+        try:
+            shutil.copytree(found, aside, ignore=shutil.ignore_patterns(".*"))
+            if not disk.is_whole(aside):
+                return False
+            record = read_json(aside / "cell.json") or {}
+            write_json(aside / "cell.json", {**record, "taken_from": origin})
+            self._place(aside, self.folder(cell))
+        except shutil.Error:  # of several files; it goes away, or there is no room
             return False
-        aside = Path(shutil.copytree(found, self._aside(cell)))
-        origin = found.parents[1].name
-        record = read_json(aside / "cell.json") or {}
-        write_json(aside / "cell.json", {**record, "taken_from": origin})
-        self._place(aside, folder)
+        finally:
+            if aside.exists():
+                _remove(aside)
         self.taken[origin] += 1
         return True
 
-    def _aside(self, cell: Cell) -> Path:
-        aside = self.cells / f".{cell.digest}.{os.getpid()}"
-        shutil.rmtree(aside, ignore_errors=True)
-        return aside
-
     def _place(self, aside: Path, folder: Path) -> None:
-        if folder.exists() and disk.results_files(folder):  # damaged: for a person to look at
-            self._put_aside(folder, ".damaged")
-        elif folder.exists():  # a failed try
-            shutil.rmtree(folder)
+        """Puts a written cell in its place; what stands there is put aside, or was a failed try."""
+        if os.path.lexists(folder):
+            if disk.holds_answers(folder):
+                why = disk.damage(folder) or "it was measured again"
+                kept = self._put_aside(folder, ".damaged")
+                self.damaged.append(f"{why}; it was made again, and the old one is {str(kept)!r}")
+            else:
+                _remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        Path(aside).rename(folder)
+        aside.rename(folder)
 
-    def _put_aside(self, folder: Path, suffix: str = "") -> None:
-        self.attic.mkdir(exist_ok=True)
-        target = self.attic / f"{folder.name}{suffix}"
-        if target.exists():  # of two the newer counts; the other is what it was before
-            shutil.rmtree(target)
-        folder.rename(target)
+    def _put_aside(self, folder: Path, suffix: str = "") -> Path:
+        return put_aside(folder, self.attic / f"{folder.name}{suffix}")
+
+
+def put_aside(what: Path, target: Path) -> Path:
+    """Moves something to an attic; what is there under that name keeps its own by a number.
+
+    Of two the newer has the plain name. Returns where it is.
+
+    Raises:
+        OSError: If it cannot be moved; everything is where it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):
+        numbered = (target.with_name(f"{target.name}.{n}") for n in itertools.count(1))
+        target.rename(next(name for name in numbered if not os.path.lexists(name)))
+    what.rename(target)
+    return target
+
+
+def _remove(left: Path) -> None:
+    """Removes what nobody needs; where that cannot be, it stays and harms nobody."""
+    with suppress(OSError):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def incomplete(records: Iterable[Mapping[str, Any]]) -> int:
     """How many cells an earlier ptst measured, whose record lacks what can change an answer."""
-    return sum((r.get("provenance") or {}).get("schema", 1) < SCHEMA for r in records)
+    return sum(_schema(record) < SCHEMA for record in records)
+
+
+def _schema(record: Mapping[str, Any]) -> int:
+    """Of a cell's record; 0.1.0 wrote none, and of one that cannot be read nothing is known."""
+    made = record.get("provenance")
+    if not record or not isinstance(made, Mapping | None):
+        return SCHEMA
+    schema = (made or {}).get("schema", 1)
+    return schema if isinstance(schema, int) else SCHEMA

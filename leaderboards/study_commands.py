@@ -2,101 +2,97 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from leaderboards.board_command import board, plot
-from leaderboards.progress import Progress
-from ptst_tasks.command import JsonFile
+from leaderboards.progress import Bar, Outcome, Progress
+from ptst_tasks import command, files
+from ptst_tasks.errors import ConfigError
 
 __all__ = ["Bar", "register", "show_failures"]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (run, board, plot):
-        app.command()(command)
-
-
-class Bar(Progress):
-    """A runner's progress as a bar on stderr, with the time left."""
-
-    def __init__(self) -> None:
-        from rich import progress as rich
-
-        self._bar = rich.Progress(
-            rich.TextColumn("{task.description}"),
-            rich.BarColumn(),
-            rich.MofNCompleteColumn(),
-            rich.TimeElapsedColumn(),
-            rich.TextColumn("left"),
-            rich.TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._task: Any = None
-
-    def start(self, what: str, total: int) -> None:
-        """Something of `total` steps begins."""
-        self._bar.start()
-        self._task = self._bar.add_task(what, total=total)
-
-    def label(self, what: str) -> None:
-        """What is being done now, without a new total."""
-        self._bar.update(self._task, description=what)
-
-    def advance(self, steps: int) -> None:
-        """So many steps more are done."""
-        self._bar.advance(self._task, steps)
-
-    def done(self) -> None:
-        """It is over; the bar's line stays."""
-        self._bar.stop()
-        for task in self._bar.tasks:
-            self._bar.update(task.id, visible=False)
+    for one in (run, board, plot):
+        app.command()(one)
 
 
 def run(
     study: Annotated[str, typer.Argument(help="A study's YAML, or the name of a ready one.")],
-    out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The run's folder; default runs/NAME.", metavar="PATH")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, what is done, and an estimate.")
     ] = False,
-    json: JsonFile = None,
     share: Annotated[
         bool,
         typer.Option("--share/--no-share", help="Take cells that a run beside it has measured."),
     ] = True,
+    quiet: command.Quiet = False,
+    json: command.JsonFile = None,
 ) -> None:
     """Train, evaluate and judge what a study asks for; run again, it goes on where it was."""
     from leaderboards import runner
     from leaderboards.idle import idle
     from leaderboards.study import load
 
+    files.check_outputs(json=json)
     if dry_run:
         from leaderboards.dry_run import show
 
-        show(study, out, json=json)
+        show(study, None if out is None else _folder(out, ""), json=json, quiet=quiet)
         return
     asked = load(study)
     for line in (*idle(asked), *asked.notes):
         print(f"note: {line}", file=sys.stderr)
-    folder = out or Path("runs") / asked.name
+    folder = _folder(out, asked.name)
+    share_flag = [] if share else ["--no-share"]
+    again = shlex.join(["ptst", "run", study, "--out", str(folder), *share_flag])
+    progress = Progress() if quiet else Bar()
     try:
-        outcome = runner.run(asked, folder, Bar(), share=share)
+        outcome = runner.run(asked, folder, progress, share=share)
     except KeyboardInterrupt:
-        print(f"ptst: stopped; go on with: ptst run {study} --out {folder}", file=sys.stderr)
+        print(f"ptst: stopped; go on with: {again}", file=sys.stderr)
         sys.exit(130)
-    print(f"{outcome.done} cells measured, {outcome.kept} were there, {len(outcome.failed)} failed")
+    command.put_json(json, {"run": str(folder), **outcome.as_json()})
+    _say(outcome, folder, command.screen(quiet=quiet, json=json), again)
+
+
+def _folder(out: str | None, name: str) -> Path:
+    """The run's folder.
+
+    Raises:
+        ConfigError: If ``--out`` is empty (a script's variable that is not set) or no path.
+    """
+    if out is not None and (not out.strip() or "\0" in out):
+        raise ConfigError(f"--out is {out!r}, expected a folder")
+    return Path("runs") / files.file_name(name) if out is None else Path(out)
+
+
+def _say(outcome: Outcome, folder: Path, screen: Console, again: str) -> None:
+    """Prints what a run came to; exit code 1 if a cell failed."""
+    told = [
+        f"{outcome.done} cells measured, {outcome.kept} were there, {len(outcome.failed)} failed"
+    ]
     if outcome.judged:
-        print(f"{outcome.judged} times a judge was missing in a cell that was there, and judged it")
+        told.append(
+            f"{outcome.judged} times a judge was missing in a cell that was there, and judged it"
+        )
+    for line in told:
+        screen.print(line, markup=False, soft_wrap=True)
     for note in outcome.notes:
         print(f"note: {note}", file=sys.stderr)
-    show_failures(outcome.failed, f"ptst run {study} --out {folder}")
-    print(f"now: ptst board {folder} --layout paper")
+    show_failures(outcome.failed, again)
+    screen.print(f"now: {shlex.join(['ptst', 'board', str(folder)])} --layout paper", markup=False,
+                 soft_wrap=True)  # fmt: skip
 
 
 def show_failures(failed: list[tuple[str, str]], again: str) -> None:

@@ -25,7 +25,8 @@ from leaderboards.progress import Progress
 from leaderboards.runner import Runner
 from leaderboards.store import Cell, Store
 from leaderboards.study import AdapterPlan, Study
-from ptst_tasks.errors import ConfigError, PTSTError
+from ptst_tasks.errors import ConfigError, said
+from ptst_tasks.files import file_name
 
 __all__ = ["Order", "Result", "measure", "ptst_version"]
 
@@ -98,7 +99,7 @@ def measure(order: Order) -> Result:
         with _scratch(order) as scratch:
             return _measure(order, scratch)
     except OSError as e:
-        return Result(error=f"node {socket.gethostname()!r}: {e}")
+        return Result(error=f"node {socket.gethostname()!r}: {said(e)}")
     finally:
         gc.collect()  # the process may be used again
 
@@ -136,10 +137,10 @@ def _measure(order: Order, scratch: Path) -> Result:
         result.notes = runner.outcome.notes
         _work(order, scratch, runner)
     except Exception as e:  # of a library's, too: on this side nobody would see its trace
-        said = " ".join(str(e).split()) if isinstance(e, PTSTError) else f"{type(e).__name__}: {e}"
-        result.error = " ".join(said.split()).replace(str(scratch), str(order.home))
+        result.error = said(e).replace(str(scratch), str(order.home))
     trained = {p.name for p in order.plans if p.name and not p.existing} - order.adapters.keys()
-    result.adapters = _packed(scratch / "adapters", trained)
+    places = {name: scratch / "adapters" / file_name(name) for name in sorted(trained)}
+    result.adapters = {name: pack(place) for name, place in places.items() if place.is_dir()}
     result.made = _packed(scratch / "cells", {cell.digest for cell in result.cells})
     return result
 
@@ -161,7 +162,7 @@ def _check(order: Order) -> None:
 
 def _work(order: Order, scratch: Path, runner: Runner) -> None:
     for name, packed in order.adapters.items():
-        if not (folder := scratch / "adapters" / name).exists():
+        if not (folder := scratch / "adapters" / file_name(name)).exists():
             unpack(packed, folder)
     runner.measure(order.plans, runner.tasks())
 

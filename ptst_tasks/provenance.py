@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ptst_tasks.digests import digest_json
@@ -165,12 +165,17 @@ class Generation:
         """Reads what `as_dict` gave.
 
         Raises:
-            TypeError: If it is no such record, or one with other fields.
+            TypeError: If it is no such record, or one with other fields or types.
         """
+        if not isinstance(record, Mapping):
+            raise TypeError(f"{repr(record)[:80]} is no record")
         parts = {"base": Base, "adapter": Adapter, "data": Data, "decoding": Decoding,
                  "engine": Engine}  # fmt: skip
-        made = {name: kind(**record.get(name, {})) for name, kind in parts.items()}
-        return cls(**made, schema=int(record.get("schema", 0)))
+        made: dict[str, Any] = {n: _part(kind, record.get(n, {}), n) for n, kind in parts.items()}
+        schema = record.get("schema", 0)
+        if not isinstance(schema, int) or isinstance(schema, bool):
+            raise TypeError(f"schema is {repr(schema)[:80]}")
+        return cls(**made, schema=schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +344,25 @@ def verdict_key(judging: Judging, query: str, response: str) -> str:
 
 def _generation_facts() -> tuple[Fact, ...]:
     return tuple(f for f in FACTS if not f.path.startswith(("judging.", "training.")))
+
+
+def _part(kind: Any, values: Any, name: str) -> Any:
+    """One part of a record, with the types of its fields.
+
+    Raises:
+        TypeError: If it has other fields or types.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{name} is {repr(values)[:80]}")
+    part = kind(**values)
+    plain = kind()
+    for one in fields(kind):
+        value, usual = getattr(part, one.name), getattr(plain, one.name)
+        # None stands for no number; the rest are texts and mappings.
+        wanted: Any = (int, type(None)) if usual is None else Mapping if usual == {} else str
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise TypeError(f"{name}.{one.name} is {repr(value)[:80]}")
+    return part
 
 
 def _value(record: Any, path: str) -> Any:

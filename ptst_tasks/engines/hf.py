@@ -176,7 +176,7 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         out = [""] * len(jobs)
         for batch in _batches(jobs, self._rows()):
             key = batch_key(self.state, [j.key for j in batch], batch[0].plan.group)
-            answers = self.journal.get(key)
+            answers = self.journal.get(key, len(batch))
             if answers is None:
                 answers = self._answer(batch)
                 self.journal.put(key, answers)

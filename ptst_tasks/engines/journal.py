@@ -28,15 +28,26 @@ class Journal:
 
     Args:
         file: Where it is, or None to keep nothing.
+
+    Attributes:
+        junk: How many lines could not be read, but for one that a kill has torn.
+
+    Raises:
+        OSError: If the file is there and cannot be read.
     """
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
-        self._known = _read(file) if file and file.exists() else {}
+        self._known: dict[str, list[str]] = {}
+        self.junk = 0
+        if file and file.exists():
+            self._known, self.junk = _read(file)
 
-    def get(self, key: str) -> list[str] | None:
-        """Returns the answers of a batch, if they are there."""
-        return self._known.get(key)
+    def get(self, key: str, rows: int | None = None) -> list[str] | None:
+        """Returns the answers of a batch, if they are there; `rows` of them, if it is said."""
+        answers = self._known.get(key)
+        fits = answers is not None and rows in (None, len(answers))
+        return answers if fits else None
 
     def put(self, key: str, answers: Sequence[str]) -> None:
         """Adds a batch; it is on disk when this returns."""
@@ -63,14 +74,16 @@ class Journal:
                 os.fsync(out.fileno())
 
 
-def _read(file: Path) -> dict[str, list[str]]:
+def _read(file: Path) -> tuple[dict[str, list[str]], int]:
     raw = file.read_bytes()
     whole = raw[: raw.rfind(b"\n") + 1]
     if len(whole) < len(raw):  # torn by a kill: the next line must not be appended to it
         with file.open("r+b") as out:
             out.truncate(len(whole))
     # A line ends with a newline alone: answers may hold others of Unicode's (U+2028, U+0085).
-    return dict(filter(None, map(_line, whole.split(b"\n"))))
+    found = [_line(line) for line in whole.split(b"\n") if line.strip()]
+    good = [one for one in found if one is not None]
+    return dict(good), len(found) - len(good)
 
 
 def _line(raw: bytes) -> tuple[str, list[str]] | None:

@@ -217,7 +217,7 @@ class Served(Adapters, LM):  # type: ignore[misc]
         self._faults = {}
         todo = []
         for key, job in jobs.items():
-            if (known := self.journal.get(key)) is not None:
+            if (known := self.journal.get(key, 1)) is not None:
                 self._place(out, job, known[0])
             elif job.task not in faults:
                 todo.append((key, job))

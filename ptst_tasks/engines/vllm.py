@@ -194,7 +194,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             self._probe_base()
         jobs = read_requests(self, requests)
         keys = [batch_key(self.state, *j.key, j.plan.group) for j in jobs]
-        out = [self.journal.get(key) or [] for key in keys]
+        out = [self.journal.get(key, 1) or [] for key in keys]
         todo = [j for j in jobs if not out[j.place]]
         self.on_batch(len(jobs) - len(todo))
         for job, ids in self._answers(todo):
