@@ -1,0 +1,1 @@
+"""Is this release worse than the last? Two boards compared by non-inferiority."""
