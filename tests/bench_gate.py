@@ -8,7 +8,7 @@ but 91 % where they are not correlated at all. `from`: the smallest worsening th
 it catches with a probability of 80 %, and `found`: how often it does (paired, at the rate of flips
 that is expected). `passes`: how often one number passes when nothing changed. `wrong pass`: how
 often it passes when it worsened by exactly the margin (5 % at most). The decisions are those of
-leaderboards.stats, on arrays. Last, how long `ptst check` takes on 100,000 numbers, and how much
+leaderboards.board.stats, on arrays. Last, how long `ptst check` takes on 100,000 numbers, and how much
 memory.
 """
 
@@ -28,7 +28,7 @@ import numpy as np
 if __name__ == "__main__":  # or tests/leaderboards would hide the package of that name
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from leaderboards import stats
+from leaderboards.board import stats
 
 CELLS, ALPHA = 20, 0.05
 RATES, SIZES, CORRELATIONS = (0.0, 0.01, 0.05, 0.2, 0.4, 0.5, 0.6), (100, 400, 520), (0.0, 0.5, 0.9)
@@ -164,8 +164,8 @@ def _print(margin: float, paired: bool, checks: int, rng: Any) -> None:
 
 def leaderboard(file: Path, count: int, seed: int, paired: int = 0) -> None:
     """Writes a leaderboard of `count` numbers of 400 prompts; the first `paired` with outcomes."""
-    from leaderboards import csvio
-    from leaderboards.outcomes import Number, Side, write_baseline
+    from leaderboards.board import csvio
+    from leaderboards.board.sides import Number, Side, write_baseline
 
     rng = np.random.default_rng(seed)
     ids = [f"prompt-{at:05}" for at in range(400)]

@@ -14,7 +14,7 @@ from tests.support import write_data
 
 RUNS = 5
 IMPORT = "import lm_eval.tasks, lm_eval.api.task"
-VALIDATE = "from leaderboards.cli import main; main(['validate', '--set', 'gsm8k'])"
+VALIDATE = "from leaderboards.cli.app import main; main(['validate', '--set', 'gsm8k'])"
 
 
 def seconds(code: str, env: dict[str, str]) -> float:

@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from leaderboards import csvio, figures
-from leaderboards.collect import collect
-from leaderboards.tables import grids
+from leaderboards.board import csvio, figures
+from leaderboards.board.collect import collect
+from leaderboards.board.tables import grids
 from tests.support import ptst
 
 ROOT = Path(__file__).parents[1]

@@ -179,7 +179,7 @@ class Ran:
 
 def ptst(*args: object) -> Ran:
     """The `ptst` command in this process, as its script runs it: with its own way out."""
-    from leaderboards import cli
+    from leaderboards.cli import app as cli
 
     both: list[str] = []
     out, err = _Stream(both), _Stream(both)

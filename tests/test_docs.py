@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaderboards import study
-from leaderboards.cli import app
+from leaderboards.cli.app import app
+from leaderboards.run import study
 from ptst_tasks.command import EXITS
 from ptst_tasks.datasets import REGISTRY
 from ptst_tasks.engines import ENGINES

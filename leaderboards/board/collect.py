@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from leaderboards import csvio, disk
-from leaderboards.csvio import Row
+from leaderboards.board import csvio, disk
+from leaderboards.board.csvio import Row
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError
 
@@ -38,8 +38,8 @@ def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
 
 
 def _run(run: Path, notes: list[str]) -> list[Row]:
-    from leaderboards.lm_output import read_cell
-    from leaderboards.outcomes import read_side
+    from leaderboards.board.results import read_cell
+    from leaderboards.board.sides import read_side
 
     if not (run / "study.json").exists():
         return [number.row for number in read_side(run).numbers]
@@ -70,7 +70,7 @@ def _damaged(cell: Path, error: str) -> Row:
 def _once(rows: list[Row], notes: list[str]) -> list[Row]:
     """Cells that several runs share are one; two numbers under one name both stay, and are told of.
 
-    Whoever shows them tells them apart by their digests (`leaderboards.merging`), or says that it
+    Whoever shows them tells them apart by their digests (`leaderboards.board.merging`), or says that it
     cannot. A failure gives way to a number.
     """
     found: dict[tuple[str, ...], list[Row]] = {}

@@ -101,7 +101,7 @@ def settle(results: Path) -> None:
     Raises:
         DataError: If it cannot be finished.
     """
-    from leaderboards.holding import locked
+    from leaderboards.run.holding import locked
 
     if not next_of(results).exists():
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leaderboards.stats import mean_std
+from leaderboards.board.stats import mean_std
 from ptst_tasks.templates import Templates, builtin
 
 __all__ = ["NO_FT", "SAFETY_PROMPTS", "Field", "Line", "short"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboards.tables import Grid, Track, short
+from leaderboards.board.tables import Grid, Track, short
 from ptst_tasks.files import replacing
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from leaderboards import csvio
-from leaderboards.outcomes import Number
+from leaderboards.board import csvio
+from leaderboards.board.sides import Number
 
 __all__ = ["Run", "by_model", "newest"]
 

@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboards import csvio
-from leaderboards.csvio import Row
-from leaderboards.tables import HEADLINES, NO_FT, Field, Grid, grids, left_out, short
+from leaderboards.board import csvio
+from leaderboards.board.csvio import Row
+from leaderboards.board.tables import HEADLINES, NO_FT, Field, Grid, grids, left_out, short
 from ptst_tasks.errors import ConfigError, did_you_mean
 
 __all__ = ["HEADER", "PUBLISHED", "Comparison", "compare", "find", "remarks"]
 
-PUBLISHED = Path(__file__).parent / "published"
+PUBLISHED = Path(__file__).parents[1] / "published"
 HEADER = ("set", "metric", "train", "test", "yours", "over", "judge", "paper", "paper over",
           "paper judge", "diff / s.e.")  # fmt: skip
 _KINDS = ("training_seeds", "decoding_seeds")

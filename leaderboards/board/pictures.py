@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboards.csvio import Row
-from leaderboards.rendering import shown
-from leaderboards.tables import Grid, grids, left_out, tracks
+from leaderboards.board.csvio import Row
+from leaderboards.board.rendering import shown
+from leaderboards.board.tables import Grid, grids, left_out, tracks
 from ptst_tasks.errors import ConfigError, require, said
 from ptst_tasks.files import file_name, working
 from ptst_tasks.templates import slug
@@ -92,7 +92,7 @@ def _visible(row: Row) -> Row:
 
 
 def _draw(rows: Sequence[Row], out: Path, pool: bool, say: Callable[[str], None]) -> list[Path]:
-    from leaderboards import figures
+    from leaderboards.board import figures
 
     tables = grids(rows, METRICS, pool=pool)
     followed = any(r.step is not None for r in rows)
@@ -127,7 +127,7 @@ def _helpful(tables: Sequence[Grid], say: Callable[[str], None]) -> list[Grid]:
 
 
 def _tradeoffs(tables: Sequence[Grid], say: Callable[[str], None]) -> list[Picture]:
-    from leaderboards import figures
+    from leaderboards.board import figures
 
     made = []
     helpful = _helpful(tables, say)
@@ -148,7 +148,7 @@ def _tradeoffs(tables: Sequence[Grid], say: Callable[[str], None]) -> list[Pictu
 
 
 def _trajectories(rows: Sequence[Row], say: Callable[[str], None], *, pool: bool) -> list[Picture]:
-    from leaderboards import figures
+    from leaderboards.board import figures
 
     followed = tracks(rows, METRICS, pool=pool)
     of = {id(grid): found for grid, found in followed}

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from leaderboards.csvio import cell
-from leaderboards.tables import Grid
+from leaderboards.board.csvio import cell
+from leaderboards.board.tables import Grid
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import printable
 

@@ -17,11 +17,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from leaderboards import csvio, disk
-from leaderboards.csvio import Row
-from leaderboards.lm_args import deciding_args, gen_kwargs, is_sampled, model_args, sampling_seed
-from leaderboards.lm_runs import Run, by_model, newest
-from leaderboards.outcomes import MEANS, Number, Outcomes
+from leaderboards.board import csvio, disk
+from leaderboards.board.csvio import Row
+from leaderboards.board.lm_args import (
+    deciding_args,
+    gen_kwargs,
+    is_sampled,
+    model_args,
+    sampling_seed,
+)
+from leaderboards.board.lm_runs import Run, by_model, newest
+from leaderboards.board.sides import MEANS, Number, Outcomes
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError, one_line
 from ptst_tasks.provenance import Generation, columns
@@ -246,7 +252,7 @@ def _from_results(
 
 
 def _rate(file: Path, row: Json, count: int, n: int, unscored: int) -> Row:
-    from leaderboards.stats import wilson
+    from leaderboards.board.stats import wilson
 
     measured: Json = {"n": n, "unscored": unscored}
     if n:

@@ -16,9 +16,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from leaderboards import csvio
-from leaderboards.csvio import Row
-from leaderboards.signs import Signs, pack, packed
+from leaderboards.board import csvio
+from leaderboards.board.csvio import Row
+from leaderboards.board.signs import Signs, pack, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import check_outputs, check_writable, lines, replacing
 
@@ -103,8 +103,8 @@ def read_side(path: str | os.PathLike[str], *, rewriting: bool = False) -> Side:
         )
     if file.suffix == ".csv":
         return _read_csv(file, rewriting)
-    from leaderboards import disk
-    from leaderboards.lm_output import read_cell, read_file, read_folder
+    from leaderboards.board import disk
+    from leaderboards.board.results import read_cell, read_file, read_folder
 
     notes: list[str] = []
     if file.is_file():

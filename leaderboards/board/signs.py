@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leaderboards.outcomes import Outcomes
+    from leaderboards.board.sides import Outcomes
 
 __all__ = ["Flips", "Pairing", "Signs", "pack", "packed"]
 

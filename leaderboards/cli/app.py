@@ -7,9 +7,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from adapters_train.train_command import train
-from leaderboards import demo, study_commands, task_commands
-from leaderboards.check_command import check
-from leaderboards.score_command import score
+from leaderboards.cli import demo
+from leaderboards.cli import studies as study_commands
+from leaderboards.cli import tasks as task_commands
+from leaderboards.cli.check import check
+from leaderboards.cli.score import score
 from ptst_tasks import __version__, command
 
 __all__ = ["app", "main"]

@@ -15,8 +15,8 @@ from ptst_tasks.errors import ConfigError, DataError, did_you_mean, require
 from ptst_tasks.files import write_text
 
 if TYPE_CHECKING:
-    from leaderboards.csvio import Row
-    from leaderboards.tables import Grid
+    from leaderboards.board.csvio import Row
+    from leaderboards.board.tables import Grid
 
 __all__ = ["board", "plot", "show"]
 
@@ -62,7 +62,7 @@ def board(
     json: JsonFile = None,
 ) -> None:
     """Make the leaderboard of one or more runs."""
-    from leaderboards.outcomes import check_targets
+    from leaderboards.board.sides import check_targets
 
     view, fmt = _view(layout, fmt, out, compare=bool(compare), pool=pool)
     if quiet and out is None and json is None:
@@ -88,7 +88,7 @@ def board(
 
 
 def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
-    from leaderboards.tables import grids
+    from leaderboards.board.tables import grids
 
     if (view, made.fmt) == ("paper", "text"):
         show(grids(rows, pool=pool))
@@ -98,7 +98,7 @@ def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
 
 def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool) -> tuple[str, str]:
     """What is shown, and in which format; refuses options that would do nothing."""
-    from leaderboards.rendering import FORMATS
+    from leaderboards.board.rendering import FORMATS
 
     for option, value, known in (("layout", layout, ("tidy", "paper")), ("format", fmt, FORMATS)):
         if value and value not in known:
@@ -138,8 +138,8 @@ def _suffix(out: Path, layout: str) -> str:
 
 def _read(runs: Sequence[Path], *, pool: bool) -> tuple[list[Row], list[str]]:
     """Collects the rows; one argument that gives nothing is a fault, not a smaller table."""
-    from leaderboards.collect import collect
-    from leaderboards.merging import bases_of
+    from leaderboards.board.collect import collect
+    from leaderboards.board.merging import bases_of
 
     rows, notes = collect(runs)
     faults = []
@@ -159,22 +159,22 @@ def _read(runs: Sequence[Path], *, pool: bool) -> tuple[list[Row], list[str]]:
 
 
 def _say(notes: Sequence[str]) -> None:
-    from leaderboards.rendering import shown
+    from leaderboards.board.rendering import shown
 
     for note in notes:
         print(f"note: {shown(note)}", file=sys.stderr)
 
 
 def _tidy(rows: Sequence[Row]) -> _Shown:
-    from leaderboards import csvio
+    from leaderboards.board import csvio
 
     data = {"rows": [row.model_dump() for row in rows]}
     return _Shown(csvio.dumps(rows), f"{len(rows)} rows", "", data)
 
 
 def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
-    from leaderboards.rendering import render
-    from leaderboards.tables import grids, left_out
+    from leaderboards.board.rendering import render
+    from leaderboards.board.tables import grids, left_out
 
     tables = grids(rows, pool=pool)
     text = render(tables, fmt)
@@ -201,7 +201,7 @@ def show(tables: Sequence[Grid], digits: int = 2) -> None:
     from rich.console import Console
     from rich.measure import Measurement
 
-    from leaderboards.rendering import LEGEND, render, terminal
+    from leaderboards.board.rendering import LEGEND, render, terminal
 
     console = Console()
     drawn = terminal(tables, digits)
@@ -217,8 +217,9 @@ def show(tables: Sequence[Grid], digits: int = 2) -> None:
 
 
 def _compare(rows: Sequence[Row], name: str, fmt: str, *, alone: bool, pool: bool) -> _Shown:
-    from leaderboards import csvio, published
-    from leaderboards.rendering import columns, csv_text, markdown_table
+    from leaderboards.board import csvio
+    from leaderboards.board import paper as published
+    from leaderboards.board.rendering import columns, csv_text, markdown_table
 
     file = published.find(name, rows)
     theirs = csvio.read(file)
@@ -252,8 +253,8 @@ def plot(
     json: JsonFile = None,
 ) -> None:
     """Draw heat maps (train x test), helpfulness against ASR, and both along training."""
-    from leaderboards.outcomes import check_targets
-    from leaderboards.pictures import check_folder, draw
+    from leaderboards.board.pictures import check_folder, draw
+    from leaderboards.board.sides import check_targets
 
     require("plots", "matplotlib", who="ptst plot")
     check_targets(runs, json=json)

@@ -18,16 +18,16 @@ from ptst_tasks.files import check_writable, printable, replacing
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from leaderboards.gate_policy import Policy
-    from leaderboards.outcomes import Number, Side
-    from leaderboards.regress import Report
+    from leaderboards.board.sides import Number, Side
+    from leaderboards.gate.decide import Report
+    from leaderboards.gate.policy import Policy
 
 __all__ = ["check"]
 
 
 def _print_policy(wanted: bool) -> None:
     if wanted:
-        from leaderboards.gate_policy import default_policy_yaml
+        from leaderboards.gate.policy import default_policy_yaml
 
         typer.echo(default_policy_yaml(), nl=False)
         raise typer.Exit
@@ -83,7 +83,7 @@ def check(
     line says. 1: it is, or cells or prompts are missing, or too many verdicts. 2: the two cannot be
     compared, or the policy does not mean what it says.
     """
-    from leaderboards.outcomes import check_targets, sidecar
+    from leaderboards.board.sides import check_targets, sidecar
 
     files = {"junit": junit, "json": json, "markdown": markdown}
     check_targets([baseline, current, *([policy] if policy else [])], **files)
@@ -109,7 +109,7 @@ def check(
 
 
 def _policy(path: Path | None, strict: bool) -> Policy:
-    from leaderboards.gate_policy import load_policy
+    from leaderboards.gate.policy import load_policy
 
     policy = load_policy(path)
     return policy.model_copy(update={"strict": True}) if strict else policy
@@ -124,8 +124,8 @@ def _decide(
     Returns:
         The report, and what became of the baseline that was to be written: why not, or what of it.
     """
-    from leaderboards.outcomes import Side, read_side, select
-    from leaderboards.regress import check_sides
+    from leaderboards.board.sides import Side, read_side, select
+    from leaderboards.gate.decide import check_sides
 
     first = update and not baseline.exists()
     if first and old_only:
@@ -148,8 +148,8 @@ def _decide(
 
 def _unfit(new: Side, policy: Policy) -> str:
     """Why a side can be no baseline, or nothing: against it nothing could ever pass."""
-    from leaderboards.gate_match import Lookup
-    from leaderboards.regress import gaps
+    from leaderboards.gate.decide import gaps
+    from leaderboards.gate.match import Lookup
 
     limits = Lookup(policy)
     for number in new.numbers:
@@ -170,8 +170,8 @@ def _accept(new: Side, old: Side, whole: Side, baseline: Path) -> str:
     Raises:
         ConfigError: If it cannot be written, or a row that stays is one of the new ones.
     """
-    from leaderboards.csvio import sort_key
-    from leaderboards.outcomes import Side, write_baseline
+    from leaderboards.board.csvio import sort_key
+    from leaderboards.board.sides import Side, write_baseline
 
     chosen = set(map(id, old.numbers))
     others = [number for number in whole.numbers if id(number) not in chosen]
@@ -198,7 +198,7 @@ def _place(number: Number) -> tuple[object, ...]:
 
 def _publish_error(text: str, files: dict[str, Path | None]) -> None:
     """Puts the error where the reports were to be, so that no older one is taken for this check's."""
-    from leaderboards import gate_report
+    from leaderboards.gate import report as gate_report
 
     parts: dict[str, Callable[[str], Iterable[str]]] = {
         "junit": gate_report.error_junit,
@@ -217,7 +217,7 @@ def _publish(report: Report, files: dict[str, Path | None], console: Console) ->
     Raises:
         ConfigError: If one could not be.
     """
-    from leaderboards import gate_report
+    from leaderboards.gate import report as gate_report
 
     console.print(gate_report.to_terminal(report))
     text: dict[str, Callable[[Report], Iterable[str]]] = {

@@ -57,12 +57,13 @@ def demo(
 
     As JSON: {leaderboard, rows, pictures, reading, failed}, the last a list of {cell, error}.
     """
-    from leaderboards import csvio, runner
-    from leaderboards.collect import collect
-    from leaderboards.pictures import draw
-    from leaderboards.progress import Progress
-    from leaderboards.study_commands import Bar, show_failures
-    from leaderboards.tables import grids, left_out
+    from leaderboards.board import csvio
+    from leaderboards.board.collect import collect
+    from leaderboards.board.pictures import draw
+    from leaderboards.board.tables import grids, left_out
+    from leaderboards.cli.studies import Bar, show_failures
+    from leaderboards.run import runner
+    from leaderboards.run.progress import Progress
 
     target = csv or Path("leaderboards") / ("demo-control.csv" if control else "demo.csv")
     studies = _studies(seeds, templates, control=control)
@@ -93,7 +94,7 @@ def demo(
 
 def _studies(seeds: int, templates: str, *, control: bool) -> list[Any]:
     """One study for each seed; unknown templates are found here."""
-    from leaderboards.study import load
+    from leaderboards.run.study import load
 
     names = [t.strip() for t in templates.split(",") if t.strip()]
     if not names:
@@ -119,7 +120,7 @@ def _check_places(out: Path, folders: Sequence[Path], target: Path, json: Path |
 
 
 def _say(tables: Any, told: Mapping[str, Any], json: Path | None) -> None:
-    from leaderboards.board_command import show
+    from leaderboards.cli.boards import show
 
     if tables:
         with redirect_stdout(sys.stderr if str(json) == "-" else sys.stdout):
@@ -135,7 +136,7 @@ def _say(tables: Any, told: Mapping[str, Any], json: Path | None) -> None:
 
 def reading(rows: Sequence[Any], *, control: bool = False) -> list[str]:
     """Three sentences on what the tables say, from the numbers in them, and what they do not."""
-    from leaderboards.tables import NO_FT, grids
+    from leaderboards.board.tables import NO_FT, grids
 
     asr = next((g for g in grids(rows, ("asr",), pool=True)), None)
     if asr is None:

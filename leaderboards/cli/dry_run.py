@@ -1,6 +1,6 @@
 """``ptst run --dry-run``: everything that can be found wrong without weights in memory, all at once.
 
-Each check (`leaderboards.dry_checks`) is given what was read so far and yields what is wrong, in a
+Each check (`leaderboards.run.dry_checks`) is given what was read so far and yields what is wrong, in a
 sentence; one that needs what was found wrong before is left out, since it would blame the wrong
 thing. Nothing is written.
 """
@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from leaderboards.dry_checks import CHECKS, Findings
-from leaderboards.idle import idle
-from leaderboards.memory import gigabytes
-from leaderboards.study import Study, load_with_faults
-from leaderboards.study_errors import blocked
+from leaderboards.run.dry_checks import CHECKS, Findings
+from leaderboards.run.idle import idle
+from leaderboards.run.memory import gigabytes
+from leaderboards.run.study import Study, load_with_faults
+from leaderboards.run.study_errors import blocked
 from ptst_tasks.command import put_json, screen
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.files import check_outputs, file_name

@@ -11,7 +11,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
-from leaderboards import eval_checks
+from leaderboards.cli import eval_checks
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
 from ptst_tasks.lm_internals import CommandLine
@@ -20,7 +20,7 @@ from ptst_tasks.validate import load_tasks, preflight, refuse_idle
 
 __all__ = ["run_lm_eval"]
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _OURS = tuple(
     str(_ROOT / name) + os.sep for name in ("ptst_tasks", "adapters_train", "leaderboards")
 )

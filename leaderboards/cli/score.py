@@ -17,7 +17,7 @@ from ptst_tasks.errors import ConfigError, PTSTError, require, said
 from ptst_tasks.keys import hidden
 
 if TYPE_CHECKING:
-    from leaderboards.score import Scored, Task
+    from leaderboards.judging.score import Scored, Task
     from ptst_tasks.judges import Judge
 
 __all__ = ["score"]
@@ -200,7 +200,7 @@ class _Asked:
         Raises:
             PTSTError: If one of them cannot be.
         """
-        from leaderboards.score import check_readable, check_writable
+        from leaderboards.judging.score import check_readable, check_writable
         from ptst_tasks.judges.replay import check_record
 
         mine = {file.resolve() for task in found for file in (task.results, task.samples)}
@@ -218,7 +218,7 @@ class _Asked:
 
 def _check_comparison(found: Sequence[Task], judges: Sequence[Judge], human: Path | None) -> None:
     """Refuses what could not be compared once all is judged."""
-    from leaderboards.agreement import check_two, human_labels, labels
+    from leaderboards.judging.agreement import check_two, human_labels, labels
 
     require("judge", "krippendorff", who="--compare")
     items = labels(found)
@@ -254,9 +254,9 @@ def _about(words: str, name: str, value: str) -> bool:
 
 
 def _run(runs: Sequence[Path], asked: _Asked) -> bool:
-    from leaderboards import score_cost as cost
-    from leaderboards import score_report as report
-    from leaderboards.score import tasks
+    from leaderboards.judging import cost as cost
+    from leaderboards.judging import summary as report
+    from leaderboards.judging.score import tasks
     from ptst_tasks.judges.budget import Budget
     from ptst_tasks.judges.group import endpoints, share
 
@@ -315,7 +315,7 @@ def _judge(
     judges: Sequence[Judge], found: Sequence[Task], asked: _Asked
 ) -> tuple[list[tuple[str, Scored]], PTSTError | None]:
     """Asks every judge; what was judged before one fails is there all the same."""
-    from leaderboards.score import score_tasks
+    from leaderboards.judging.score import score_tasks
 
     scored: list[tuple[str, Scored]] = []
     try:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from leaderboards.board_command import board, plot
-from leaderboards.progress import Bar, Outcome, Progress
+from leaderboards.cli.boards import board, plot
+from leaderboards.run.progress import Bar, Outcome, Progress
 from ptst_tasks import command, files
 from ptst_tasks.errors import ConfigError
 
@@ -40,13 +40,13 @@ def run(
     json: command.JsonFile = None,
 ) -> None:
     """Train, evaluate and judge what a study asks for; run again, it goes on where it was."""
-    from leaderboards import runner
-    from leaderboards.idle import idle
-    from leaderboards.study import load
+    from leaderboards.run import runner
+    from leaderboards.run.idle import idle
+    from leaderboards.run.study import load
 
     files.check_outputs(json=json)
     if dry_run:
-        from leaderboards.dry_run import show
+        from leaderboards.cli.dry_run import show
 
         show(study, None if out is None else _folder(out, ""), json=json, quiet=quiet)
         return

@@ -340,7 +340,7 @@ def _show(
 
 def evaluate(context: typer.Context) -> None:
     """Run lm_eval on our tasks after checking them; takes all of lm_eval's own options."""
-    from leaderboards.harness import run_lm_eval
+    from leaderboards.cli.harness import run_lm_eval
 
     logging.getLogger("ptst_tasks").setLevel(logging.WARNING)
     run_lm_eval(context.args)

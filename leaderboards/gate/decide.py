@@ -32,13 +32,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal
 
-from leaderboards.gate_facts import mismatches
-from leaderboards.gate_match import Lookup, Pair, pairs_of
-from leaderboards.gate_names import idle_rules
-from leaderboards.gate_policy import Limits, Policy
-from leaderboards.gate_tests import Case, Test, run_tests
-from leaderboards.outcomes import Number, Side
-from leaderboards.signs import Flips, Pairing
+from leaderboards.board.sides import Number, Side
+from leaderboards.board.signs import Flips, Pairing
+from leaderboards.gate.facts import mismatches
+from leaderboards.gate.match import Lookup, Pair, pairs_of
+from leaderboards.gate.names import idle_rules
+from leaderboards.gate.paired import Case, Test, run_tests
+from leaderboards.gate.policy import Limits, Policy
 from ptst_tasks.errors import DataError
 
 __all__ = ["Line", "Report", "Test", "Verdict", "check_sides", "gaps", "is_open"]

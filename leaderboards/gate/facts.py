@@ -14,13 +14,13 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from leaderboards.csvio import Row
-from leaderboards.lm_args import is_sampled
+from leaderboards.board.csvio import Row
+from leaderboards.board.lm_args import is_sampled
 from ptst_tasks.provenance import gate_facts
 
 if TYPE_CHECKING:
-    from leaderboards.gate_match import Pair
-    from leaderboards.outcomes import Number
+    from leaderboards.board.sides import Number
+    from leaderboards.gate.match import Pair
 
 __all__ = ["compared", "mismatches", "same_weights"]
 
@@ -79,7 +79,7 @@ def mismatches(pairs: Iterable[Pair], may_differ: Iterable[str]) -> tuple[list[s
 def _told_otherwise(old: Number, new: Number) -> bool:
     """Whether the prompts themselves, or their number, say more than the digest of their ids.
 
-    Absent prompts then count as missing verdicts (`leaderboards.regress`), which is no refusal.
+    Absent prompts then count as missing verdicts (`leaderboards.gate.decide`), which is no refusal.
     """
     fewer = new.row.n + new.row.unscored < old.row.n + old.row.unscored
     return fewer or (old.outcomes is not None and new.outcomes is not None)

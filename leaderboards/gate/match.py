@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 
-from leaderboards.csvio import Row
-from leaderboards.gate_names import check_names, check_refused
-from leaderboards.gate_policy import Limits, Policy
-from leaderboards.outcomes import Number, Side
+from leaderboards.board.csvio import Row
+from leaderboards.board.sides import Number, Side
+from leaderboards.gate.names import check_names, check_refused
+from leaderboards.gate.policy import Limits, Policy
 from ptst_tasks.errors import DataError
 
 __all__ = ["Lookup", "Pair", "pairs_of"]

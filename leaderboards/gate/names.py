@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Literal
 
-from leaderboards.csvio import Row
-from leaderboards.gate_policy import (
+from leaderboards.board.csvio import Row
+from leaderboards.gate.policy import (
     DIRECTIONS,
     Limits,
     Policy,

@@ -1,6 +1,6 @@
 """The tests behind the verdicts, all numbers of a check at once.
 
-Which functions decide stands in `leaderboards.stats`; here they are given arrays. Equal cases are
+Which functions decide stands in `leaderboards.board.stats`; here they are given arrays. Equal cases are
 worked out once and share one `Test`.
 """
 
@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from leaderboards import stats
-from leaderboards.gate_policy import Policy
+from leaderboards.board import stats
+from leaderboards.gate.policy import Policy
 
 __all__ = ["Case", "Method", "Test", "run_tests"]
 

@@ -245,7 +245,7 @@ class Rule(BaseModel):
 
 
 def _fact(name: str) -> str:
-    from leaderboards.gate_facts import compared
+    from leaderboards.gate.facts import compared
 
     if name not in compared():
         hint = did_you_mean(name, compared())

@@ -16,8 +16,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from leaderboards.outcomes import Number
-from leaderboards.regress import Line, Report, Test, is_open
+from leaderboards.board.sides import Number
+from leaderboards.gate.decide import Line, Report, Test, is_open
 from ptst_tasks.files import printable
 
 __all__ = ["MARKER", "error_json", "error_junit", "error_markdown", "json_parts", "junit_parts",

@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from leaderboards import disk, score
-from leaderboards.score import Task
+from leaderboards.board import disk
+from leaderboards.judging import score
+from leaderboards.judging.score import Task
 from ptst_tasks.digests import digest_json
 from ptst_tasks.files import working
 from ptst_tasks.filters import bertscores, judged

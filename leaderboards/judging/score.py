@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from leaderboards import disk
+from leaderboards.board import disk
 from ptst_tasks import files, metrics
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, DataNotFoundError

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from leaderboards.score import Scored, Task
+    from leaderboards.judging.score import Scored, Task
 
 __all__ = [
     "agreement",
@@ -59,7 +59,7 @@ def rates(console: Console, scored: Judged) -> None:
     """Prints one line per judge and task."""
     from rich.table import Table
 
-    from leaderboards.score import rate
+    from leaderboards.judging.score import rate
 
     table = Table(
         "model",
@@ -156,7 +156,7 @@ def agreement(
     """Prints how far judges agree, and on what least."""
     from dataclasses import asdict
 
-    from leaderboards.agreement import compare, disputed, human_labels, labels
+    from leaderboards.judging.agreement import compare, disputed, human_labels, labels
 
     items = labels(found, texts=show)
     if human:
@@ -188,7 +188,7 @@ def agreement(
 
 def texts(found: Sequence[Task], console: Console) -> None:
     """Prints every response with what each judge calls it."""
-    from leaderboards.agreement import labels
+    from leaderboards.judging.agreement import labels
 
     for item in labels(found, texts=True):
         said = ", ".join(f"{j}: {_word(v)}" for j, v in sorted(item.by.items()))

@@ -1,4 +1,4 @@
-"""What `leaderboards.dry_run` looks at, each check by itself; none loads weights or writes."""
+"""What `leaderboards.cli.dry_run` looks at, each check by itself; none loads weights or writes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboards import memory
-from leaderboards.estimate import Plan, estimate
-from leaderboards.memory import Need, Shape, gigabytes
-from leaderboards.study import AdapterPlan, Study
+from leaderboards.run import memory
+from leaderboards.run.estimate import Plan, estimate
+from leaderboards.run.memory import Need, Shape, gigabytes
+from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import read_json, weights_digest
 from ptst_tasks.errors import ConfigError, MissingExtraError, PTSTError, require, said
 from ptst_tasks.files import file_name
@@ -230,7 +230,7 @@ def _cached(study: Study) -> Path | None:
 
 def _sets(found: Findings) -> Iterator[str]:
     """The sets load here, as the study asks them."""
-    from leaderboards.runner import load_family
+    from leaderboards.run.runner import load_family
 
     for family in found.study.test.sets:
         try:
@@ -273,8 +273,8 @@ def _train_data(found: Findings) -> Iterator[str]:
 
 def _adapters(found: Findings) -> Iterator[str]:
     """Adapters that are there already: files, labels, and whether they fit the base."""
-    from leaderboards.identity import manifest
-    from leaderboards.runner import _agree
+    from leaderboards.run.identity import manifest
+    from leaderboards.run.runner import _agree
 
     plans = [plan for plan in found.study.adapters() if plan.existing]
     if found.study.engine == "openai" or not plans:
@@ -360,9 +360,9 @@ def _out(found: Findings) -> Iterator[str]:
 
 def _not_ours(study: Study, folder: Path) -> str:
     """Why a folder cannot be this study's run."""
-    if importlib.util.find_spec("leaderboards.holding"):
+    if importlib.util.find_spec("leaderboards.run.holding"):
         try:
-            importlib.import_module("leaderboards.holding").check(study, folder)
+            importlib.import_module("leaderboards.run.holding").check(study, folder)
         except PTSTError as e:
             return said(e)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.json").exists():

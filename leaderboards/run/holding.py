@@ -17,13 +17,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaderboards import disk
+from leaderboards.board import disk
 from ptst_tasks.digests import read_json, write_json
 from ptst_tasks.errors import ConfigError, DataError, said
 from ptst_tasks.files import working
 
 if TYPE_CHECKING:
-    from leaderboards.study import Study
+    from leaderboards.run.study import Study
 
 __all__ = ["PARTS", "check", "claimed", "locked"]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from leaderboards import disk
-from leaderboards.lm_files import quiet
-from leaderboards.study import Study
+from leaderboards.board import disk
+from leaderboards.run.outputs import quiet
+from leaderboards.run.study import Study
 from ptst_tasks.digests import digest_json, ids_digest, read_json
 from ptst_tasks.engines.fit import check_origin
 from ptst_tasks.errors import ConfigError, DataError

@@ -1,6 +1,6 @@
 """Fields of a study that would change nothing, each with the reason, so that a run can say them.
 
-What contradicts the rest of a study is refused when it is read (`leaderboards.study_checks`).
+What contradicts the rest of a study is refused when it is read (`leaderboards.run.study_checks`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ptst_tasks.generate import FAMILIES
 
 if TYPE_CHECKING:
-    from leaderboards.study import Study
+    from leaderboards.run.study import Study
 
 __all__ = ["idle"]
 

@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaderboards import disk
-from leaderboards.faults import check_disk, check_room, remembered
-from leaderboards.holding import check, claimed
-from leaderboards.identity import (
+from leaderboards.board import disk
+from leaderboards.run.faults import check_disk, check_room, remembered
+from leaderboards.run.holding import check, claimed
+from leaderboards.run.identity import (
     Place,
     Records,
     asked_digest,
@@ -32,10 +32,10 @@ from leaderboards.identity import (
     trained_on,
     training_digest,
 )
-from leaderboards.lm_files import no_bars, quiet, write_results
-from leaderboards.progress import Outcome, Progress
-from leaderboards.store import Cell, Store, incomplete, put_aside
-from leaderboards.study import AdapterPlan, Study
+from leaderboards.run.outputs import no_bars, quiet, write_results
+from leaderboards.run.progress import Outcome, Progress
+from leaderboards.run.store import Cell, Store, incomplete, put_aside
+from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.decoding import merge
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
@@ -44,7 +44,7 @@ from ptst_tasks.provenance import Adapter, Decoding, Generation, model_digest
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
-    from leaderboards.rejudge import Unscored
+    from leaderboards.judging.rejudge import Unscored
 
 __all__ = ["Runner", "load_family", "run"]
 
@@ -129,7 +129,7 @@ class Runner:
         if self.study.executor == "local":
             self.measure(self.study.adapters(), tasks)
         else:
-            from leaderboards.executors import spread
+            from leaderboards.run.executors.spread import spread
 
             spread(self, tasks)
         self._judge(tasks)
@@ -138,7 +138,7 @@ class Runner:
 
     def _judge(self, tasks: Mapping[str, Any]) -> None:
         """Runs the judges that cells lack, which were there already."""
-        from leaderboards.rejudge import judge_missing, unscored
+        from leaderboards.judging.rejudge import judge_missing, unscored
 
         folders = dict.fromkeys(self.store.folder(cell) for cell in self.cells if not cell.lost)
         whole = [folder for folder in folders if disk.is_whole(folder)]
@@ -260,7 +260,7 @@ class Runner:
     def _train(self, wanted: dict[str, tuple[TrainConfig, Path]]) -> None:
         import torch
 
-        from leaderboards.training import train_missing
+        from leaderboards.run.training import train_missing
 
         self.mend(wanted)
         self.progress.start("training adapters", len(wanted))
@@ -273,7 +273,7 @@ class Runner:
 
     def mend(self, wanted: Mapping[str, tuple[TrainConfig, Path]]) -> None:
         """Puts adapters of the run that are damaged aside, so that they are trained again."""
-        from leaderboards.training import mend
+        from leaderboards.run.training import mend
 
         folders = {name: folder for name, (_, folder) in wanted.items()}
         self.outcome.notes += mend(folders, self.out / "attic" / "adapters")

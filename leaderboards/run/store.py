@@ -2,7 +2,7 @@
 
 A cell's digest covers everything that can change its answers (`ptst_tasks.provenance`); labels
 and order are not in it. What a study no longer asks for goes to the run's attic, and comes back
-when it is asked for again. How a cell is read is `leaderboards.disk`'s business.
+when it is asked for again. How a cell is read is `leaderboards.board.disk`'s business.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from leaderboards import disk
+from leaderboards.board import disk
 from ptst_tasks.digests import digest_json, read_json, write_json
 from ptst_tasks.errors import DataError
 from ptst_tasks.files import working

@@ -27,7 +27,7 @@ from pydantic import (
     model_serializer,
 )
 
-from leaderboards import study_paths
+from leaderboards.run import study_paths
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, said
 from ptst_tasks.files import read_yaml
 from ptst_tasks.generate import FAMILIES, task_name
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["STUDIES", "AdapterPlan", "Existing", "FaultsError", "Study", "Test", "Train", "find",
            "load", "load_with_faults"]  # fmt: skip
 
-STUDIES = Path(__file__).parent / "studies"
+STUDIES = Path(__file__).parents[1] / "studies"
 
 
 class FaultsError(ConfigError):
@@ -156,7 +156,7 @@ class Study(_Strict):
         engine: ``hf``, ``vllm`` or ``openai``.
         engine_args: Of the engine's model class (dtype, batch_size, device, ...).
         executor: ``local``, ``ray`` or ``slurm`` (an adapter per task, on many machines).
-        executor_args: See `leaderboards.executor_args`.
+        executor_args: See `leaderboards.run.executors.arguments`.
     """
 
     name: Name = "study"
@@ -178,7 +178,7 @@ class Study(_Strict):
 
     def model_post_init(self, context: Any) -> None:
         """Checks every name against its table, so that nothing is trained before a typo is found."""
-        from leaderboards.study_checks import faults
+        from leaderboards.run.study_checks import faults
 
         super().model_post_init(context)  # pydantic keeps the private attributes there
         if isinstance(context, _Found):  # all that is wrong is asked for
@@ -230,7 +230,7 @@ class Study(_Strict):
         Raises:
             ConfigError: If the models were trained in different styles, and `test.style` is empty.
         """
-        from leaderboards.styles import asked_in
+        from leaderboards.run.styles import asked_in
 
         out = {"chat_format": self.chat_format, **self.test.options}
         if style := asked_in(self, family):
@@ -346,7 +346,7 @@ def load_with_faults(which: str, **overrides: Any) -> tuple[Study | None, _Found
     Raises:
         ConfigError: If the file is no YAML.
     """
-    from leaderboards.study_errors import places, pruned, type_faults
+    from leaderboards.run.study_errors import places, pruned, type_faults
 
     file = find(which)
     data = _read(file)
@@ -379,7 +379,7 @@ def _read(file: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If it is no YAML of 'field: value' lines, or holds what no study can.
     """
-    from leaderboards.study_errors import check_plain
+    from leaderboards.run.study_errors import check_plain
 
     try:
         data = read_yaml(file, what="study")

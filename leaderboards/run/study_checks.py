@@ -10,9 +10,9 @@ from adapters_train import recipes
 from adapters_train.config import TrainConfig
 from adapters_train.data import find as training_set
 from adapters_train.data import parse_mix
-from leaderboards.executor_args import read_args
-from leaderboards.study_errors import blocked
-from leaderboards.styles import trained
+from leaderboards.run.executors.arguments import read_args
+from leaderboards.run.study_errors import blocked
+from leaderboards.run.styles import trained
 from ptst_tasks import decoding
 from ptst_tasks.chat import CHAT_FORMATS
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, check_choice, said
@@ -21,7 +21,7 @@ from ptst_tasks.generate import FAMILIES
 from ptst_tasks.options import Options
 
 if TYPE_CHECKING:
-    from leaderboards.study import Study
+    from leaderboards.run.study import Study
 
 __all__ = ["faults"]
 

@@ -120,7 +120,7 @@ def _hint(loc: tuple[int | str, ...], value: Any) -> str:
 
 def _fields(loc: tuple[int | str, ...]) -> tuple[str, ...]:
     """Names that a study has at a place."""
-    from leaderboards.study import Existing, Study, Test, Train
+    from leaderboards.run.study import Existing, Study, Test, Train
 
     model: type[BaseModel] = Study
     if loc[:2] == ("train", "adapters"):

@@ -18,7 +18,7 @@ from ptst_tasks.errors import ConfigError
 from ptst_tasks.generate import FAMILIES
 
 if TYPE_CHECKING:
-    from leaderboards.study import Existing, Study
+    from leaderboards.run.study import Existing, Study
 
 __all__ = ["Trained", "asked_in", "trained"]
 
@@ -85,7 +85,7 @@ def _style(study: Study) -> str:
 
 def _existing(study: Study, adapter: Existing) -> Trained:
     """What an adapter's manifest says of it; else its `train_data`, else `train.data`."""
-    from leaderboards.identity import manifest
+    from leaderboards.run.identity import manifest
 
     record = {} if study.engine == "openai" else manifest(Path(adapter.path))
     said = adapter.train_data.partition("+")[0]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaderboards.faults import check_disk
-from leaderboards.identity import checked_manifest
-from leaderboards.store import put_aside
+from leaderboards.run.faults import check_disk
+from leaderboards.run.identity import checked_manifest
+from leaderboards.run.store import put_aside
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 

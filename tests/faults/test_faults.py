@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards import cli, csvio, runner, study
-from leaderboards.collect import collect
+from leaderboards.board import csvio
+from leaderboards.board.collect import collect
+from leaderboards.cli import app as cli
+from leaderboards.run import runner, study
 from tests import faults
 from tests.faults.table import Fault
 from tests.support import save_adapter, write_data

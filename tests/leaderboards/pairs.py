@@ -24,8 +24,8 @@ def imports() -> None:
     import torch
     import transformers
 
-    import leaderboards.rejudge
-    import leaderboards.runner
+    import leaderboards.judging.rejudge
+    import leaderboards.run.runner
     import ptst_tasks.engines.hf
     import ptst_tasks.validate
 
@@ -37,7 +37,7 @@ def start(study: Path, out: Path, log: Path, delay: float = 0.0) -> int:
     sys.stdout.flush()
     if pid := os.fork():
         return pid
-    from leaderboards import cli
+    from leaderboards.cli import app as cli
 
     code = 99
     try:
@@ -60,8 +60,8 @@ def ended(pid: int) -> int:
 
 def board(run: Path) -> str:
     """A run's leaderboard."""
-    from leaderboards import csvio
-    from leaderboards.collect import collect
+    from leaderboards.board import csvio
+    from leaderboards.board.collect import collect
 
     return csvio.dumps(collect([run])[0])
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio
-from leaderboards.cli import main
-from leaderboards.csvio import Row
+from leaderboards.board import csvio
+from leaderboards.board.csvio import Row
+from leaderboards.cli.app import main
 from tests.disks import fill, small_disk
 
 CV, CA, CL = "chat:vanilla", "chat:alpaca", "chat:llama"
-PUBLISHED = Path(csvio.__file__).parent / "published"
+PUBLISHED = Path(csvio.__file__).parents[1] / "published"
 
 
 def ptst(*args: object) -> int:

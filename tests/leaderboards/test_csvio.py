@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards import csvio
-from leaderboards.csvio import Row
+from leaderboards.board import csvio
+from leaderboards.board.csvio import Row
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, PTSTError
 from tests.disks import fill, small_disk
 from tests.fuzz import TEXT, bent, fuzz
@@ -96,7 +96,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
         csvio.dumps([ROW, ROW])
 
 
-PUBLISHED = sorted((Path(csvio.__file__).parent / "published").glob("*.csv"))
+PUBLISHED = sorted((Path(csvio.__file__).parents[1] / "published").glob("*.csv"))
 
 
 @pytest.mark.parametrize(

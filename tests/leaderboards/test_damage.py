@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio, disk, runner, training
-from leaderboards.collect import collect
-from leaderboards.store import Store, put_aside
-from leaderboards.study import Study
+from leaderboards.board import csvio, disk
+from leaderboards.board.collect import collect
+from leaderboards.run import runner, training
+from leaderboards.run.store import Store, put_aside
+from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError, EngineError
 from tests.support import save_adapter
 

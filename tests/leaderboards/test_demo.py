@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards import csvio
-from leaderboards.cli import main
-from leaderboards.demo import reading
-from leaderboards.tables import NO_FT, grids
+from leaderboards.board import csvio
+from leaderboards.board.tables import NO_FT, grids
+from leaderboards.cli.app import main
+from leaderboards.cli.demo import reading
 
 LM_EVAL = Path(sys.executable).with_name("lm_eval")
 
@@ -102,8 +102,9 @@ def test_what_it_says_is_json_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without the minutes: every run fails at once, and that is said in both ways."""
-    from leaderboards import collect, runner
-    from leaderboards.progress import Outcome
+    from leaderboards.board import collect
+    from leaderboards.run import runner
+    from leaderboards.run.progress import Outcome
     from tests.leaderboards.test_published import row
 
     rows = [
@@ -129,7 +130,7 @@ def test_outputs_are_tried_before_the_work(
     flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`demo --out FILE` failed after 108 s."""
-    from leaderboards import runner
+    from leaderboards.run import runner
 
     monkeypatch.setattr(runner, "run", None)  # not reached
     (tmp_path / "file").write_text("")

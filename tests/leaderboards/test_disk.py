@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from leaderboards import disk, runner, score
-from leaderboards.collect import collect
-from leaderboards.estimate import estimate
-from leaderboards.outcomes import read_side
-from leaderboards.study import Study
+from leaderboards.board import disk
+from leaderboards.board.collect import collect
+from leaderboards.board.sides import read_side
+from leaderboards.judging import score
+from leaderboards.run import runner
+from leaderboards.run.estimate import estimate
+from leaderboards.run.study import Study
 from ptst_tasks.errors import DataError
 
 

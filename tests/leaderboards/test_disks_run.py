@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards import csvio, disk
-from leaderboards.collect import collect
+from leaderboards.board import csvio, disk
+from leaderboards.board.collect import collect
 from tests.disks import SmallDisk, fill, small_disk
 from tests.support import ptst
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards import dry_run, study
+from leaderboards.cli import dry_run
+from leaderboards.run import study
 from tests.faults.test_faults import digests
 from tests.support import ptst, save_adapter
 
@@ -91,7 +92,7 @@ def test_labels_that_the_manifest_contradicts(here: Path) -> None:
 
 
 def test_a_step_that_will_not_fit_is_a_note(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from leaderboards import memory
+    from leaderboards.run import memory
 
     monkeypatch.setattr(memory, "machine_memory", lambda device: (2**20, "main memory"))
     found = dry_run.look("s.yaml")

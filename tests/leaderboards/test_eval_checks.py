@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards import eval_checks, harness
+from leaderboards.cli import eval_checks, harness
 from ptst_tasks.errors import ConfigError, MissingExtraError, PTSTError
 from ptst_tasks.lm_internals import CommandLine
 from ptst_tasks.options import Options, read_object

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from leaderboards import packing, study
-from leaderboards.executor_args import RayArgs, SlurmArgs, read_args
+from leaderboards.run import study
+from leaderboards.run.executors import packing
+from leaderboards.run.executors.arguments import RayArgs, SlurmArgs, read_args
 from ptst_tasks.errors import ConfigError
 
 

@@ -20,9 +20,12 @@ from typing import Any
 import psutil
 import pytest
 
-from leaderboards import csvio, executors, progress, runner, study, worker
-from leaderboards.collect import collect
-from leaderboards.executor_args import RayArgs, SlurmArgs
+from leaderboards.board import csvio
+from leaderboards.board.collect import collect
+from leaderboards.run import progress, runner, study
+from leaderboards.run.executors import spread as executors
+from leaderboards.run.executors import worker
+from leaderboards.run.executors.arguments import RayArgs, SlurmArgs
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.test_runner import STUDY
 

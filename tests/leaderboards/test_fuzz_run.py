@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards import disk, holding, identity, rejudge, runner, store
-from leaderboards.study import Study
+from leaderboards.board import disk
+from leaderboards.judging import rejudge
+from leaderboards.run import holding, identity, runner, store
+from leaderboards.run.study import Study
 from ptst_tasks.digests import read_json
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import PTSTError

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards import agreement
-from leaderboards import score as scoring
+from leaderboards.judging import agreement
+from leaderboards.judging import score as scoring
 from ptst_tasks.errors import PTSTError
 from ptst_tasks.judges import make
 from tests.fuzz import TEXT, bent, fuzz

@@ -14,11 +14,11 @@ import pytest
 import yaml
 from lxml import etree
 
-from leaderboards import csvio
-from leaderboards.csvio import Row
-from leaderboards.gate_policy import default_policy
-from leaderboards.outcomes import read_side, sidecar, write_baseline
-from leaderboards.regress import Report, check_sides
+from leaderboards.board import csvio
+from leaderboards.board.csvio import Row
+from leaderboards.board.sides import read_side, sidecar, write_baseline
+from leaderboards.gate.decide import Report, check_sides
+from leaderboards.gate.policy import default_policy
 from ptst_tasks.errors import DataError
 from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
 

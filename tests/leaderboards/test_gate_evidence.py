@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio
-from leaderboards.gate_policy import default_policy, load_policy
-from leaderboards.outcomes import Number, Side, read_side, sidecar, write_baseline
-from leaderboards.regress import Report, check_sides
-from leaderboards.signs import Pairing, pack
+from leaderboards.board import csvio
+from leaderboards.board.sides import Number, Side, read_side, sidecar, write_baseline
+from leaderboards.board.signs import Pairing, pack
+from leaderboards.gate.decide import Report, check_sides
+from leaderboards.gate.policy import default_policy, load_policy
 from ptst_tasks.errors import ConfigError, DataError
 from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio
-from leaderboards.gate_facts import compared
-from leaderboards.gate_policy import Policy, default_policy
-from leaderboards.outcomes import Number, Side
-from leaderboards.regress import Report, check_sides
+from leaderboards.board import csvio
+from leaderboards.board.sides import Number, Side
+from leaderboards.gate.decide import Report, check_sides
+from leaderboards.gate.facts import compared
+from leaderboards.gate.policy import Policy, default_policy
 from ptst_tasks.errors import DataError
 from ptst_tasks.provenance import gate_facts
 

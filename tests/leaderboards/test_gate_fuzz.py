@@ -14,15 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from leaderboards import csvio, gate_report
-from leaderboards.collect import collect
-from leaderboards.csvio import Row
-from leaderboards.gate_policy import load_policy
-from leaderboards.outcomes import read_side, sidecar, write_baseline
-from leaderboards.published import PUBLISHED, compare, remarks
-from leaderboards.regress import check_sides
-from leaderboards.rendering import FORMATS, render, terminal
-from leaderboards.tables import grids, left_out, tracks
+from leaderboards.board import csvio
+from leaderboards.board.collect import collect
+from leaderboards.board.csvio import Row
+from leaderboards.board.paper import PUBLISHED, compare, remarks
+from leaderboards.board.rendering import FORMATS, render, terminal
+from leaderboards.board.sides import read_side, sidecar, write_baseline
+from leaderboards.board.tables import grids, left_out, tracks
+from leaderboards.gate import report as gate_report
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.policy import load_policy
 from ptst_tasks.errors import PTSTError
 from tests.fuzz import TEXT, bent, fuzz
 from tests.leaderboards.gate_data import lm_eval_output, outcomes

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from leaderboards.csvio import Row
-from leaderboards.gate_policy import Policy, load_policy
-from leaderboards.outcomes import Number, Side
-from leaderboards.regress import check_sides
+from leaderboards.board.csvio import Row
+from leaderboards.board.sides import Number, Side
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.policy import Policy, load_policy
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
 

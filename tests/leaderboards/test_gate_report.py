@@ -13,10 +13,11 @@ import pytest
 import yaml
 from lxml import etree
 
-from leaderboards import csvio, gate_report
-from leaderboards.gate_policy import default_policy, load_policy
-from leaderboards.outcomes import read_side
-from leaderboards.regress import check_sides
+from leaderboards.board import csvio
+from leaderboards.board.sides import read_side
+from leaderboards.gate import report as gate_report
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.policy import default_policy, load_policy
 from tests.disks import fill, small_disk
 from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leaderboards import csvio, stats
-from leaderboards.gate_policy import default_policy
-from leaderboards.gate_tests import Case, Test, run_tests
-from leaderboards.outcomes import Number, Side
-from leaderboards.regress import check_sides
+from leaderboards.board import csvio, stats
+from leaderboards.board.sides import Number, Side
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.paired import Case, Test, run_tests
+from leaderboards.gate.policy import default_policy
 from tests import bench_gate as bench
 
 POLICY = default_policy()
@@ -94,7 +94,7 @@ def cases(count: int) -> list[Case]:
 
 
 def test_all_at_once_decides_as_one_at_a_time() -> None:
-    """The functions of leaderboards.stats on single numbers are the reference."""
+    """The functions of leaderboards.board.stats on single numbers are the reference."""
     some = cases(600)
     known = [one(case) for case in some]
     adjusted = stats.holm([facts["p_value"] for facts in known])

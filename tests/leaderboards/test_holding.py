@@ -14,8 +14,8 @@ from typing import Any
 import filelock
 import pytest
 
-from leaderboards import holding
-from leaderboards.study import Study
+from leaderboards.run import holding
+from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError
 from tests.support import save_adapter
 

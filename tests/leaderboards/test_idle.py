@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from leaderboards.cli import main
-from leaderboards.idle import idle
-from leaderboards.study import STUDIES, Study, load
+from leaderboards.cli.app import main
+from leaderboards.run.idle import idle
+from leaderboards.run.study import STUDIES, Study, load
 
 ADAPTERS = {"adapters": [{"name": "x", "path": "p", "train_template": "TV"}]}
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards import runner, study
-from leaderboards.study import Study, Train
+from leaderboards.run import runner, study
+from leaderboards.run.study import Study, Train
 from ptst_tasks import provenance
 from ptst_tasks.provenance import FACTS
 from tests.ptst_tasks.engines.fake_endpoint import FakeEndpoint
@@ -107,7 +107,7 @@ def rewrite(case: Case, old: str, new: str) -> None:
 
 
 def other_versions(case: Case) -> None:
-    from leaderboards import identity
+    from leaderboards.run import identity
 
     case.patch.setattr(identity, "_versions", lambda engine: {"torch": "0.1"})
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards import runner
-from leaderboards.study import Study
+from leaderboards.run import runner
+from leaderboards.run.study import Study
 from ptst_tasks.engines import open_engine
 from ptst_tasks.provenance import FACTS
 from tests.leaderboards.test_mutation import CHANGES, Case

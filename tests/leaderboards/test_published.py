@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio, published
-from leaderboards.csvio import Row
+from leaderboards.board import csvio
+from leaderboards.board import paper as published
+from leaderboards.board.csvio import Row
 from ptst_tasks.errors import ConfigError
 
 CV, CA, CL = "chat:vanilla", "chat:alpaca", "chat:llama"

@@ -19,8 +19,8 @@ from adapters_train.encode import IGNORED, encode
 from adapters_train.job import load_sets, pick_template
 from adapters_train.openai_api import prepare_api
 from adapters_train.organism import make_tokenizer
-from leaderboards import study as studies
-from leaderboards.study import Study
+from leaderboards.run import study as studies
+from leaderboards.run.study import Study
 from ptst_tasks.chat import Renderer
 from ptst_tasks.engines import open_engine
 from ptst_tasks.errors import ConfigError

@@ -13,15 +13,16 @@ import pytest
 import yaml
 from lxml import etree
 
-from leaderboards import csvio, gate_report
-from leaderboards.gate_policy import (
+from leaderboards.board import csvio
+from leaderboards.board.sides import Number, Side, read_side, select, sidecar, write_baseline
+from leaderboards.gate import report as gate_report
+from leaderboards.gate.decide import Report, check_sides
+from leaderboards.gate.policy import (
     Limits,
     default_policy,
     default_policy_yaml,
     load_policy,
 )
-from leaderboards.outcomes import Number, Side, read_side, select, sidecar, write_baseline
-from leaderboards.regress import Report, check_sides
 from ptst_tasks.errors import ConfigError, DataError
 from tests import bench_gate as bench
 from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
@@ -513,7 +514,7 @@ def test_markup_in_names_is_plain_text(old: Path, tmp_path: Path) -> None:
 
 def test_importing_the_package_or_the_command_stays_cheap() -> None:
     code = (
-        "import leaderboards, leaderboards.check_command, sys; heavy = {'scipy', 'pandas', 'numpy', "
+        "import leaderboards, leaderboards.cli.check, sys; heavy = {'scipy', 'pandas', 'numpy', "
         "'statsmodels', 'torch', 'lm_eval'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -562,7 +563,7 @@ def test_the_actions_check_step(old: Path, tmp_path: Path) -> None:
     shim.parent.mkdir()
     shim.write_text(
         f"#!{sys.executable}\nimport sys, typer\nsys.path.insert(0, {str(root)!r})\n"
-        "from leaderboards.check_command import check\n"
+        "from leaderboards.cli.check import check\n"
         "app = typer.Typer()\napp.callback()(lambda: None)\napp.command()(check)\napp()\n"
     )
     shim.chmod(0o755)

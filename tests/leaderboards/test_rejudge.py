@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from leaderboards import disk, runner
-from leaderboards.collect import collect
-from leaderboards.study import Study
+from leaderboards.board import disk
+from leaderboards.board.collect import collect
+from leaderboards.run import runner
+from leaderboards.run.study import Study
 from tests.ptst_tasks.judges.server import FakeServer, grade
 from tests.support import tiny_bert
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from leaderboards import identity, runner
-from leaderboards.collect import collect
-from leaderboards.estimate import estimate
-from leaderboards.study import Study
+from leaderboards.board.collect import collect
+from leaderboards.run import identity, runner
+from leaderboards.run.estimate import estimate
+from leaderboards.run.study import Study
 from ptst_tasks.model_files import adapter_of, base_of
 from tests.support import save_adapter
 

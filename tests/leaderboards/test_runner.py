@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio, progress, runner, study
-from leaderboards.collect import collect
+from leaderboards.board import csvio
+from leaderboards.board.collect import collect
+from leaderboards.run import progress, runner, study
 from ptst_tasks.errors import ConfigError
 
 STUDY = """
@@ -329,8 +330,8 @@ def test_killed_at_random_moments_the_csv_is_that_of_an_uninterrupted_run(
 def test_copies_kept_along_training_are_followed(
     study_file: Path, data_dir: Path, tmp_path: Path
 ) -> None:
-    from leaderboards.pictures import draw
-    from leaderboards.tables import grids
+    from leaderboards.board.pictures import draw
+    from leaderboards.board.tables import grids
 
     settings = {"max_steps": 4, "batch_size": 4, "accumulation": 1, "rank": 4, "lr": 0.05}
     train = {"data": "gsm8k", "recipe": "none", "templates": ["CV"], "trajectory": True}

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards import score as scoring
-from leaderboards.lm_output import read_cell, read_folder
+from leaderboards.board.results import read_cell, read_folder
+from leaderboards.judging import score as scoring
 from ptst_tasks import judges
 from ptst_tasks.judges import Verdict
 from ptst_tasks.judges.cache import VerdictCache

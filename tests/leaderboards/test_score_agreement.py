@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from leaderboards import agreement
-from leaderboards.agreement import Labelled, alpha, compare, disputed, kappa
-from leaderboards.score import tasks
+from leaderboards.judging import agreement
+from leaderboards.judging.agreement import Labelled, alpha, compare, disputed, kappa
+from leaderboards.judging.score import tasks
 from ptst_tasks.errors import DataError
 from tests.leaderboards import score_runs as runs
 from tests.support import ptst

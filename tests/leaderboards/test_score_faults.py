@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from leaderboards import score as scoring
+from leaderboards.judging import score as scoring
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges import make
 from ptst_tasks.judges.cache import VerdictCache

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from leaderboards import score as scoring
-from leaderboards.lm_output import read_cell
-from leaderboards.outcomes import read_side
+from leaderboards.board.results import read_cell
+from leaderboards.board.sides import read_side
+from leaderboards.judging import score as scoring
 from ptst_tasks.judges import Verdict, make
 from ptst_tasks.judges.budget import Budget
 from ptst_tasks.judges.cache import VerdictCache

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio, progress, runner, study
-from leaderboards.cli import main
-from leaderboards.collect import collect
-from leaderboards.estimate import estimate
+from leaderboards.board import csvio
+from leaderboards.board.collect import collect
+from leaderboards.cli.app import main
+from leaderboards.run import progress, runner, study
+from leaderboards.run.estimate import estimate
 from tests.ptst_tasks.engines.fake_endpoint import Body, FakeEndpoint, Reply, error, too_long
 
 KEY = "sk-very-secret"
@@ -107,7 +108,7 @@ def test_what_fails_is_a_row_and_the_rest_is_measured_once(tmp_path: Path) -> No
 
 
 def test_results_read_back_without_our_record(tmp_path: Path) -> None:
-    from leaderboards.lm_output import read_results
+    from leaderboards.board.results import read_results
 
     with FakeEndpoint(SERVED) as server:
         run(write(tmp_path, server.url), tmp_path / "run")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards import progress, runner, study
-from leaderboards.collect import collect
+from leaderboards.board.collect import collect
+from leaderboards.run import progress, runner, study
 from tests.conftest import ServedTiny
 
 pytestmark = [

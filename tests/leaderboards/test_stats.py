@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize
 from scipy import stats as sps
 
-from leaderboards import stats
+from leaderboards.board import stats
 from tests import bench_gate as bench
 
 

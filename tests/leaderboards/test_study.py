@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards import study
-from leaderboards.estimate import estimate
+from leaderboards.run import study
+from leaderboards.run.estimate import estimate
 from ptst_tasks.errors import ConfigError, PTSTError
 from tests.fuzz import TEXT, bent, fuzz
 
@@ -198,7 +198,7 @@ def test_the_plan_counts_what_is_left(tmp_path: Path, data_dir: Path) -> None:
 def test_a_served_model_without_a_key_is_one_line(
     tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from leaderboards import runner
+    from leaderboards.run import runner
 
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -208,7 +208,7 @@ def test_a_served_model_without_a_key_is_one_line(
 
 
 def test_base_names() -> None:
-    from leaderboards.identity import base_folder
+    from leaderboards.run.identity import base_folder
 
     assert base_folder("meta-llama/x") == "meta-llama/x"
     with pytest.raises(ConfigError, match="expected a seed"):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards import csvio, runner, study
-from leaderboards.collect import collect
+from leaderboards.board import csvio
+from leaderboards.board.collect import collect
+from leaderboards.run import runner, study
 from tests.support import save_adapter
 
 STUDY = """\
@@ -144,9 +145,9 @@ def test_at_an_endpoint_a_name_is_no_path(mine: Path, tmp_path: Path) -> None:
 def test_a_worker_gets_paths_from_where_the_study_was_started(
     mine: Path, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from leaderboards.executor_args import SlurmArgs
-    from leaderboards.executors import make_orders
-    from leaderboards.progress import Progress
+    from leaderboards.run.executors.arguments import SlurmArgs
+    from leaderboards.run.executors.spread import make_orders
+    from leaderboards.run.progress import Progress
 
     monkeypatch.chdir(tmp_path)
     found = study.load("mine/s.yaml")

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio, differences
-from leaderboards.csvio import Row
-from leaderboards.figures import heat_map, pareto, save, tradeoff
-from leaderboards.rendering import render
-from leaderboards.tables import NO_FT, grids, tracks
+from leaderboards.board import csvio, differences
+from leaderboards.board.csvio import Row
+from leaderboards.board.figures import heat_map, pareto, save, tradeoff
+from leaderboards.board.rendering import render
+from leaderboards.board.tables import NO_FT, grids, tracks
 from ptst_tasks.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.cli import main
+from leaderboards.cli.app import main
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.errors import ConfigError
 from tests.support import ptst as cli
@@ -222,7 +222,7 @@ def test_templates_of_ones_own_are_validated_without_a_folder_of_tasks(
 
 
 def test_completion_names_the_commands() -> None:
-    script = "import sys; sys.argv = ['ptst']; from leaderboards.cli import main; main()"
+    script = "import sys; sys.argv = ['ptst']; from leaderboards.cli.app import main; main()"
     env = {
         **os.environ,
         "_PTST_COMPLETE": "complete_bash",

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from leaderboards.executor_args import RayArgs
-from leaderboards.worker import Order, Result, measure
+from leaderboards.run.executors.arguments import RayArgs
+from leaderboards.run.executors.worker import Order, Result, measure
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["results"]

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from leaderboards.executor_args import SlurmArgs
-from leaderboards.worker import Order, Result, measure
+from leaderboards.run.executors.arguments import SlurmArgs
+from leaderboards.run.executors.worker import Order, Result, measure
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["results"]

@@ -13,13 +13,13 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaderboards import disk
-from leaderboards.executor_args import Args, RayArgs, SlurmArgs, read_args
-from leaderboards.packing import extract, pack, unpack
-from leaderboards.runner import Runner
-from leaderboards.store import Cell
-from leaderboards.study import AdapterPlan, Study
-from leaderboards.worker import Order, Result, ptst_version
+from leaderboards.board import disk
+from leaderboards.run.executors.arguments import Args, RayArgs, SlurmArgs, read_args
+from leaderboards.run.executors.packing import extract, pack, unpack
+from leaderboards.run.executors.worker import Order, Result, ptst_version
+from leaderboards.run.runner import Runner
+from leaderboards.run.store import Cell
+from leaderboards.run.study import AdapterPlan, Study
 
 __all__ = ["make_orders", "spread"]
 
@@ -61,10 +61,10 @@ def _results(
     orders: list[Order], args: Args, run: Path
 ) -> Generator[tuple[Order, Result], None, None]:
     if isinstance(args, RayArgs):
-        from leaderboards.ray_executor import results as on_ray
+        from leaderboards.run.executors.ray import results as on_ray
 
         return on_ray(orders, args)
-    from leaderboards.slurm_executor import results as on_slurm
+    from leaderboards.run.executors.slurm import results as on_slurm
 
     assert isinstance(args, SlurmArgs)
     return on_slurm(orders, args, run / "slurm")

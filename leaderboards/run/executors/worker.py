@@ -20,11 +20,11 @@ from typing import Any
 
 import filelock
 
-from leaderboards.packing import pack, unpack
-from leaderboards.progress import Progress
-from leaderboards.runner import Runner
-from leaderboards.store import Cell, Store
-from leaderboards.study import AdapterPlan, Study
+from leaderboards.run.executors.packing import pack, unpack
+from leaderboards.run.progress import Progress
+from leaderboards.run.runner import Runner
+from leaderboards.run.store import Cell, Store
+from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import file_name
 

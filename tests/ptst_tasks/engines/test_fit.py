@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards.harness import run_lm_eval
+from leaderboards.cli.harness import run_lm_eval
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.engines import check_origin
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError

@@ -424,7 +424,7 @@ def ptst_eval(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_lm_eval_end_to_end(data_dir: Path, tmp_path: Path) -> None:
-    from leaderboards.lm_output import read_folder
+    from leaderboards.board.results import read_folder
 
     tasks = "ptst_gsm8k_chat_vanilla,ptst_advbench_text_vanilla"
     with FakeEndpoint(key=KEY) as server:

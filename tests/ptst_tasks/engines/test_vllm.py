@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from leaderboards import csvio, runner, study
-from leaderboards.collect import collect
+from leaderboards.board import csvio
+from leaderboards.board.collect import collect
+from leaderboards.run import runner, study
 from ptst_tasks.engines import open_engine
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import ConfigError, EngineError
