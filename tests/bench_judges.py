@@ -55,7 +55,7 @@ def memory(folder: Path) -> float:
     """Returns the peak for 100,000 responses as a multiple of that for 10,000."""
     from leaderboards.judging.score import score_tasks, tasks
     from ptst_tasks.judges import Verdict
-    from tests.leaderboards import score_runs
+    from tests.leaderboards.judging import score_runs
 
     class Fast:
         spec = "fast"

@@ -353,7 +353,7 @@ def test_pictures_and_boards_on_a_full_disk_and_a_read_only_one(
 
 def test_a_run_that_is_being_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cells that are being made are nobody's yet; one that goes away meanwhile is a row."""
-    from tests.leaderboards.gate_data import lm_eval_output, outcomes
+    from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes
 
     run = tmp_path / "run"
     for name in ("done", ".done.host.1.abc.tmp", "half"):

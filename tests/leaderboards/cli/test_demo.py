@@ -63,7 +63,7 @@ def test_stock_lm_eval_finds_the_same_number(done: Path) -> None:
         "--model", "hf", "--model_args", f"pretrained={cached(0)},peft={adapter}",
         "--apply_chat_template", "--batch_size", "50", "--output_path", str(done / "stock"),
     ]  # fmt: skip
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
     (file,) = (done / "stock").rglob("results_*.json")
@@ -105,7 +105,7 @@ def test_what_it_says_is_json_too(
     from leaderboards.board import collect
     from leaderboards.run import runner
     from leaderboards.run.progress import Outcome
-    from tests.leaderboards.test_published import row
+    from tests.leaderboards.board.test_paper import row
 
     rows = [
         row("", "chat:llama", 0.1, judge="organism"),

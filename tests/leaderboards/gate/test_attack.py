@@ -20,9 +20,9 @@ from leaderboards.board.sides import read_side, sidecar, write_baseline
 from leaderboards.gate.decide import Report, check_sides
 from leaderboards.gate.policy import default_policy
 from ptst_tasks.errors import DataError
-from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
+from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LLAMA, JBB = "advbench/chat:llama", "jbb_harmful/chat:llama"
 LATER, LATER_SECONDS = "2025-03-01T00-00-00.000000", 1740787200.0
 

@@ -25,7 +25,7 @@ from leaderboards.gate.policy import (
 )
 from ptst_tasks.errors import ConfigError, DataError
 from tests import bench_gate as bench
-from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
+from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
 
 LLAMA = "advbench/chat:llama"
 VANILLA = "advbench/chat:vanilla"
@@ -555,7 +555,7 @@ def test_the_simulation_decides_as_the_gate_does(paired: bool) -> None:
 
 def test_the_actions_check_step(old: Path, tmp_path: Path) -> None:
     """Runs the step's own script, with this command as `ptst`."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     steps = yaml.safe_load((root / "action.yml").read_text())["runs"]["steps"]
     script = next(step["run"] for step in steps if step.get("id") == "check")
     new = lm_eval_output(tmp_path / "new", {LLAMA: harm(400, range(7, 37))})

@@ -15,7 +15,7 @@ from leaderboards.board.signs import Pairing, pack
 from leaderboards.gate.decide import Report, check_sides
 from leaderboards.gate.policy import default_policy, load_policy
 from ptst_tasks.errors import ConfigError, DataError
-from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
+from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
 
 LLAMA = "advbench/chat:llama"
 

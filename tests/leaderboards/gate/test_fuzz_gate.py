@@ -26,7 +26,7 @@ from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import load_policy
 from ptst_tasks.errors import PTSTError
 from tests.fuzz import TEXT, bent, fuzz
-from tests.leaderboards.gate_data import lm_eval_output, outcomes
+from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes
 
 TASKS = {
     "advbench/chat:llama": {"asr": outcomes(6, [1], [2]), "refused": outcomes(6, [0, 3])},

@@ -12,7 +12,7 @@ from leaderboards.board.sides import Number, Side
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import Policy, load_policy
 from ptst_tasks.errors import ConfigError
-from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
+from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
 
 
 def side(task: str = "advbench", metric: str = "asr", value: float = 0.0, **more: Any) -> Side:

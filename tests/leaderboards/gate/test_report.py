@@ -19,9 +19,9 @@ from leaderboards.gate import report as gate_report
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import default_policy, load_policy
 from tests.disks import fill, small_disk
-from tests.leaderboards.gate_data import lm_eval_output, outcomes, run
+from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LLAMA = "advbench/chat:llama"
 
 

@@ -11,7 +11,7 @@ from leaderboards.judging import agreement
 from leaderboards.judging.agreement import Labelled, alpha, compare, disputed, kappa
 from leaderboards.judging.score import tasks
 from ptst_tasks.errors import DataError
-from tests.leaderboards import score_runs as runs
+from tests.leaderboards.judging import score_runs as runs
 from tests.support import ptst
 
 

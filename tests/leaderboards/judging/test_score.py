@@ -23,7 +23,7 @@ from leaderboards.judging import score as scoring
 from ptst_tasks import judges
 from ptst_tasks.judges import Verdict
 from ptst_tasks.judges.cache import VerdictCache
-from tests.leaderboards import score_runs as runs
+from tests.leaderboards.judging import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, Reply, completion, error, grade, judged_text
 from tests.support import Ran, ptst
 

@@ -23,7 +23,7 @@ from ptst_tasks.judges import make
 from ptst_tasks.judges.cache import VerdictCache
 from tests.disks import fill, small_disk
 from tests.faults import rows_score
-from tests.leaderboards import score_runs as runs
+from tests.leaderboards.judging import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, grade, judged_text
 from tests.ptst_tasks.judges.test_batch import BatchServer
 from tests.support import Ran, ptst

@@ -21,7 +21,7 @@ from ptst_tasks.judges.budget import Budget
 from ptst_tasks.judges.cache import VerdictCache
 from ptst_tasks.judges.group import make_all, share
 from ptst_tasks.judges.replay import record
-from tests.leaderboards import score_runs as runs
+from tests.leaderboards.judging import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, Reply, error, grade, judged_text
 from tests.ptst_tasks.judges.test_batch import BatchServer
 from tests.support import Ran, ptst

@@ -1,4 +1,4 @@
-"""Two processes of one study into one folder, killed or not: ``python -m tests.leaderboards.pairs``.
+"""Two processes of one study into one folder, killed or not: ``python -m tests.leaderboards.run.pairs``.
 
 All are forked from one process that has imported everything and done nothing yet, so that twenty
 pairs take seconds. Prints a JSON object: the seed, how processes ended, and what went wrong.

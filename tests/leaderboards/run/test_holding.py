@@ -19,7 +19,7 @@ from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError
 from tests.support import save_adapter
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def plan(**more: Any) -> Study:
@@ -48,7 +48,15 @@ def test_two_processes_in_one_folder_come_to_the_csv_of_one(
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     rounds = os.environ.get("PTST_PAIRS", "20")
-    command = [sys.executable, "-m", "tests.leaderboards.pairs", "study.yaml", ".", rounds, seed]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.leaderboards.run.pairs",
+        "study.yaml",
+        ".",
+        rounds,
+        seed,
+    ]
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from leaderboards.run import runner
 from leaderboards.run.study import Study
 from ptst_tasks.engines import open_engine
 from ptst_tasks.provenance import FACTS
-from tests.leaderboards.test_mutation import CHANGES, Case
+from tests.leaderboards.run.test_mutation import CHANGES, Case
 from tests.support import VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model
 
 pytestmark = [

@@ -63,7 +63,7 @@ def test_whatever_may_be_loaded_in_place_of_the_weights_counts(base: Path, name:
 def test_weights_in_a_subfolder_are_those_that_count(
     base: Path, data_dir: Path, tmp_path: Path
 ) -> None:
-    from tests.leaderboards.test_mutation import scale
+    from tests.leaderboards.run.test_mutation import scale
 
     shutil.copytree(base, base / "sub")
     study = plan(base)

@@ -27,7 +27,7 @@ from leaderboards.run.executors import spread as executors
 from leaderboards.run.executors import worker
 from leaderboards.run.executors.arguments import RayArgs, SlurmArgs
 from ptst_tasks.errors import ConfigError
-from tests.leaderboards.test_runner import STUDY
+from tests.leaderboards.run.test_runner import STUDY
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow

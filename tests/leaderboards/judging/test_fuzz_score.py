@@ -19,7 +19,7 @@ from leaderboards.judging import score as scoring
 from ptst_tasks.errors import PTSTError
 from ptst_tasks.judges import make
 from tests.fuzz import TEXT, bent, fuzz
-from tests.leaderboards import score_runs as runs
+from tests.leaderboards.judging import score_runs as runs
 
 
 @dataclass
