@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from leaderboards.board.sides import Number, Side
 from leaderboards.board.signs import Flips, Pairing
@@ -40,6 +40,9 @@ from leaderboards.gate.names import idle_rules
 from leaderboards.gate.paired import Case, Test, run_tests
 from leaderboards.gate.policy import Limits, Policy
 from ptst_tasks.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Line", "Report", "Test", "Verdict", "check_sides", "gaps", "is_open"]
 
@@ -124,6 +127,12 @@ class Report:
             return ()
         nothing = () if self.decided else ("nothing was compared: every number is new",)
         return (*nothing, *self.idle)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The lines as a pandas DataFrame; see `leaderboards.gate.line_frame`."""
+        from leaderboards.gate.line_frame import line_frame
+
+        return line_frame(self)
 
 
 def check_sides(
