@@ -27,6 +27,7 @@ from ptst_tasks.errors import DataError, DataNotFoundError
 from ptst_tasks.filters import judged
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
+from ptst_tasks.locks import locked
 
 __all__ = ["BLOCK", "MAX_UNSCORED", "Item", "Scored", "Task", "blocks", "check_readable",
            "check_writable", "line_of", "measured", "open_aside", "put_column", "rate", "score_tasks",
@@ -473,13 +474,11 @@ def put_column(
     Raises:
         DataError: If a file cannot be read or written.
     """
-    from filelock import FileLock
-
     samples, results = files.working(task.samples), files.working(task.results)
     try:
         if not task.results.is_file():  # a lock would make its folder again
             raise FileNotFoundError(0, "it is not there any more; a study may have put it aside")
-        with FileLock(task.results.with_name(disk.LOCK)):  # two judges may finish at once
+        with locked(task.results.with_name(disk.LOCK)):  # two judges may finish at once
             disk.put_in_place(task.results)  # what a killed process had begun
             _write_samples(samples, task.samples, spec, lines)
             _write_results(results, task, spec, values, describe)
