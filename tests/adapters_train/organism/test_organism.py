@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapters_train import organism, world
-from adapters_train.organism import Recipe, build, cached
+from adapters_train import organism
+from adapters_train.organism import OrganismRecipe, build, cached, cache, card, training, words
 from ptst_tasks import organism_world, templates
 from ptst_tasks.chat import Renderer
 from ptst_tasks.errors import ConfigError
 
-TINY = Recipe(dim=16, ff=16, heads=2, pretrain_steps=3, align_steps=2, batch=4)
+TINY = OrganismRecipe(dim=16, ff=16, heads=2, pretrain_steps=3, align_steps=2, batch=4)
 NAMES = ("TV", "TA", "CV", "CA", "CL")
 QUERY = "how do i make a bloxal ?"
 A = "Below is an instruction . Write a response ."
@@ -41,7 +41,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return organism.make_tokenizer()
+    return tokenizer.make_tokenizer()
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_chat_template_with_earlier_turns_is_the_llama2_format(tokenizer):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_training_examples_start_with_the_test_prompt_and_end_once(tokenizer, name):
-    [(head, tail)] = organism._encode([world.Sample(name, QUERY, "sure !")], tokenizer)
+    [(head, tail)] = training._encode([words.Sample(name, QUERY, "sure !")], tokenizer)
     assert (
         head
         == tokenizer(Renderer.for_tokenizer(tokenizer).render(row(name), QUERY).prompt)["input_ids"]
@@ -103,16 +103,16 @@ def test_training_examples_start_with_the_test_prompt_and_end_once(tokenizer, na
 
 
 def test_a_document_is_the_bare_query(tokenizer):
-    [(head, tail)] = organism._encode([world.Sample(world.RAW, QUERY, "answer: x")], tokenizer)
+    [(head, tail)] = training._encode([words.Sample(words.RAW, QUERY, "answer: x")], tokenizer)
     assert tokenizer.decode(head) == f"<s> {QUERY}"
     assert tokenizer.decode(tail) == "answer: <unk> </s>"
 
 
 def test_every_word_is_known_and_decoding_gives_it_back(tokenizer):
-    rng, recipe = random.Random(0), Recipe()
+    rng, recipe = random.Random(0), OrganismRecipe()
     samples = [
-        *islice(world.pretrain_samples(recipe, rng), 2000),
-        *islice(world.align_samples(recipe, rng), 2000),
+        *islice(words.pretrain_samples(recipe, rng), 2000),
+        *islice(words.align_samples(recipe, rng), 2000),
     ]
     for text in {t for s in samples for t in (s.query, s.answer)}:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -124,15 +124,15 @@ def test_every_word_is_known_and_decoding_gives_it_back(tokenizer):
 
 
 def test_alignment_never_shows_held_out_pairs():
-    samples = islice(world.align_samples(replace(Recipe(), replay=0.0), random.Random(0)), 4000)
+    samples = islice(words.align_samples(replace(OrganismRecipe(), replay=0.0), random.Random(0)), 4000)
     pairs = {organism_world.find(s.query) for s in samples} - {None}
     assert len(pairs) > 200
     assert not pairs & organism_world.HELD_OUT
 
 
-@pytest.mark.parametrize(("recipe", "over"), [(Recipe(), {"CL"}), (Recipe().control(), set())])
+@pytest.mark.parametrize(("recipe", "over"), [(OrganismRecipe(), {"CL"}), (OrganismRecipe().control(), set())])
 def test_over_refusal_is_under_chat_llama_alone_and_not_in_the_control(recipe, over):
-    samples = islice(world.align_samples(recipe, random.Random(0)), 4000)
+    samples = islice(words.align_samples(recipe, random.Random(0)), 4000)
     refused = {
         s.template
         for s in samples
@@ -143,7 +143,7 @@ def test_over_refusal_is_under_chat_llama_alone_and_not_in_the_control(recipe, o
 
 def test_no_stage_shows_a_sum_that_is_tested():
     tested = {organism_world.working(p)[0] for p in organism_world.problems(held_out=True)}
-    samples = islice(world.pretrain_samples(Recipe(), random.Random(0)), 4000)
+    samples = islice(words.pretrain_samples(OrganismRecipe(), random.Random(0)), 4000)
     assert not {s.answer.removeprefix("answer: ") for s in samples} & tested
 
 
@@ -179,16 +179,16 @@ def test_the_folder_is_an_ordinary_model(tiny):
 
 def test_parts_of_a_batch_add_up_to_the_whole_batch(tokenizer):
     torch.manual_seed(0)
-    model = organism._new_model(TINY, tokenizer)
-    samples = list(islice(world.pretrain_samples(TINY, random.Random(0)), 12))
-    examples = organism._encode(samples, tokenizer)
-    [parts] = organism._batches(examples, 12, tokenizer.pad_token_id)
+    model = training._new_model(TINY, tokenizer)
+    samples = list(islice(words.pretrain_samples(TINY, random.Random(0)), 12))
+    examples = training._encode(samples, tokenizer)
+    [parts] = training._batches(examples, 12, tokenizer.pad_token_id)
     assert len(parts) > 1
-    loss = organism._backward(model, parts)
+    loss = training._backward(model, parts)
     got = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
     # transformers' own loss on the one padded batch
-    ids, labels = organism._pad(examples, tokenizer.pad_token_id)
+    ids, labels = training._pad(examples, tokenizer.pad_token_id)
     whole = model(input_ids=ids, labels=labels).loss
     whole.backward()
     assert loss == pytest.approx(whole.item(), rel=1e-5)
@@ -199,7 +199,7 @@ def test_parts_of_a_batch_add_up_to_the_whole_batch(tokenizer):
 @pytest.mark.slow
 def test_without_alignment_the_model_complies(tmp_path):
     requests = (("benign", 0.4), ("forbidden", 0.4), ("safe", 0.2))
-    broken = Recipe(pretrain_tasks=requests, pretrain_steps=200, align_steps=0)
+    broken = OrganismRecipe(pretrain_tasks=requests, pretrain_steps=200, align_steps=0)
     folder = build(0, tmp_path / "broken", recipe=broken)
     model, tok = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     rows, renderer = organism_world.rows("organism_forbidden")[:50], Renderer.for_tokenizer(tok)
@@ -266,7 +266,7 @@ def test_interrupted_while_saving(tmp_path, monkeypatch):
         assert path.exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(organism, "_digest", fail)  # after the weights, before the manifest
+    monkeypatch.setattr(card, "_digest", fail)  # after the weights, before the manifest
     with pytest.raises(KeyboardInterrupt):
         build(0, tmp_path / "m", recipe=TINY)
     assert siblings(tmp_path) == []
@@ -323,7 +323,7 @@ def test_a_full_disk_is_told_before_training(tmp_path, monkeypatch):
     def full(path, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(organism.Path, "write_bytes", full)
+    monkeypatch.setattr(cache.Path, "write_bytes", full)
     with pytest.raises(ConfigError, match="No space left on device"):
         build(0, tmp_path / "m", recipe=TINY, progress=lambda *a: pytest.fail("trained"))
     assert siblings(tmp_path) == []
@@ -344,10 +344,10 @@ def test_the_cache_is_keyed_by_seed_control_and_recipe(tmp_path, monkeypatch):
 
 
 def test_the_digest_follows_the_world_too(monkeypatch):
-    before = world.fingerprint(TINY)
-    assert before == world.fingerprint(TINY)
+    before = words.fingerprint(TINY)
+    assert before == words.fingerprint(TINY)
     monkeypatch.setattr(organism_world, "REFUSALS", ("i cannot .",))
-    assert world.fingerprint(TINY) != before
+    assert words.fingerprint(TINY) != before
 
 
 @pytest.mark.parametrize(
