@@ -13,11 +13,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import datasets as hf_datasets
+import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, datasets, judges, lm_internals
+from ptst_tasks import __version__, judges, lm_internals, sets
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
@@ -33,9 +33,9 @@ NO_SHOTS = "ptst tasks are zero-shot, as in the paper; leave out --num_fewshot"
 
 
 @functools.cache
-def _loaded(name: str, path: str, column: str) -> datasets.Loaded:
+def _loaded(name: str, path: str, column: str) -> sets.Loaded:
     """One copy of a set for all its tasks; `path` is what decides where it comes from."""
-    return datasets.load(datasets.custom(path, column) if name == "custom" and path else name)
+    return sets.load(sets.custom(path, column) if name == "custom" and path else name)
 
 
 class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
@@ -61,7 +61,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         name, template = config.pop("dataset"), config.pop("template")
         self.set_name = str(config.pop("set", name))
         self.options = Options.read(config.get("metadata"))
-        self.source = datasets.get(name)
+        self.source = sets.get(name)
         self.template = active(self.options.templates).get(
             template, self.options.style or self.source.style
         )
@@ -150,9 +150,9 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
-        path = self.options.custom or str(datasets.locate(self.source) or "")
+        path = self.options.custom or str(sets.locate(self.source) or "")
         self.loaded = _loaded(self.source.name, path, self.options.column)
-        self.dataset = {"test": hf_datasets.Dataset.from_list(self.loaded.rows)}
+        self.dataset = {"test": datasets.Dataset.from_list(self.loaded.rows)}
 
     def render(self, doc: dict[str, Any]) -> Rendered:
         """Renders one row: the prompt as the model gets it, before the prefill."""

@@ -137,11 +137,11 @@ def _write(folder: Path, *, quiet: bool, json: Path | None) -> None:
 
 
 def _loads(family: str, *, quiet: bool = False) -> bool:
-    from ptst_tasks import datasets
+    from ptst_tasks import sets
     from ptst_tasks.generate import FAMILIES
 
     try:
-        datasets.load(FAMILIES[family].dataset)
+        sets.load(FAMILIES[family].dataset)
     except DataError as e:
         if not quiet:
             print(f"left out: {e}", file=sys.stderr)
@@ -197,7 +197,7 @@ def datasets(
     As JSON: a list of {set, use, kind, style, source, licence, file}, and {rows, error} with --check.
     """
     from adapters_train.data import TRAINING_SETS
-    from ptst_tasks.datasets import REGISTRY
+    from ptst_tasks.sets import REGISTRY
 
     check_outputs(json=json)
     titles = {"asked": "asked: sets of tasks", "trained on": "trained on: sets of `ptst train`"}
@@ -219,7 +219,7 @@ def datasets(
 
 
 def _facts(source: Any) -> dict[str, Any]:
-    from ptst_tasks.datasets import locate
+    from ptst_tasks.sets import locate
 
     hub = "/".join(p for p in source.hub or () if p) + (" (gated)" if source.gated else "")
     return {
@@ -233,7 +233,7 @@ def _facts(source: Any) -> dict[str, Any]:
 
 def _count(source: Any, row: dict[str, Any]) -> bool:
     """Adds the number of rows, or why there are none; returns whether what is here is damaged."""
-    from ptst_tasks.datasets import load
+    from ptst_tasks.sets import load
 
     row |= {"rows": None, "error": None}
     try:

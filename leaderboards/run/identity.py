@@ -21,10 +21,10 @@ from ptst_tasks.provenance import (
     ANSWERS,
     FREE_SETTINGS,
     Adapter,
-    Base,
+    BaseRecord,
     Data,
     Decoding,
-    Engine,
+    EngineRecord,
     Generation,
 )
 
@@ -53,11 +53,11 @@ class Records:
     def __init__(self, study: Study, base: Place) -> None:
         self.study, self._place = study, base
         # Hashing a 7B's files takes minutes, tokenising a set's prompts seconds: once each.
-        self._base: Base | None = None
+        self._base: BaseRecord | None = None
         self._adapters: dict[tuple[Place, int | None], Adapter] = {}
         self._data: dict[str, Data] = {}
 
-    def base(self, lm: Any) -> Base:
+    def base(self, lm: Any) -> BaseRecord:
         """What identifies the base."""
         self._base = self._base or _base(self._place, lm, self.study.engine_args.get("subfolder"))
         return self._base
@@ -134,10 +134,10 @@ class Records:
             engine=self._engine(lm),
         )
 
-    def _engine(self, lm: Any) -> Engine:
+    def _engine(self, lm: Any) -> EngineRecord:
         args = dict(self.study.engine_args)
         deciding = {k: content(v) for k, v in args.items() if k not in LAYOUT}
-        return Engine(
+        return EngineRecord(
             name=self.study.engine,
             dtype=lm.facts()["dtype"],
             # Those of an endpoint say how it is asked; what goes into a body is in the prompts.
@@ -267,13 +267,13 @@ def base_folder(base: str) -> Path | str:
         return organism.cached(int(seed), name.endswith("control"), progress=progress)
 
 
-def _base(place: Place, lm: Any, subfolder: Any = None) -> Base:
+def _base(place: Place, lm: Any, subfolder: Any = None) -> BaseRecord:
     if lm.served:
-        return Base(weights=f"served:{lm.served}/{place}")
+        return BaseRecord(weights=f"served:{lm.served}/{place}")
     if Path(place).is_dir():
         return base_of(Path(place, str(subfolder or "")))
     commit = lm.facts()["commit"]
-    return Base(weights=f"hub:{commit}" if commit else f"name:{place}")
+    return BaseRecord(weights=f"hub:{commit}" if commit else f"name:{place}")
 
 
 def content(value: Any) -> Any:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from adapters_train import recipes
 from adapters_train.config import TrainConfig
-from adapters_train.data import find as training_set
-from adapters_train.data import parse_mix
+from adapters_train.data import parse_mix, training_set
 from leaderboards.run.executors.arguments import read_args
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.styles import trained
@@ -151,8 +150,8 @@ def _executor(study: Study) -> Iterator[PTSTError]:
 
 
 def _engine_args(study: Study) -> Iterator[PTSTError]:
+    from ptst_tasks.engines.engine_args import check_engine_args
     from ptst_tasks.engines.served_settings import ServedSettings
-    from ptst_tasks.engines.settings import check_engine_args
 
     if study.engine == "openai":  # before the study is written to its run: it could hold a key
         ServedSettings.read(study.engine_args | ({"revision": True} if study.revision else {}))
@@ -278,7 +277,7 @@ def _settings(study: Study) -> Iterator[PTSTError]:
 def _check_recipe(study: Study) -> None:
     """A recipe's own values for what the study says by default would be lost without a word."""
     train = study.train
-    values = recipes.find(train.recipe, train.data).values
+    values = recipes.recipe_for(train.recipe, train.data).values
     if values.get("backend", "hf") != "hf":
         raise ConfigError(
             f"study {study.name!r}: recipe {train.recipe!r} is for the backend {values['backend']!r}, "

@@ -16,9 +16,9 @@ from ptst_tasks.errors import ConfigError
 __all__ = ["ENGINES", "check_origin", "open_engine", "register"]
 
 ENGINES = {
-    "hf": "ptst_tasks.engines.hf:ManyAdapters",
-    "vllm": "ptst_tasks.engines.vllm:ManyAdapters",
-    "openai": "ptst_tasks.engines.served:Served",
+    "hf": "ptst_tasks.engines.hf:HFEngine",
+    "vllm": "ptst_tasks.engines.vllm:VLLMEngine",
+    "openai": "ptst_tasks.engines.served:ServedEngine",
 }
 _NEEDS = {"hf": ("peft", "hf"), "vllm": ("vllm", "vllm"), "openai": ("openai", "judge")}
 
