@@ -13,8 +13,8 @@ from leaderboards.board import disk
 from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
 from ptst_tasks.digests import digest_json, ids_digest, read_json
+from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.fit import check_origin
-from ptst_tasks.engines.settings import LAYOUT
 from ptst_tasks.errors import ConfigError, DataError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
 from ptst_tasks.provenance import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adapters_train import recipes
 from adapters_train.config import TrainConfig
 from adapters_train.data import parse_mix, training_set
-from leaderboards.run.executors.arguments import read_args
+from leaderboards.run.executor_args import read_args
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.styles import trained
 from ptst_tasks import decoding
