@@ -213,3 +213,15 @@ def test_a_leaderboard_that_cannot_be_written_stays_what_it_was(tmp_path: Path) 
             csvio.write(many, file)
         disk.read_only(False)
         assert [p.name for p in disk.path.iterdir()] == ["x.csv"]
+
+
+def test_a_csv_keeps_equal_fields_once(tmp_path: Path) -> None:
+    rows = [
+        csvio.Row(base="b" * 40, task=f"t{at}", metric="asr", value=0.5, n=4000) for at in range(3)
+    ]
+    csvio.write(rows, tmp_path / "x.csv")
+    a, b, _ = csvio.read(tmp_path / "x.csv")
+    assert a.base is b.base
+    assert a.n is b.n
+    assert a.model_fields_set is b.model_fields_set
+    assert csvio.read(tmp_path / "x.csv") == rows
