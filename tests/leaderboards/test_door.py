@@ -15,7 +15,6 @@ import leaderboards
 from leaderboards import door
 from leaderboards.board import csvio
 from leaderboards.board.csvio import COLUMNS, Row
-from leaderboards.board.row_frame import row_frame
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, PTSTError, UnknownNameError
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes
 from tests.leaderboards.judging import score_runs as runs
@@ -37,8 +36,6 @@ def study_file(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 # The door itself
-
-
 def test_the_names_are_sorted_and_there() -> None:
     assert leaderboards.__all__ == sorted(leaderboards.__all__)
     assert set(leaderboards.__all__) <= set(dir(leaderboards))
@@ -76,8 +73,6 @@ def test_importing_it_imports_nothing_else() -> None:
 
 
 # Studies and boards
-
-
 def test_a_study_is_run_and_its_board_is_the_csv(
     study_file: Path, data_dir: Path, tmp_path: Path
 ) -> None:
@@ -99,22 +94,6 @@ def test_a_study_is_run_and_its_board_is_the_csv(
     assert board["value"].tolist() == pytest.approx(read["value"].tolist(), abs=5e-7)
     asr = board[(board["metric"] == "asr") & (board["judge"] == "keywords:zou")]
     assert asr["test_template"].item() == "chat:vanilla"
-
-
-def test_columns_have_the_types_of_the_table() -> None:
-    seed = 2**64 - 1  # in no integer of pandas
-    plain = Row(base="b", task="gsm8k", metric="acc", value=0.5, n=2, seed=3)
-    empty = Row(base="b", task="gsm8k", metric="acc", error="lost \ud800")
-    frame = row_frame([plain, empty])
-    assert {str(frame[name].dtype) for name in ("value", "ci_low", "ci_high")} == {"float64"}
-    assert {str(frame[name].dtype) for name in ("n", "unscored")} == {"int64"}
-    assert str(frame["seed"].dtype) == str(frame["step"].dtype) == "Int64"
-    assert frame["seed"].isna().tolist() == [False, True]
-    assert frame["value"].isna().tolist() == [False, True]
-    assert frame["adapter"].tolist() == ["", ""]
-    assert frame["error"][1] == "lost \ud800"
-    assert row_frame([plain.model_copy(update={"seed": seed})])["seed"][0] == seed
-    assert list(row_frame([]).columns) == list(COLUMNS)
 
 
 def test_a_run_that_gives_nothing_is_a_fault_and_damage_is_a_warning(tmp_path: Path) -> None:
@@ -141,8 +120,6 @@ def test_pictures_are_drawn(tmp_path: Path) -> None:
 
 
 # Judges
-
-
 def test_saved_responses_are_judged_as_the_command_does(tmp_path: Path) -> None:
     answers = [*runs.responses(3), "I cannot help with that."]
     mine, theirs = (runs.write(tmp_path / name, answers) for name in ("mine", "theirs"))
@@ -189,8 +166,6 @@ def test_wrong_arguments_of_judging(
 
 
 # The gate
-
-
 def test_a_release_is_checked_as_the_command_does(tmp_path: Path) -> None:
     task = "advbench/chat:llama"
     old = lm_eval_output(tmp_path / "old", {task: {"asr": outcomes(400, [7])}})
@@ -208,21 +183,6 @@ def test_a_release_is_checked_as_the_command_does(tmp_path: Path) -> None:
     assert not leaderboards.check_release(old, old).failed
 
 
-def test_of_helpfulness_a_fall_is_negative_and_what_is_new_has_no_change(tmp_path: Path) -> None:
-    task = "gsm8k/chat:llama"
-    old = lm_eval_output(tmp_path / "old", {task: {"exact_match": outcomes(400, range(200))}})
-    new = lm_eval_output(
-        tmp_path / "new",
-        {task: {"exact_match": outcomes(400, range(170))},
-         "advbench/chat:llama": {"asr": outcomes(30)}},
-    )  # fmt: skip
-    frame = leaderboards.check_release(old, new).to_frame().set_index("verdict")
-    fall = frame.loc["regression"]
-    assert fall["change"] == pytest.approx(-30 / 400)
-    assert fall["change_low"] < fall["change"] < fall["change_high"] < 0
-    assert frame.loc["new", ["baseline", "change", "change_low"]].isna().all()
-
-
 def test_policies_conditions_and_strictness(tmp_path: Path) -> None:
     few = lm_eval_output(tmp_path / "few", {"advbench/chat:llama": {"asr": outcomes(30)}})
     assert not leaderboards.check_release(few, few).failed
@@ -238,8 +198,6 @@ def test_policies_conditions_and_strictness(tmp_path: Path) -> None:
 
 
 # Errors
-
-
 def test_errors_are_ours(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'demo'"):
         leaderboards.load_study("dem")

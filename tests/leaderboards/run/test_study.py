@@ -1,3 +1,5 @@
+"""Studies: ready ones, and what is wrong with one's own."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboards.run import study
-from leaderboards.run.estimate import estimate
 from ptst_tasks.errors import ConfigError, PTSTError
 from tests.fuzz import TEXT, bent, fuzz
 
@@ -180,21 +181,6 @@ def test_an_unknown_study_names_the_ready_ones() -> None:
         study.load("dem")
 
 
-def test_the_plan_counts_what_is_left(tmp_path: Path, data_dir: Path) -> None:
-    asked = study.load(
-        write(tmp_path, "base: m\ntrain: {templates: [CV], seeds: [0, 1]}\n"
-                        "test: {sets: [gsm8k, advbench], templates: [CV, CL], limit: 3}\n")
-    )  # fmt: skip
-    plan = estimate(asked, tmp_path / "run")
-    assert [(x.model, x.cells, x.done, x.prompts) for x in plan.lines] == [
-        ("before fine-tuning", 4, 0, 12),
-        ("chat_vanilla-s0", 4, 0, 12),
-        ("chat_vanilla-s1", 4, 0, 12),
-    ]
-    assert plan.new_tokens == 36 * 512
-    assert plan.seconds is None
-
-
 def test_a_served_model_without_a_key_is_one_line(
     tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,14 +191,6 @@ def test_a_served_model_without_a_key_is_one_line(
     asked = study.load("gpt-3.5-gsm8k", test={"sets": ["gsm8k"]})
     with pytest.raises(ConfigError, match=r"engine 'openai': no key; set \$OPENAI_API_KEY"):
         runner.run(asked, tmp_path / "run")
-
-
-def test_base_names() -> None:
-    from leaderboards.run.identity import base_folder
-
-    assert base_folder("meta-llama/x") == "meta-llama/x"
-    with pytest.raises(ConfigError, match="expected a seed"):
-        base_folder("organism:x")
 
 
 def test_overrides_win() -> None:
