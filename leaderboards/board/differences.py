@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
-from leaderboards.board.csvio import COLUMNS, Row
+from leaderboards.board.row import COLUMNS, Row
 
 __all__ = ["ALIKE", "ASKED", "TRAINED", "differing", "said", "uneven", "value"]
 

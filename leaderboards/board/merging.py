@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from leaderboards.board.csvio import Row
 from leaderboards.board.differences import TRAINED, differing, said, uneven, value
 from leaderboards.board.fields import SAFETY_PROMPTS, Field, Line, short
+from leaderboards.board.row import Row
 from ptst_tasks.templates import builtin
 
 __all__ = ["Table", "bases_of", "split"]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboards.board import csvio
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from leaderboards.board.tables import HEADLINES, NO_FT, Field, Grid, grids, left_out, short
 from ptst_tasks.errors import ConfigError, did_you_mean
 

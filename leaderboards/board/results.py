@@ -17,8 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from leaderboards.board import csvio, disk
-from leaderboards.board.csvio import Row
+from leaderboards.board import disk, in_place
 from leaderboards.board.lm_args import (
     deciding_args,
     gen_kwargs,
@@ -28,6 +27,7 @@ from leaderboards.board.lm_args import (
 )
 from leaderboards.board.lm_runs import Run, by_model, newest
 from leaderboards.board.numbers import MEANS, Number, Outcomes
+from leaderboards.board.row import COLUMNS, Row
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError, one_line
 from ptst_tasks.provenance import Generation, columns
@@ -109,7 +109,7 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
     Raises:
         DataError: If a file is damaged, with its line.
     """
-    disk.settle(file)
+    in_place.settle(file)
     data = disk.json_object(file)
     if not isinstance(data.get("results"), dict) or not isinstance(data.get("configs"), dict):
         raise DataError(f"{str(file)!r} is no results file of lm_eval: no results and configs")
@@ -150,7 +150,7 @@ def _row(file: Path, values: Json) -> Row:
     try:
         return Row.model_validate(values)
     except ValidationError as e:
-        raise DataError(f"{str(file)!r}: {one_line(e, csvio.COLUMNS)}") from e
+        raise DataError(f"{str(file)!r}: {one_line(e, COLUMNS)}") from e
 
 
 def _task(

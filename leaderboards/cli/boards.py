@@ -15,7 +15,7 @@ from ptst_tasks.errors import ConfigError, DataError, did_you_mean, require
 from ptst_tasks.files import write_text
 
 if TYPE_CHECKING:
-    from leaderboards.board.csvio import Row
+    from leaderboards.board.row import Row
     from leaderboards.board.tables import Grid
 
 __all__ = ["board", "plot", "show"]

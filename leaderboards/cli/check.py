@@ -171,7 +171,7 @@ def _accept(new: Side, old: Side, whole: Side, baseline: Path) -> str:
     Raises:
         ConfigError: If it cannot be written, or a row that stays is one of the new ones.
     """
-    from leaderboards.board.csvio import sort_key
+    from leaderboards.board.row import sort_key
     from leaderboards.board.sides import Side, write_baseline
 
     chosen = set(map(id, old.numbers))

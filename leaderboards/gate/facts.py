@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from operator import attrgetter
 
-from leaderboards.board.csvio import Row
 from leaderboards.board.lm_args import is_sampled
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
 from leaderboards.gate.compared import compared
 from leaderboards.gate.match import Pair
 

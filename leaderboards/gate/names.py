@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Literal
 
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from leaderboards.gate.policy import (
     DIRECTIONS,
     Limits,

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from leaderboards.board import stats
+from leaderboards.board import advice, stats
 from leaderboards.gate.policy import Policy
 
 __all__ = ["Case", "Method", "Test", "run_tests"]
@@ -157,9 +157,9 @@ def _advice(columns: dict[str, Array], limit: Array, family: int, policy: Policy
     """How many prompts would decide it, if the rates seen here are the true ones."""
     estimate, bound, std = columns["estimate"], columns["bound"], columns["std"]
     beyond = estimate - bound
-    clear = stats.n_to_clear(-beyond, std, policy.alpha, policy.power, bound)
+    clear = advice.n_to_clear(-beyond, std, policy.alpha, policy.power, bound)
     distance = np.where(limit, beyond, estimate)
-    flag = stats.n_to_flag(distance, columns["std_null"], std, policy.alpha / family, policy.power)
+    flag = advice.n_to_flag(distance, columns["std_null"], std, policy.alpha / family, policy.power)
     return np.where(beyond <= 0, clear, flag)
 
 
@@ -174,11 +174,11 @@ def _detectable(columns: dict[str, Array], cases: list[Case], alpha: float, powe
         unique, back = np.unique(keys, axis=0, return_inverse=True)
         n, b, m, bound = unique.T
         if method == "paired":
-            found = stats.detectable_paired(b, m, n, bound, alpha, power)
+            found = advice.detectable_paired(b, m, n, bound, alpha, power)
         elif method == "two samples":
-            found = stats.detectable_two_samples(n, b, m, bound, alpha, power)
+            found = advice.detectable_two_samples(n, b, m, bound, alpha, power)
         else:
-            found = stats.detectable_limit(n, bound, alpha, power)
+            found = advice.detectable_limit(n, bound, alpha, power)
         out[at] = found[back.reshape(-1)]
     return out
 

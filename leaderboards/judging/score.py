@@ -26,8 +26,6 @@ from ptst_tasks.judges.group import models_of, note
 __all__ = ["MAX_UNSCORED", "Scored", "measured", "rate", "score_tasks"]
 
 Json = dict[str, Any]
-
-
 MAX_UNSCORED = 0.02
 """Share of a task's responses without a verdict past which a run has failed."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board import paper as published
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from ptst_tasks.errors import ConfigError
 
 CV, CA, CL = "chat:vanilla", "chat:alpaca", "chat:llama"

@@ -15,7 +15,7 @@ import yaml
 from lxml import etree
 
 from leaderboards.board import csvio
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from leaderboards.board.sides import read_side, sidecar, write_baseline
 from leaderboards.gate.decide import Report, check_sides
 from leaderboards.gate.policy import default_policy

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board import csvio
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
 from leaderboards.gate.compared import compared
 from leaderboards.gate.decide import Report, check_sides
@@ -29,7 +29,7 @@ RECORDED = {  # as a run folder has it
 def side(name: str, **facts: Any) -> Side:
     row = {"base": "tiny", "task": "advbench", "test_template": "chat:llama", "judge": "keywords:zou",
            "metric": "asr", "value": 0.0, "n": 400}  # fmt: skip
-    return Side(name, (Number(csvio.Row.model_validate({**row, **facts})),))
+    return Side(name, (Number(Row.model_validate({**row, **facts})),))
 
 
 def compare(old: Side, new: Side, policy: Policy | None = None, **options: Any) -> Report:

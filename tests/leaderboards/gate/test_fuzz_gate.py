@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
-from leaderboards.board.csvio import Row
 from leaderboards.board.paper import PUBLISHED, compare, remarks
 from leaderboards.board.rendering import FORMATS, render, terminal
+from leaderboards.board.row import Row
 from leaderboards.board.sides import read_side, sidecar, write_baseline
 from leaderboards.board.tables import grids, left_out, tracks
 from leaderboards.gate import report as gate_report
