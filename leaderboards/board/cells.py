@@ -3,7 +3,8 @@ r"""Any text as a cell of a CSV that no spreadsheet runs, and back.
 A cell that a spreadsheet would run (it begins with ``=``, ``+``, ``-``, ``@``, and is no number) has
 an apostrophe in front; a cell with half characters (lone surrogates) or control characters, line
 ends included, is an apostrophe and a JSON string (``'"a\ud800b"``). A cell that looks like one of
-these already has one apostrophe more. All other cells, and those of files without escapes, are what they say.
+these already has one apostrophe more. All other cells, and those of files without escapes, are what
+they say.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tests behind the verdicts, all numbers of a check at once.
 
 Which functions decide stands in `leaderboards.board.stats`; here they are given arrays. Equal cases are
-worked out once and share one `Test`.
+worked out once and share one `CaseResult`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from leaderboards.board import advice, stats
 from leaderboards.gate.policy import Policy
 
-__all__ = ["Case", "Method", "Test", "run_tests"]
+__all__ = ["Case", "CaseResult", "Method", "run_tests"]
 
 Method = Literal["paired", "two samples", "limit"]
 Array = Any
@@ -25,7 +25,7 @@ class Case(NamedTuple):
     """What one test rests on; every count is of *bad* outcomes.
 
     Attributes:
-        method: See `Test`.
+        method: See `CaseResult`.
         a: Paired: pairs that got worse. Otherwise bad outcomes of this release.
         n: Paired: pairs. Otherwise prompts of this release.
         b: Paired: pairs that got better. Two samples: bad outcomes of the baseline.
@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class CaseResult:
     """One test of one number; every rate and difference is of *bad* outcomes, higher is worse.
 
     Attributes:
@@ -62,8 +62,6 @@ class Test:
             power at this n, Holm's strictest step; None where nothing would be.
     """
 
-    __test__ = False  # not a test of pytest's
-
     method: Method
     estimate: float
     low: float
@@ -79,7 +77,7 @@ class Test:
     detectable: float | None = None
 
 
-def run_tests(cases: Sequence[Case], policy: Policy) -> list[Test]:
+def run_tests(cases: Sequence[Case], policy: Policy) -> list[CaseResult]:
     """Works out every case, adjusts all p-values together (Holm) and decides each test."""
     if not cases:
         return []
@@ -187,11 +185,11 @@ def _design(case: Case) -> tuple[float, ...]:
     return (case.n, case.b, case.m, case.bound)
 
 
-def _tests(columns: dict[str, Array]) -> list[Test]:
-    names = list(Test.__slots__)
+def _tests(columns: dict[str, Array]) -> list[CaseResult]:
+    names = list(CaseResult.__slots__)
     lists = {name: columns[name].tolist() for name in names}
     for name in ("n_needed", "detectable"):
         lists[name] = [None if value != value else value for value in lists[name]]  # nan
     for name in ("n", "n_needed"):
         lists[name] = [None if value is None else int(value) for value in lists[name]]
-    return [Test(*values) for values in zip(*(lists[name] for name in names), strict=True)]
+    return [CaseResult(*values) for values in zip(*(lists[name] for name in names), strict=True)]

@@ -11,20 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from leaderboards.gate.default_policy import default_policy_yaml
 from lxml import etree
 
 from leaderboards.board import csvio
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import REQUIRED, Row
 from leaderboards.board.sides import Side, read_side, select, sidecar, write_baseline
-from leaderboards.gate import report as gate_report
-from leaderboards.gate.decide import Report, check_sides
-from leaderboards.gate.policy import (
-    Limits,
-    default_policy,
-    default_policy_yaml,
-    load_policy,
-)
+from leaderboards.gate import report_files
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
+from leaderboards.gate.limits import Limits
+from leaderboards.gate.policy import default_policy, load_policy
 from ptst_tasks.errors import ConfigError, DataError
 from tests import bench_gate as bench
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
@@ -465,7 +463,7 @@ def test_junit_is_valid_for_jenkins(tmp_path: Path) -> None:
         assert suite.attrib["skipped"] == str(len(tree.findall(".//skipped"))) == "10"[bool(strict)]
     strange = Side("x", tuple(Number(row) for row in odd))
     report = check_sides(strange, strange, default_policy())
-    assert schema.validate(etree.fromstring(gate_report.to_junit(report).encode()))
+    assert schema.validate(etree.fromstring(report_files.to_junit(report).encode()))
 
 
 def test_update_baseline_keeps_the_pairs(old: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
 from leaderboards.gate.compared import compared
-from leaderboards.gate.decide import Report, check_sides
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
 from leaderboards.gate.policy import Policy, default_policy
 from ptst_tasks.errors import DataError
 from ptst_tasks.provenance import gate_facts

@@ -14,7 +14,7 @@ from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
 from leaderboards.gate.decide import check_sides
-from leaderboards.gate.paired import Case, Test, run_tests
+from leaderboards.gate.paired import Case, CaseResult, run_tests
 from leaderboards.gate.policy import default_policy
 from tests import bench_gate as bench
 
@@ -118,7 +118,7 @@ def test_equal_cases_share_a_test() -> None:
                          Case("limit", 1, 9, 0, 0, 0.05)], POLICY)  # fmt: skip
     assert a is c
     assert b is not a
-    assert isinstance(a, Test)
+    assert isinstance(a, CaseResult)
     assert run_tests([], POLICY) == []
 
 
