@@ -17,7 +17,8 @@ from ptst_tasks.errors import ConfigError, PTSTError, require, said
 from ptst_tasks.keys import hidden
 
 if TYPE_CHECKING:
-    from leaderboards.judging.score import Scored, Task
+    from leaderboards.judging.saved import Task
+    from leaderboards.judging.score import Scored
     from ptst_tasks.judges import Judge
 
 __all__ = ["score"]
@@ -200,7 +201,7 @@ class _Asked:
         Raises:
             PTSTError: If one of them cannot be.
         """
-        from leaderboards.judging.score import check_readable, check_writable
+        from leaderboards.judging.saved import check_readable, check_writable
         from ptst_tasks.judges.replay import check_record
 
         mine = {file.resolve() for task in found for file in (task.results, task.samples)}
@@ -256,7 +257,7 @@ def _about(words: str, name: str, value: str) -> bool:
 def _run(runs: Sequence[Path], asked: _Asked) -> bool:
     from leaderboards.judging import cost as cost
     from leaderboards.judging import summary as report
-    from leaderboards.judging.score import tasks
+    from leaderboards.judging.saved import tasks
     from ptst_tasks.judges.budget import Budget
     from ptst_tasks.judges.group import endpoints, share
 

@@ -42,7 +42,7 @@ def run(
     """Train, evaluate and judge what a study asks for; run again, it goes on where it was."""
     from leaderboards.run import runner
     from leaderboards.run.idle import idle
-    from leaderboards.run.study import load
+    from leaderboards.run.study_files import load
 
     files.check_outputs(json=json)
     if dry_run:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboards.judging.score import Task
+from leaderboards.judging.saved import Task
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
 
 __all__ = [

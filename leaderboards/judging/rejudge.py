@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from leaderboards.board import disk
-from leaderboards.judging import score
-from leaderboards.judging.score import Task
+from leaderboards.judging import columns, saved, score
+from leaderboards.judging.saved import Task
 from ptst_tasks.digests import digest_json
 from ptst_tasks.files import working
 from ptst_tasks.filters import bertscores, judged
@@ -67,7 +67,7 @@ def _look(
         return 0
     ours = _ours(found.results, task.config.task)
     for judge in task.judges:
-        mine = [t for t in score.tasks_of(found.results) if t.name == task.config.task]
+        mine = [t for t in saved.tasks_of(found.results) if t.name == task.config.task]
         if not _judged(ours, judge):
             lacking.setdefault(judge.spec, (judge, []))[1].extend(mine)
         elif again:
@@ -129,7 +129,7 @@ def _unscored(folder: Path, tasks: Mapping[str, Any]) -> list[Unscored]:
     if found.results is None or task is None:
         return []
     values, out = disk.json_object(found.results)["results"].get(task.config.task) or {}, []
-    for one in score.tasks_of(found.results):
+    for one in saved.tasks_of(found.results):
         for judge in task.judges if one.name == task.config.task else ():
             share = values.get(f"unscored,{judge.spec}")
             if isinstance(share, int | float) and 0 < share <= 1 and one.asked:
@@ -207,7 +207,7 @@ def _add_bertscore(results: Path, task: Any) -> int:
     try:
         with lines.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
             for row, value in zip(rows, values, strict=True):
-                line = score.line_of(row, _BERTSCORE, value, {_BERTSCORE: value})
+                line = columns.line_of(row, _BERTSCORE, value, {_BERTSCORE: value})
                 out.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
     except BaseException:
         lines.unlink(missing_ok=True)
@@ -216,5 +216,5 @@ def _add_bertscore(results: Path, task: Any) -> int:
     def describe(ours: dict[str, Any]) -> None:
         ours["judge_settings"] = {**(ours.get("judge_settings") or {}), _BERTSCORE: task.bertscore}
 
-    score.put_column(mine, _BERTSCORE, lines, {_BERTSCORE: mean_scored(values)}, describe)
+    columns.put_column(mine, _BERTSCORE, lines, {_BERTSCORE: mean_scored(values)}, describe)
     return 1

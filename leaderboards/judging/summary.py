@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from leaderboards.judging.score import Scored, Task
+    from leaderboards.judging.saved import Task
+    from leaderboards.judging.score import Scored
 
 __all__ = [
     "agreement",

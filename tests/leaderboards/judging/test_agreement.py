@@ -9,7 +9,7 @@ import pytest
 
 from leaderboards.judging import agreement
 from leaderboards.judging.agreement import Labelled, alpha, compare, disputed, kappa
-from leaderboards.judging.score import tasks
+from leaderboards.judging.saved import tasks
 from ptst_tasks.errors import DataError
 from tests.leaderboards.judging import score_runs as runs
 from tests.support import ptst
