@@ -165,7 +165,8 @@ def _print(margin: float, paired: bool, checks: int, rng: Any) -> None:
 def leaderboard(file: Path, count: int, seed: int, paired: int = 0) -> None:
     """Writes a leaderboard of `count` numbers of 400 prompts; the first `paired` with outcomes."""
     from leaderboards.board import csvio
-    from leaderboards.board.sides import Number, Side, write_baseline
+    from leaderboards.board.numbers import Number
+    from leaderboards.board.sides import Side, write_baseline
 
     rng = np.random.default_rng(seed)
     ids = [f"prompt-{at:05}" for at in range(400)]

@@ -26,6 +26,7 @@ from typing import Any
 
 from ptst_tasks.errors import DataError, said
 from ptst_tasks.files import lines
+from ptst_tasks.locks import locked
 from ptst_tasks.provenance import Generation
 
 __all__ = ["LOCK", "CellFiles", "cell_folders", "damage", "holds_answers", "is_run", "is_whole",
@@ -101,8 +102,6 @@ def settle(results: Path) -> None:
     Raises:
         DataError: If it cannot be finished.
     """
-    from leaderboards.run.holding import locked
-
     if not next_of(results).exists():
         return
     try:

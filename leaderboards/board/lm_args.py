@@ -1,7 +1,7 @@
 """What an lm_eval output says of its engine: arguments that decide answers, and the sampling.
 
 Stock model classes cut a prompt that is longer than `max_length`, so there a length decides; the
-classes of this package refuse such a prompt (`leaderboards.run.identity.LAYOUT`).
+classes of this package refuse such a prompt (`ptst_tasks.engines.engine_args.LAYOUT`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from ptst_tasks.engines.engine_args import LAYOUT
 
 __all__ = ["deciding_args", "gen_kwargs", "is_sampled", "model_args", "sampling_seed"]
 
@@ -47,8 +49,6 @@ def deciding_args(engine: str, args: Mapping[str, Any]) -> str:
         engine: lm_eval's name of the model class.
         args: As `model_args` reads them.
     """
-    from leaderboards.run.identity import LAYOUT
-
     if engine == "ptst-openai":  # they say how an endpoint is asked; bodies show in the prompts
         return ""
     ours = engine.startswith("ptst-")

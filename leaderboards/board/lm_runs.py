@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from leaderboards.board import csvio
-from leaderboards.board.sides import Number
+from leaderboards.board.numbers import Number
 
 __all__ = ["Run", "by_model", "newest"]
 

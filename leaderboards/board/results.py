@@ -27,7 +27,7 @@ from leaderboards.board.lm_args import (
     sampling_seed,
 )
 from leaderboards.board.lm_runs import Run, by_model, newest
-from leaderboards.board.sides import MEANS, Number, Outcomes
+from leaderboards.board.numbers import MEANS, Number, Outcomes
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError, one_line
 from ptst_tasks.provenance import Generation, columns

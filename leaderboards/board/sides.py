@@ -10,22 +10,21 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from leaderboards.board import csvio
+from leaderboards.board import csvio, disk
 from leaderboards.board.csvio import Row
+from leaderboards.board.numbers import MEANS, Number, Outcomes
+from leaderboards.board.results import read_cell, read_file, read_folder
 from leaderboards.board.signs import Signs, pack, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import check_outputs, check_writable, lines, replacing
 
 __all__ = [
-    "MEANS",
-    "Number",
-    "Outcomes",
     "Side",
     "check_targets",
     "read_side",
@@ -34,45 +33,7 @@ __all__ = [
     "write_baseline",
 ]
 
-MEANS = frozenset({"score", "rougeL", "bertscore"})
-"""Metrics of 0..1 that are no shares of yes/no outcomes."""
-
 _NAMED = 5
-
-Outcomes = Mapping[str, int | None]
-"""Prompt id -> 1, 0, or None where there is no verdict (which is never a 0)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """One measured number.
-
-    Attributes:
-        row: As it stands in a leaderboard.
-        outcomes: By prompt id; None where no samples were logged or the metric is not 0/1.
-        stale: Why it is no number of the run in question; empty if it is.
-    """
-
-    row: Row
-    outcomes: Outcomes | None = None
-    stale: str = ""
-
-    @property
-    def count(self) -> int:
-        """Prompts with outcome 1.
-
-        Raises:
-            DataError: If the value is no rate of 0/1 outcomes.
-        """
-        count = (self.row.value or 0.0) * self.row.n
-        off = abs(count - round(count))  # six decimals leave half a millionth per prompt
-        if not 0 <= round(count) <= self.row.n or off > 0.01 + self.row.n * 1e-6:
-            raise DataError(
-                f"{self.row.metric!r} of {self.row.task!r} is {self.row.value} over {self.row.n} "
-                "prompts: not a share of yes/no outcomes, so the gate cannot test it; take it out "
-                "of the policy"
-            )
-        return round(count)
 
 
 @dataclass(frozen=True)
@@ -103,9 +64,6 @@ def read_side(path: str | os.PathLike[str], *, rewriting: bool = False) -> Side:
         )
     if file.suffix == ".csv":
         return _read_csv(file, rewriting)
-    from leaderboards.board import disk
-    from leaderboards.board.results import read_cell, read_file, read_folder
-
     notes: list[str] = []
     if file.is_file():
         numbers, notes = read_file(file)

@@ -10,10 +10,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from leaderboards.board.sides import Outcomes
+from leaderboards.board.numbers import Outcomes
 
 __all__ = ["Flips", "Pairing", "Signs", "pack", "packed"]
 

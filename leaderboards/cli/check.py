@@ -18,7 +18,8 @@ from ptst_tasks.files import check_writable, printable, replacing
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from leaderboards.board.sides import Number, Side
+    from leaderboards.board.numbers import Number
+    from leaderboards.board.sides import Side
     from leaderboards.gate.decide import Report
     from leaderboards.gate.policy import Policy
 

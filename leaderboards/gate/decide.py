@@ -32,7 +32,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal
 
-from leaderboards.board.sides import Number, Side
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side
 from leaderboards.board.signs import Flips, Pairing
 from leaderboards.gate.facts import mismatches
 from leaderboards.gate.match import Lookup, Pair, pairs_of

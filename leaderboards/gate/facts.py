@@ -1,8 +1,7 @@
 """Were two numbers measured alike? Everything that decides a number, named where it differs.
 
-What is compared is a projection of `ptst_tasks.provenance.FACTS`, with three facts beside it: the
-base's name, what shaped the prompts, and the seed of sampled answers. What one side alone recorded
-(a leaderboard of an older version, a file made by hand) is noted and never held against it.
+What is compared stands in `leaderboards.gate.compared`. What one side alone recorded (a leaderboard
+of an older version, a file made by hand) is noted and never held against it.
 """
 
 from __future__ import annotations
@@ -10,19 +9,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from leaderboards.board.csvio import Row
 from leaderboards.board.lm_args import is_sampled
-from ptst_tasks.provenance import gate_facts
+from leaderboards.board.numbers import Number
+from leaderboards.gate.compared import compared
+from leaderboards.gate.match import Pair
 
-if TYPE_CHECKING:
-    from leaderboards.board.sides import Number
-    from leaderboards.gate.match import Pair
-
-__all__ = ["compared", "mismatches", "same_weights"]
+__all__ = ["mismatches", "same_weights"]
 
 _JSON = frozenset({"decoding", "prompting", "judge_settings", "engine_args"})
 _NAMES = frozenset({"base", "judge"})  # an empty one says: none
@@ -31,13 +27,6 @@ _KIND = attrgetter("base_files", "data_fingerprint", "asked", "prompts", "task_v
 _ONE_SIDE = ": recorded on one side only, not compared"
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 _SAME_ENGINE = {"hf-auto": "hf", "huggingface": "hf"}  # lm-eval's other names of one class
-
-
-@cache
-def compared() -> dict[str, str]:
-    """Column -> what a reader calls it, of everything that two sides must share."""
-    return {"base": "base", **gate_facts(), "prompting": "style, chat format or few-shot",
-            "decoding_seed": "seed of the sampling"}  # fmt: skip
 
 
 def mismatches(pairs: Iterable[Pair], may_differ: Iterable[str]) -> tuple[list[str], list[str]]:

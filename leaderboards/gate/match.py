@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from leaderboards.board.csvio import Row
-from leaderboards.board.sides import Number, Side
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side
 from leaderboards.gate.names import check_names, check_refused
 from leaderboards.gate.policy import Limits, Policy
 from ptst_tasks.errors import DataError

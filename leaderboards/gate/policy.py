@@ -31,6 +31,7 @@ from pydantic import (
     model_validator,
 )
 
+from leaderboards.gate.compared import compared
 from ptst_tasks.errors import ConfigError, did_you_mean, one_line
 from ptst_tasks.files import read_yaml
 
@@ -245,8 +246,6 @@ class Rule(BaseModel):
 
 
 def _fact(name: str) -> str:
-    from leaderboards.gate.facts import compared
-
     if name not in compared():
         hint = did_you_mean(name, compared())
         raise ValueError(f"{name!r} is no fact; {hint}known: {', '.join(sorted(compared()))}")

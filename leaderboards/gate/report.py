@@ -16,7 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from leaderboards.board.sides import Number
+from leaderboards.board.numbers import Number
 from leaderboards.gate.decide import Line, Report, Test, is_open
 from ptst_tasks.files import printable
 

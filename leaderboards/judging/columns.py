@@ -19,6 +19,7 @@ from leaderboards.judging.saved import Task
 from leaderboards.judging.shapes import damaged, expect, ours_of
 from ptst_tasks import files
 from ptst_tasks.errors import DataError
+from ptst_tasks.locks import locked
 
 __all__ = ["line_of", "open_aside", "put_column", "sweep", "unwritable"]
 
@@ -50,13 +51,11 @@ def put_column(
     Raises:
         DataError: If a file cannot be read or written.
     """
-    from filelock import FileLock
-
     samples, results = files.working(task.samples), files.working(task.results)
     try:
         if not task.results.is_file():  # a lock would make its folder again
             raise FileNotFoundError(0, "it is not there any more; a study may have put it aside")
-        with FileLock(task.results.with_name(disk.LOCK)):  # two judges may finish at once
+        with locked(task.results.with_name(disk.LOCK)):  # two judges may finish at once
             disk.put_in_place(task.results)  # what a killed process had begun
             _write_samples(samples, task.samples, spec, lines)
             _write_results(results, task, spec, values, describe)

@@ -8,10 +8,8 @@ while it goes on.
 from __future__ import annotations
 
 import datetime
-import errno
 import os
 import socket
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,20 +18,18 @@ from typing import TYPE_CHECKING, Any
 from leaderboards.board import disk
 from ptst_tasks.digests import read_json, write_json
 from ptst_tasks.errors import ConfigError, DataError, said
-from ptst_tasks.files import working
+from ptst_tasks.locks import HeldError, can_lock, lock
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
 
-__all__ = ["PARTS", "check", "claimed", "locked"]
+__all__ = ["PARTS", "check", "claimed"]
 
 PARTS = ("cells", "attic", "adapters", "journal")
 """What a run makes in its folder, beside its study."""
 
 _LOCK, _HOLDER, _STUDY = ".lock", ".lock.json", "study.json"
 _PATIENCE = 0.5  # seconds; whoever has just got the lock writes down who it is
-# How file systems say that they lock nothing (NFS without its daemon, some FUSE).
-_LOCKLESS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 
 
 def check(study: Study, run: Path) -> None:
@@ -82,86 +78,27 @@ def _writing(run: Path) -> Iterator[None]:
         ) from e
 
 
-class _HeldError(Exception):
-    """Somebody else has the lock."""
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[bool]:
-    """Waits for a lock file and holds it; gives False where the file system locks nothing.
-
-    Raises:
-        OSError: If the file cannot be made.
-    """
-    lock = _lock(file, -1)
-    try:
-        yield lock is not None
-    finally:
-        if lock is not None:
-            lock.release()
-
-
 @contextmanager
 def _held(run: Path) -> Iterator[bool]:
     try:
         with _writing(run):
-            lock = _lock(run / _LOCK, _PATIENCE)
-            if lock is not None:
+            held = lock(run / _LOCK, _PATIENCE)
+            if held is not None:
                 _write_holder(run)
-    except _HeldError:
-        if not _locks(run):  # an old filelock takes "cannot" for "held"
-            lock = None
+    except HeldError:
+        if not can_lock(run / _LOCK):  # an old filelock takes "cannot" for "held"
+            held = None
         else:
             raise ConfigError(
                 f"{str(run)!r} is in use by {_holder(run)}; wait for it, or choose another --out"
             ) from None
     try:
-        yield lock is not None
+        yield held is not None
     finally:
-        if lock is not None:
+        if held is not None:
             with suppress(OSError):
                 (run / _HOLDER).unlink(missing_ok=True)
-            lock.release()
-
-
-def _lock(file: Path, timeout: float) -> Any:
-    """A lock that is held now, or None where the file system has none.
-
-    Raises:
-        _HeldError: If another has it for longer than this; -1 waits for ever.
-        OSError: If the file cannot be made.
-    """
-    import filelock
-
-    lock = filelock.FileLock(file)
-    try:
-        with warnings.catch_warnings():
-            # It would fall back to the file's existence, which a killed process leaves behind.
-            warnings.simplefilter("error", UserWarning)
-            lock.acquire(timeout=timeout, poll_interval=0.05)
-    except (NotImplementedError, UserWarning):
-        return None
-    except filelock.Timeout as e:  # it is an OSError, too
-        raise _HeldError from e
-    except OSError as e:
-        if e.errno in _LOCKLESS:
-            return None
-        raise
-    return lock
-
-
-def _locks(run: Path) -> bool:
-    """Whether a file that nobody else knows can be locked here."""
-    file = working(run / _LOCK)
-    try:
-        lock = _lock(file, 0)
-    except _HeldError:
-        return False
-    finally:
-        file.unlink(missing_ok=True)
-    if lock is not None:
-        lock.release()
-    return lock is not None
+            held.release()
 
 
 def _write_holder(run: Path) -> None:

@@ -12,6 +12,7 @@ from leaderboards.run.manifests import Place, check_weights
 from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
 from ptst_tasks.digests import digest_json, ids_digest
+from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.fit import check_origin
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
@@ -25,17 +26,8 @@ from ptst_tasks.provenance import (
     Generation,
 )
 
-__all__ = ["LAYOUT", "Records", "asked_digest", "base_folder", "content", "form", "is_sampled",
+__all__ = ["Records", "asked_digest", "base_folder", "content", "form", "is_sampled",
            "requested", "used"]  # fmt: skip
-
-LAYOUT = frozenset({
-    "batch_size", "device", "device_map", "dtype", "enable_prefix_caching", "enforce_eager",
-    "gpu_memory_utilization", "max_batch_size", "max_cpu_loras", "max_length", "max_lora_rank",
-    "max_loras", "max_model_len", "max_num_batched_tokens", "max_num_seqs", "parallelize",
-    "pipeline_parallel_size", "tensor_parallel_size", "use_tqdm_on_load",
-})  # fmt: skip
-"""Arguments of engines that say where and how fast; dtype is a fact of its own, as it turned out,
-and a prompt that is longer than the model reads is an error and never cut."""
 
 _PACKAGES = {
     "hf": ("lm_eval", "torch", "transformers", "tokenizers", "peft"),

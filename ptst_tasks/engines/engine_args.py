@@ -20,7 +20,7 @@ from ptst_tasks.engines.base import BY_NAME, WHOLE, refuse
 from ptst_tasks.errors import ConfigError, UnknownNameError, one_line
 from ptst_tasks.keys import check_no_keys
 
-__all__ = ["PATHS", "REFUSED", "SETTINGS", "check_engine_args", "known_args"]
+__all__ = ["LAYOUT", "PATHS", "REFUSED", "SETTINGS", "check_engine_args", "known_args"]
 
 REFUSED: dict[str, dict[str, str]] = {
     "hf": {
@@ -42,6 +42,15 @@ REFUSED: dict[str, dict[str, str]] = {
 
 PATHS = {"hf": ("tokenizer", "delta"), "vllm": ("tokenizer",), "openai": ()}
 """Arguments that may name a file or a folder."""
+
+LAYOUT = frozenset({
+    "batch_size", "device", "device_map", "dtype", "enable_prefix_caching", "enforce_eager",
+    "gpu_memory_utilization", "max_batch_size", "max_cpu_loras", "max_length", "max_lora_rank",
+    "max_loras", "max_model_len", "max_num_batched_tokens", "max_num_seqs", "parallelize",
+    "pipeline_parallel_size", "tensor_parallel_size", "use_tqdm_on_load",
+})  # fmt: skip
+"""Arguments of engines that say where and how fast; dtype is a fact of its own, as it turned out,
+and a prompt that is longer than the model reads is an error and never cut."""
 
 _SAID = {
     "pretrained": "base",

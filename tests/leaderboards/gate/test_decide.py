@@ -14,7 +14,8 @@ import yaml
 from lxml import etree
 
 from leaderboards.board import csvio
-from leaderboards.board.sides import Number, Side, read_side, select, sidecar, write_baseline
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side, read_side, select, sidecar, write_baseline
 from leaderboards.gate import report as gate_report
 from leaderboards.gate.decide import Report, check_sides
 from leaderboards.gate.policy import (

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from leaderboards.board import csvio
-from leaderboards.board.sides import Number, Side, read_side, sidecar, write_baseline
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side, read_side, sidecar, write_baseline
 from leaderboards.board.signs import Pairing, pack
 from leaderboards.gate.decide import Report, check_sides
 from leaderboards.gate.policy import default_policy, load_policy

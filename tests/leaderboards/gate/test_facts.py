@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from leaderboards.board import csvio
-from leaderboards.board.sides import Number, Side
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side
+from leaderboards.gate.compared import compared
 from leaderboards.gate.decide import Report, check_sides
-from leaderboards.gate.facts import compared
 from leaderboards.gate.policy import Policy, default_policy
 from ptst_tasks.errors import DataError
 from ptst_tasks.provenance import gate_facts

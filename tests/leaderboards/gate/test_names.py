@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from leaderboards.board.csvio import Row
-from leaderboards.board.sides import Number, Side
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import Policy, load_policy
 from ptst_tasks.errors import ConfigError

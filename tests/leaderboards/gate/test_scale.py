@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from leaderboards.board import csvio, stats
-from leaderboards.board.sides import Number, Side
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.paired import Case, Test, run_tests
 from leaderboards.gate.policy import default_policy

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from leaderboards.run.executors.arguments import RayArgs, SlurmArgs, read_args
 
 from leaderboards.run import study_files as study
 from leaderboards.run.executors import packing
-from leaderboards.run.executors.arguments import RayArgs, SlurmArgs, read_args
 from ptst_tasks.errors import ConfigError
 
 
