@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from leaderboards.run.executors.arguments import read_args
+from leaderboards.run.executor_args import read_args
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.training_checks import check_training
 from ptst_tasks import decoding

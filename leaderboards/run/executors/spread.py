@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.board import disk
-from leaderboards.run.executors.arguments import Args, RayArgs, SlurmArgs, read_args
+from leaderboards.run.executor_args import Args, RayArgs, SlurmArgs, read_args
 from leaderboards.run.executors.packing import extract, pack, unpack
 from leaderboards.run.executors.worker import Order, Result, ptst_version
 from leaderboards.run.runner import Runner

@@ -9,6 +9,7 @@ import pytest
 from leaderboards.run.executors.arguments import RayArgs, SlurmArgs, read_args
 
 from leaderboards.run import study_files as study
+from leaderboards.run.executor_args import RayArgs, SlurmArgs, read_args
 from leaderboards.run.executors import packing
 from ptst_tasks.errors import ConfigError
 

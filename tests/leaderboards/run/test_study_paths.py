@@ -146,7 +146,7 @@ def test_at_an_endpoint_a_name_is_no_path(mine: Path, tmp_path: Path) -> None:
 def test_a_worker_gets_paths_from_where_the_study_was_started(
     mine: Path, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from leaderboards.run.executors.arguments import SlurmArgs
+    from leaderboards.run.executor_args import SlurmArgs
     from leaderboards.run.executors.spread import make_orders
     from leaderboards.run.progress import Progress
 

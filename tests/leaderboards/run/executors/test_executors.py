@@ -24,9 +24,9 @@ from leaderboards.board import csvio
 from leaderboards.board.collect import collect
 from leaderboards.run import progress, runner
 from leaderboards.run import study_files as study
+from leaderboards.run.executor_args import RayArgs, SlurmArgs
 from leaderboards.run.executors import spread as executors
 from leaderboards.run.executors import worker
-from leaderboards.run.executors.arguments import RayArgs, SlurmArgs
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.run.test_runner import STUDY
 
