@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leaderboards.run.executors.arguments import RayArgs, SlurmArgs, read_args
 
 from leaderboards.run import study_files as study
 from leaderboards.run.executor_args import RayArgs, SlurmArgs, read_args
