@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ptst_tasks import files
+from ptst_tasks import __version__, files
 from ptst_tasks.command import Quiet, put_json, screen
 from ptst_tasks.errors import ConfigError, PTSTError, require, said
 from ptst_tasks.keys import hidden
@@ -305,7 +305,7 @@ def _run(runs: Sequence[Path], asked: _Asked) -> bool:
         told["agreement"] = report.agreement(found, asked.human, asked.show, console)
     elif asked.show:
         report.texts(found, console)
-    put_json(asked.json, told)
+    put_json(asked.json, told | {"ptst_version": __version__})
     failed = report.unscored(scored, asked.max_unscored, console)
     if error:
         raise error

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from leaderboards.board.numbers import Number
 from leaderboards.gate.decide import Line, Report, Test, is_open
+from ptst_tasks import __version__
 from ptst_tasks.files import printable
 
 __all__ = ["MARKER", "error_json", "error_junit", "error_markdown", "json_parts", "junit_parts",
@@ -163,7 +164,18 @@ def error_junit(text: str) -> Iterator[str]:
 
 def error_json(text: str) -> Iterator[str]:
     """The same for programs."""
-    yield _dump({"failed": True, "error": text, "summary": f"ERROR: {text}", "lines": []}) + "\n"
+    yield (
+        _dump(
+            {
+                "failed": True,
+                "error": text,
+                "summary": f"ERROR: {text}",
+                "ptst_version": __version__,
+                "lines": [],
+            }
+        )
+        + "\n"
+    )
 
 
 def error_markdown(text: str) -> Iterator[str]:
@@ -192,7 +204,8 @@ def json_parts(report: Report) -> Iterator[str]:
     """The same line by line: of 100,000 numbers the text alone would fill the memory."""
     head = {"failed": report.failed, "accepted": bool(report.accepted), "faults": list(report.faults),
             "summary": summary(report), "undecided": undecided(report),
-            "notes": list(report.notes), "policy": report.policy.model_dump(mode="json")}  # fmt: skip
+            "notes": list(report.notes), "ptst_version": __version__,
+            "policy": report.policy.model_dump(mode="json")}  # fmt: skip
     yield _dump(head).removesuffix("\n}") + ',\n "lines": ['
     for at, line in enumerate(report.lines):
         yield ("," if at else "") + "\n" + _dump(_plain(line, report))
