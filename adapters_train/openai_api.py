@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters_train.chat_jsonl import Estimate, build_rows, check_rows
+from adapters_train.chat_jsonl import TuningEstimate, build_rows, check_rows
 from adapters_train.config import TrainConfig
 from adapters_train.folder import MANIFEST, RunFolder
 from adapters_train.job import load_sets, pick_template
@@ -56,7 +56,7 @@ class ApiJob:
 
     config: TrainConfig
     rows: list[dict[str, Any]]
-    estimate: Estimate
+    estimate: TuningEstimate
     record: dict[str, Any]
 
     @property
@@ -162,7 +162,7 @@ def fine_tune(
     return ApiResult(folder.out, folder.manifest())
 
 
-def check_cost(estimate: Estimate, price: float | None, max_cost: float) -> None:
+def check_cost(estimate: TuningEstimate, price: float | None, max_cost: float) -> None:
     """Raises ConfigError for a run estimated dearer than allowed, or of unknown price."""
     if price is None:
         raise ConfigError("max_cost needs price: our table of prices is only a guide")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypedDict
 
 import typer
 
-from adapters_train import idle
+from adapters_train import unused
 from adapters_train.config import SettingError, TrainConfig, read_settings
 from adapters_train.folder import RunFolder, is_main
 from adapters_train.recipes import RECIPES
@@ -226,7 +226,7 @@ def _runs(
         raise ConfigError("--out is missing: where is the adapter to go?")
     try:
         config = TrainConfig(template=chosen[0], seed=seeds[0], **settings)
-        idle.check(config, settings, options, many=len(chosen) * len(seeds) > 1)
+        unused.refuse_unused(config, settings, options, many=len(chosen) * len(seeds) > 1)
         one = len(chosen) * len(seeds) == 1
         return [(config, out)] if one else grid(config, chosen, seeds, out)
     except SettingError as e:

@@ -25,6 +25,7 @@ from leaderboards.board.in_place import LOCK, settle
 from ptst_tasks.errors import DataError
 from ptst_tasks.files import lines
 from ptst_tasks.provenance import Generation
+from ptst_tasks.record import KEY, misfits
 
 __all__ = ["CellFiles", "cell_folders", "damage", "holds_answers", "is_run", "is_whole",
            "json_object", "read_cell_files", "results_files", "row_of", "rows", "samples_of"]  # fmt: skip
@@ -222,15 +223,11 @@ def _check_results(file: Path, results: Json, task: str) -> None:
         raise _odd(file, "configs", results["configs"])
     ours: Any = config.get("metadata") or {}
     counts: Any = results.get("n-samples", {})
-    for name, holder, key in (("metadata", ours, "ptst"), ("n-samples", counts, task)):
+    for name, holder, key in (("metadata", ours, KEY), ("n-samples", counts, task)):
         if not isinstance(holder, dict) or not isinstance(holder.get(key, {}), dict):
             raise _odd(file, f"{name}.{key}", holder)
-    for name, kind in (("judges", list), ("judge_settings", dict), ("judge_weights", dict),
-                       ("judge_failed", dict), ("judge_models", dict), ("kind", str),
-                       ("template", str), ("prefill", str), ("set", str)):  # fmt: skip
-        value = ours.get("ptst", {}).get(name)
-        if value is not None and not isinstance(value, kind):
-            raise _odd(file, f"metadata.ptst.{name}", value)
+    for name, value, _ in misfits(ours.get(KEY, {})):
+        raise _odd(file, f"metadata.{KEY}.{name}", value)
 
 
 def _odd(file: Path, name: str, value: Any) -> DataError:

@@ -1,7 +1,7 @@
 """What an lm_eval output says of its engine: arguments that decide answers, and the sampling.
 
 Stock model classes cut a prompt that is longer than `max_length`, so there a length decides; the
-classes of this package refuse such a prompt (`ptst_tasks.engines.settings.LAYOUT`).
+classes of this package refuse such a prompt (`ptst_tasks.engines.engine_args.LAYOUT`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ptst_tasks.engines.settings import LAYOUT
+from ptst_tasks.engines.engine_args import LAYOUT
 
 __all__ = ["deciding_args", "gen_kwargs", "is_sampled", "model_args", "sampling_seed"]
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -31,6 +31,7 @@ from leaderboards.board.row import COLUMNS, Row
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError, one_line
 from ptst_tasks.provenance import Generation, columns
+from ptst_tasks.record import KEY, TaskRecord
 
 __all__ = ["read_cell", "read_file", "read_folder", "read_results"]
 
@@ -136,6 +137,11 @@ def _part(file: Path, data: Mapping[str, Any], *path: str) -> Json:
     return dict(found)
 
 
+def _record(file: Path, config: Json) -> TaskRecord:
+    """What a task of ours says of itself; empty for another's."""
+    return cast(TaskRecord, _part(file, config, "metadata", KEY))
+
+
 def _odd(file: Path, name: str, value: Any) -> DataError:
     return DataError(f"{str(file)!r}: {name} is {repr(value)[:80]}, expected an object: damaged; "
                      "evaluate again")  # fmt: skip
@@ -161,8 +167,8 @@ def _task(
         facts |= {"engine_args": "", "decoding_seed": None}
     facts |= _cell_facts(file, cell)
     config = _part(file, data, "configs", task)
-    ours = _part(file, config, "metadata", "ptst")
-    is_ours = "ptst" in _part(file, config, "metadata")
+    ours = _record(file, config)
+    is_ours = KEY in _part(file, config, "metadata")
     beside = disk.samples_of(file, task.replace("/", "_"))  # a name, and no path
     samples = _samples(beside, is_ours) if beside.is_file() else None
     if samples and is_ours and not facts.get("asked"):
@@ -310,7 +316,7 @@ def _is_nan(value: Any) -> bool:
 
 def _facts(file: Path, data: Json, task: str) -> Json:
     run, config = _part(file, data, "config"), _part(file, data, "configs", task)
-    ours = _part(file, config, "metadata", "ptst")
+    ours = _record(file, config)
     args, engine = model_args(run.get("model_args")), str(run.get("model", ""))
     base = args.get("pretrained") or args.get("model") or data.get("model_name") or "?"
     sha = run.get("model_sha")
@@ -344,13 +350,13 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int | float) and 1 <= value < math.inf and value == int(value)
 
 
-def _settings(file: Path, ours: Json, judge: str) -> str:
+def _settings(file: Path, ours: TaskRecord, judge: str) -> str:
     """What the judge's name does not say: metadata.ptst.judge_settings[filter], and a rubric."""
     settings = _part(file, ours, "judge_settings")
     return _compact({"settings": settings.get(judge), "rubric": ours.get("rubric")})
 
 
-def _who_judged(file: Path, ours: Json, judge: str) -> Json:
+def _who_judged(file: Path, ours: TaskRecord, judge: str) -> Json:
     """metadata.ptst.judge_weights[filter] and the models that its replies named."""
     weights = _part(file, ours, "judge_weights").get(judge)
     models = _part(file, ours, "judge_models").get(judge) or ()
@@ -358,7 +364,7 @@ def _who_judged(file: Path, ours: Json, judge: str) -> Json:
     return {"judge_weights": str(weights or ""), "judge_model": "+".join(sorted(map(str, models)))}
 
 
-def _prompting(file: Path, data: Json, config: Json, ours: Json, task: str) -> Json:
+def _prompting(file: Path, data: Json, config: Json, ours: TaskRecord, task: str) -> Json:
     shots = _part(file, data, "n-shot").get(task) or config.get("num_fewshot")
     return {
         "style": ours.get("style"),

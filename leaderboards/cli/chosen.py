@@ -37,11 +37,11 @@ def own_templates() -> Templates:
 
 def loads(family: str, *, quiet: bool = False) -> bool:
     """Whether a set can be loaded here and now; why not is said on standard error."""
-    from ptst_tasks import datasets
+    from ptst_tasks import sets
     from ptst_tasks.generate import FAMILIES
 
     try:
-        datasets.load(FAMILIES[family].dataset)
+        sets.load(FAMILIES[family].dataset)
     except DataError as e:
         if not quiet:
             print(f"left out: {e}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leaderboards.cli.score_options import ScoreOptions
-from ptst_tasks import files
+from ptst_tasks import __version__, files
 from ptst_tasks.command import Quiet, put_json, screen
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.keys import hidden
@@ -173,7 +173,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
         told["agreement"] = report.agreement(found, asked.human, asked.show, console)
     elif asked.show:
         report.texts(found, console)
-    put_json(asked.json, told)
+    put_json(asked.json, told | {"ptst_version": __version__})
     failed = report.unscored(scored, asked.max_unscored, console)
     if error:
         raise error

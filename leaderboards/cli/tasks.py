@@ -154,7 +154,7 @@ def datasets(
     As JSON: a list of {set, use, kind, style, source, licence, file}, and {rows, error} with --check.
     """
     from adapters_train.data import TRAINING_SETS
-    from ptst_tasks.datasets import REGISTRY
+    from ptst_tasks.sets import REGISTRY
 
     check_outputs(json=json)
     titles = {"asked": "asked: sets of tasks", "trained on": "trained on: sets of `ptst train`"}
@@ -176,7 +176,7 @@ def datasets(
 
 
 def _facts(source: Any) -> dict[str, Any]:
-    from ptst_tasks.datasets import locate
+    from ptst_tasks.sets import locate
 
     hub = "/".join(p for p in source.hub or () if p) + (" (gated)" if source.gated else "")
     return {
@@ -190,7 +190,7 @@ def _facts(source: Any) -> dict[str, Any]:
 
 def _count(source: Any, row: dict[str, Any]) -> bool:
     """Adds the number of rows, or why there are none; returns whether what is here is damaged."""
-    from ptst_tasks.datasets import load
+    from ptst_tasks.sets import load
 
     row |= {"rows": None, "error": None}
     try:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from leaderboards.gate.decision import Decision, Report
 from leaderboards.gate.report import summary, undecided
+from ptst_tasks import __version__
 
 __all__ = ["error_json", "error_junit", "json_parts", "junit_parts", "to_json",
            "to_junit"]  # fmt: skip
@@ -53,7 +54,9 @@ def error_junit(text: str) -> Iterator[str]:
 
 def error_json(text: str) -> Iterator[str]:
     """The same for programs."""
-    yield _dump({"failed": True, "error": text, "summary": f"ERROR: {text}", "lines": []}) + "\n"
+    told = {"failed": True, "error": text, "summary": f"ERROR: {text}", "ptst_version": __version__,
+            "lines": []}  # fmt: skip
+    yield _dump(told) + "\n"
 
 
 def _xml(text: str) -> str:
@@ -77,7 +80,8 @@ def json_parts(report: Report) -> Iterator[str]:
     """The same line by line: of 100,000 numbers the text alone would fill the memory."""
     head = {"failed": report.failed, "accepted": bool(report.accepted), "faults": list(report.faults),
             "summary": summary(report), "undecided": undecided(report),
-            "notes": list(report.notes), "policy": report.policy.model_dump(mode="json")}  # fmt: skip
+            "notes": list(report.notes), "ptst_version": __version__,
+            "policy": report.policy.model_dump(mode="json")}  # fmt: skip
     yield _dump(head).removesuffix("\n}") + ',\n "lines": ['
     for at, line in enumerate(report.lines):
         yield ("," if at else "") + "\n" + _dump(_plain(line, report))

@@ -20,6 +20,7 @@ from leaderboards.judging.shapes import damaged, expect, ours_of
 from ptst_tasks import files
 from ptst_tasks.errors import DataError
 from ptst_tasks.locks import locked
+from ptst_tasks.record import KEY, TaskRecord
 
 __all__ = ["line_of", "open_aside", "put_column", "sweep", "unwritable"]
 
@@ -32,7 +33,7 @@ def put_column(
     spec: str,
     lines: Path,
     values: Mapping[str, float],
-    describe: Callable[[Json], None],
+    describe: Callable[[TaskRecord], None],
 ) -> None:
     """Adds a filter's lines to the samples of a task, and its values to the results.
 
@@ -136,7 +137,7 @@ def _write_results(
     task: Task,
     spec: str,
     values: Mapping[str, float],
-    describe: Callable[[Json], None],
+    describe: Callable[[TaskRecord], None],
 ) -> None:
     data = disk.json_object(task.results)
     for part in ("results", "configs"):  # hours may have passed since it was read
@@ -150,6 +151,6 @@ def _write_results(
     if "score" in values:
         higher = data.setdefault("higher_is_better", {})
         higher[task.name] = {**(higher.get(task.name) or {}), "score": False}
-    describe(data["configs"][task.name]["metadata"]["ptst"])
+    describe(data["configs"][task.name]["metadata"][KEY])
     text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
     aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -23,6 +23,7 @@ from ptst_tasks.filters import bertscores, judged
 from ptst_tasks.judges.base import judging
 from ptst_tasks.judges.group import endpoints
 from ptst_tasks.metrics import mean_scored
+from ptst_tasks.record import TaskRecord, record_in, set_settings, weights_of
 
 __all__ = ["Unscored", "judge_missing", "unscored"]
 
@@ -177,19 +178,18 @@ def _attempt(
         return otherwise
 
 
-def _ours(results: Path, task: str) -> dict[str, Any]:
-    config = disk.json_object(results)["configs"][task]
-    return dict((config.get("metadata") or {}).get("ptst") or {})
+def _ours(results: Path, task: str) -> TaskRecord:
+    return record_in(disk.json_object(results)["configs"][task])
 
 
-def _judged(ours: Mapping[str, Any], judge: Any) -> bool:
+def _judged(ours: TaskRecord, judge: Any) -> bool:
     """Whether there are this judge's verdicts, with the settings and weights that it has now."""
-    weights = (ours.get("judge_weights") or {}).get(judge.spec) or ""
+    weights = weights_of(ours, judge.spec) or ""
     here = judge.spec in (ours.get("judges") or ()) and weights == judging(judge).weights
     return here and _same(ours, judge.spec, judge.settings)
 
 
-def _same(ours: Mapping[str, Any], spec: str, settings: Mapping[str, Any]) -> bool:
+def _same(ours: TaskRecord, spec: str, settings: Mapping[str, Any]) -> bool:
     there = ours.get("judge_settings") or {}
     now = json.loads(json.dumps(dict(settings), default=str))
     return spec in there and digest_json(there[spec]) == digest_json(now)
@@ -213,8 +213,8 @@ def _add_bertscore(results: Path, task: Any) -> int:
         lines.unlink(missing_ok=True)
         raise
 
-    def describe(ours: dict[str, Any]) -> None:
-        ours["judge_settings"] = {**(ours.get("judge_settings") or {}), _BERTSCORE: task.bertscore}
+    def describe(ours: TaskRecord) -> None:
+        set_settings(ours, _BERTSCORE, task.bertscore)
 
     columns.put_column(mine, _BERTSCORE, lines, {_BERTSCORE: mean_scored(values)}, describe)
     return 1

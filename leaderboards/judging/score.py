@@ -22,6 +22,7 @@ from ptst_tasks import files, metrics
 from ptst_tasks.filters import judged
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
+from ptst_tasks.record import TaskRecord, mark_failed, settings_of, weights_of
 
 __all__ = ["MAX_UNSCORED", "Scored", "measured", "rate", "score_tasks"]
 
@@ -166,7 +167,7 @@ class _Sheet:
         """Whether this judge, with these settings, has fewer verdicts missing from before."""
         data, spec = disk.json_object(task.results), self.judge.spec
         ours = ours_of(task.results, data, task.name)
-        now: Json = {}
+        now = TaskRecord()
         note(now, self.judge, {})
         share = data["results"][task.name].get(f"unscored,{spec}")
         return (
@@ -175,17 +176,14 @@ class _Sheet:
             and _judged_by(ours, spec) == _judged_by(now, spec)
         )
 
-    def _describe(self, ours: Json) -> None:
+    def _describe(self, ours: TaskRecord) -> None:
         """Writes down who judged, and whether too many verdicts are missing."""
         spec, scored = self.judge.spec, self.scored
         before = _judged_by(ours, spec)
         note(ours, self.judge, scored.models)
         scored.replaced = _change(before, _judged_by(ours, spec))
-        marks = {k: v for k, v in (ours.pop("judge_failed", None) or {}).items() if k != spec}
-        if scored.share > self.most:
-            marks[spec] = f"{scored.unscored} of {scored.n} responses have no verdict"
-        if marks:
-            ours["judge_failed"] = marks
+        few = f"{scored.unscored} of {scored.n} responses have no verdict"
+        mark_failed(ours, spec, few if scored.share > self.most else "")
 
 
 def measured(kind: str, doc: Json, verdict: Json) -> dict[str, float | None]:
@@ -198,10 +196,9 @@ def _graded(judge: Judge) -> bool:
     return "scale" in judge.settings
 
 
-def _judged_by(ours: Json, spec: str) -> Json:
+def _judged_by(ours: TaskRecord, spec: str) -> Json:
     """Settings and weights of the verdicts that are there, as JSON reads them; empty for none."""
-    settings = (ours.get("judge_settings") or {}).get(spec) or {}
-    found = {**settings, "weights": (ours.get("judge_weights") or {}).get(spec)}
+    found = {**(settings_of(ours, spec) or {}), "weights": weights_of(ours, spec)}
     plain: Json = json.loads(json.dumps(found, default=str))
     return {name: value for name, value in plain.items() if value not in (None, {})}
 

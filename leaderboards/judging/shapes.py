@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ptst_tasks.errors import DataError
+from ptst_tasks.record import KEY, TaskRecord, misfits
 
 __all__ = ["asked_of", "damaged", "expect", "misshapen", "ours_of"]
 
 Json = dict[str, Any]
 
 
-# Field of metadata.ptst -> what it must be, where it is there.
-_SHAPES: dict[str, type | tuple[type, ...]] = {
-    "kind": str, "set": str, "template": str, "judges": list, "judge_settings": dict,
-    "judge_weights": dict, "judge_models": dict, "judge_failed": dict,
-}  # fmt: skip
+# Fields of a task's record that judging reads, where they are there.
+_READ = ("kind", "set", "template", "judges", "judge_settings", "judge_weights", "judge_models",
+         "judge_failed")  # fmt: skip
 
 
-def ours_of(file: Path, data: Json, name: str) -> Json:
+def ours_of(file: Path, data: Json, name: str) -> TaskRecord:
     """What a task of ours says of itself; empty for another's.
 
     Raises:
@@ -27,23 +26,22 @@ def ours_of(file: Path, data: Json, name: str) -> Json:
     """
     config = data["configs"][name]
     metadata = config.get("metadata") if isinstance(config, dict) else None
-    ours = metadata.get("ptst") if isinstance(metadata, dict) else None
+    ours = metadata.get(KEY) if isinstance(metadata, dict) else None
     if ours is None and not name.startswith("ptst_"):
         return {}
     where = f"configs.{name}"
-    for value, place in ((config, ""), (metadata, ".metadata"), (ours, ".metadata.ptst")):
+    for value, place in ((config, ""), (metadata, ".metadata"), (ours, f".metadata.{KEY}")):
         expect(value, dict, file, where + place)
     assert isinstance(ours, dict)
-    for field_name, shape in _SHAPES.items():
-        if (value := ours.get(field_name)) is not None:
-            expect(value, shape, file, f"{where}.metadata.ptst.{field_name}")
+    for field_name, value, shape in misfits(ours, _READ):
+        expect(value, shape, file, f"{where}.metadata.{KEY}.{field_name}")
     for judge in ours.get("judges") or ():
-        expect(judge, str, file, f"{where}.metadata.ptst.judges")
+        expect(judge, str, file, f"{where}.metadata.{KEY}.judges")
     for judge, settings in (ours.get("judge_settings") or {}).items():
         expect(settings, (dict, type(None)), file, f"judge_settings of {judge!r}")
     if name in data.get("results", {}):
         expect(data["results"][name], dict, file, f"results.{name}")
-    return ours
+    return cast(TaskRecord, ours)
 
 
 def asked_of(file: Path, data: Json, name: str) -> int | None:

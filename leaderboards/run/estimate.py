@@ -14,8 +14,8 @@ from leaderboards.run.runner import load_family
 from leaderboards.run.store import incomplete
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import digest_json, read_json
+from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.served_settings import ServedSettings
-from ptst_tasks.engines.settings import LAYOUT
 from ptst_tasks.errors import PTSTError, said
 from ptst_tasks.prices import price_of
 

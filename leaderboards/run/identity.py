@@ -12,19 +12,21 @@ from leaderboards.run.manifests import Place, check_weights
 from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
 from ptst_tasks.digests import digest_json, ids_digest
+from ptst_tasks.engines import Engine
+from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.fit import check_origin
-from ptst_tasks.engines.settings import LAYOUT
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
 from ptst_tasks.provenance import (
     ANSWERS,
     Adapter,
-    Base,
+    BaseRecord,
     Data,
     Decoding,
-    Engine,
+    EngineRecord,
     Generation,
 )
+from ptst_tasks.record import record_of
 
 __all__ = ["Records", "asked_digest", "base_folder", "content", "form", "is_sampled",
            "requested", "used"]  # fmt: skip
@@ -47,16 +49,16 @@ class Records:
     def __init__(self, study: Study, base: Place) -> None:
         self.study, self._place = study, base
         # Hashing a 7B's files takes minutes, tokenising a set's prompts seconds: once each.
-        self._base: Base | None = None
+        self._base: BaseRecord | None = None
         self._adapters: dict[tuple[Place, int | None], Adapter] = {}
         self._data: dict[str, Data] = {}
 
-    def base(self, lm: Any) -> Base:
+    def base(self, lm: Engine) -> BaseRecord:
         """What identifies the base."""
         self._base = self._base or _base(self._place, lm, self.study.engine_args.get("subfolder"))
         return self._base
 
-    def adapter(self, lm: Any, place: Place | None, step: int | None = None) -> Adapter:
+    def adapter(self, lm: Engine, place: Place | None, step: int | None = None) -> Adapter:
         """What identifies an adapter; all empty for the base alone.
 
         Raises:
@@ -75,7 +77,7 @@ class Records:
             self._adapters[place, step] = found
         return self._adapters[place, step]
 
-    def data(self, lm: Any, name: str, task: Any) -> Data:
+    def data(self, lm: Engine, name: str, task: Any) -> Data:
         """What is asked; the same for every adapter."""
         if name not in self._data:
             limit = self.study.test.limit
@@ -90,7 +92,7 @@ class Records:
             )
         return self._data[name]
 
-    def _prompts(self, lm: Any, task: Any) -> str:
+    def _prompts(self, lm: Engine, task: Any) -> str:
         with quiet():
             task.build_all_requests(
                 limit=self.study.test.limit,
@@ -104,7 +106,13 @@ class Records:
         return ids_digest(lm.prompt_ids(asked))
 
     def of(
-        self, lm: Any, place: Place | None, step: int | None, name: str, task: Any, seed: int | None
+        self,
+        lm: Engine,
+        place: Place | None,
+        step: int | None,
+        name: str,
+        task: Any,
+        seed: int | None,
     ) -> Generation:
         """The record of one cell.
 
@@ -128,10 +136,10 @@ class Records:
             engine=self._engine(lm),
         )
 
-    def _engine(self, lm: Any) -> Engine:
+    def _engine(self, lm: Engine) -> EngineRecord:
         args = dict(self.study.engine_args)
         deciding = {k: content(v) for k, v in args.items() if k not in LAYOUT}
-        return Engine(
+        return EngineRecord(
             name=self.study.engine,
             dtype=lm.facts()["dtype"],
             # Those of an endpoint say how it is asked; what goes into a body is in the prompts.
@@ -141,12 +149,11 @@ class Records:
         )
 
 
-def used(lm: Any, task: Any) -> dict[str, Any]:
+def used(lm: Engine, task: Any) -> dict[str, Any]:
     """A task's decoding options as the engine uses them, without the seed."""
     if task.OUTPUT_TYPE == "multiple_choice":
         return {}
-    options: dict[str, Any] = lm.decoding(requested(task))
-    return {k: v for k, v in options.items() if k != "seed"}
+    return {k: v for k, v in lm.decoding(requested(task)).items() if k != "seed"}
 
 
 def requested(task: Any) -> dict[str, Any]:
@@ -158,8 +165,9 @@ def requested(task: Any) -> dict[str, Any]:
 
 def form(task: Any) -> dict[str, Any]:
     """How a task's prompts are made, as far as that can be said without a tokenizer."""
-    ours = task.config.metadata["ptst"]
-    return {name: ours[name] for name in ("template", "style", "chat_format", "prefill")}
+    said = record_of(task.config)
+    return {"template": said["template"], "style": said["style"],
+            "chat_format": said["chat_format"], "prefill": said["prefill"]}  # fmt: skip
 
 
 def is_sampled(task: Any) -> bool:
@@ -189,13 +197,13 @@ def base_folder(base: str) -> Path | str:
         return organism.cached(int(seed), name.endswith("control"), progress=progress)
 
 
-def _base(place: Place, lm: Any, subfolder: Any = None) -> Base:
+def _base(place: Place, lm: Engine, subfolder: Any = None) -> BaseRecord:
     if lm.served:
-        return Base(weights=f"served:{lm.served}/{place}")
+        return BaseRecord(weights=f"served:{lm.served}/{place}")
     if Path(place).is_dir():
         return base_of(Path(place, str(subfolder or "")))
     commit = lm.facts()["commit"]
-    return Base(weights=f"hub:{commit}" if commit else f"name:{place}")
+    return BaseRecord(weights=f"hub:{commit}" if commit else f"name:{place}")
 
 
 def content(value: Any) -> Any:

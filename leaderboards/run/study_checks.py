@@ -141,8 +141,8 @@ def _executor(study: Study) -> Iterator[PTSTError]:
 
 
 def _engine_args(study: Study) -> Iterator[PTSTError]:
+    from ptst_tasks.engines.engine_args import check_engine_args
     from ptst_tasks.engines.served_settings import ServedSettings
-    from ptst_tasks.engines.settings import check_engine_args
 
     if study.engine == "openai":  # before the study is written to its run: it could hold a key
         ServedSettings.read(study.engine_args | ({"revision": True} if study.revision else {}))

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters_train import recipes
-from adapters_train.data import TESTED_BY, TRAINING_SETS
-from adapters_train.data import find as training_set
+from adapters_train.data import TESTED_BY, TRAINING_SETS, training_set
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.generate import FAMILIES
 
@@ -79,7 +78,7 @@ def _style(study: Study) -> str:
         return "openai"
     train = study.train
     own = training_set(train.data).style
-    recipe = recipes.find(train.recipe, train.data).values
+    recipe = recipes.recipe_for(train.recipe, train.data).values
     return str(train.settings.get("style") or recipe.get("style") or own)
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapters_train import recipes
 from adapters_train.config import TrainConfig
-from adapters_train.data import find as training_set
-from adapters_train.data import parse_mix
+from adapters_train.data import parse_mix, training_set
 from leaderboards.run.styles import trained
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
 
@@ -88,7 +87,7 @@ def _settings(study: Study) -> Iterator[PTSTError]:
 def _check_recipe(study: Study) -> None:
     """A recipe's own values for what the study says by default would be lost without a word."""
     train = study.train
-    values = recipes.find(train.recipe, train.data).values
+    values = recipes.recipe_for(train.recipe, train.data).values
     if values.get("backend", "hf") != "hf":
         raise ConfigError(
             f"study {study.name!r}: recipe {train.recipe!r} is for the backend {values['backend']!r}, "

@@ -1,7 +1,6 @@
 """What all engines share: the switch between adapters, and how a request is read.
 
-A study knows an engine as lm-eval's own interface and this: `attach`, `use`, `adapter`,
-`attached`, `journal`, `on_batch`, `prompt_ids`, `decoding`, `facts`, `served`, `close`.
+What a study knows of an engine is `ptst_tasks.engines.protocol.Engine`; `Adapters` has most of it.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ptst_tasks.decoding import Options, draw, read
+from ptst_tasks.decoding import DecodingOptions, draw, read
 from ptst_tasks.engines.ends import Ends
 from ptst_tasks.engines.fit import UnfitError
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import ConfigError, EngineError
 
-__all__ = ["BY_NAME", "PROBE", "WHOLE", "Adapters", "Plan", "Request", "all_stops", "read_requests",
+__all__ = ["BY_NAME", "PROBE", "WHOLE", "Adapters", "AnswerPlan", "Request", "all_stops", "read_requests",
            "reason", "refuse"]  # fmt: skip
 
 PROBE = "Question: What is 2 + 3?\nAnswer:"
@@ -32,7 +31,7 @@ WHOLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AnswerPlan:
     """How the requests with the same options are answered.
 
     Attributes:
@@ -44,14 +43,16 @@ class Plan:
             itself.
     """
 
-    options: Options
+    options: DecodingOptions
     ends: Ends
     engine: Any
     record: Mapping[str, Any]
     group: str
 
     @classmethod
-    def make(cls, options: Options, ends: Ends, engine: Any, rest: Mapping[str, Any]) -> Plan:
+    def make(
+        cls, options: DecodingOptions, ends: Ends, engine: Any, rest: Mapping[str, Any]
+    ) -> AnswerPlan:
         """A plan; `rest` is what the engine says of its own form of the options."""
         said = {k: v for k, v in options.record().items() if k != "eos_token_id"}
         record = {**said, **rest, "until": list(ends.stops), "eos_token_ids": sorted(ends.ids)}
@@ -76,7 +77,7 @@ class Request:
 
     place: int
     ids: tuple[int, ...]
-    plan: Plan
+    plan: AnswerPlan
     seed: int | None = None
     task: str = ""
 
@@ -108,7 +109,7 @@ class Adapters:
     def start(self, journal: str | Path | None) -> None:
         """Begins with the base alone."""
         self._names: dict[str, Any] = {}
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, AnswerPlan] = {}
         self._broken = ""
         self._asking: list[str] = []
         self.active = self.state = ""
@@ -138,14 +139,14 @@ class Adapters:
         """
         return dict(self.plan(gen_kwargs).record)
 
-    def plan(self, gen_kwargs: Mapping[str, Any]) -> Plan:
+    def plan(self, gen_kwargs: Mapping[str, Any]) -> AnswerPlan:
         """How requests with these options are answered; made once for each."""
         key = json.dumps(gen_kwargs, sort_keys=True, default=str)
         if key not in self._plans:
             self._plans[key] = self._plan(read(gen_kwargs, self.max_gen_toks))  # type: ignore[attr-defined]
         return self._plans[key]
 
-    def _plan(self, options: Options) -> Plan:
+    def _plan(self, options: DecodingOptions) -> AnswerPlan:
         raise NotImplementedError
 
     def use(self, name: str = "", state: str = "") -> None:
@@ -281,7 +282,7 @@ def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:
     for place, (request, ids) in enumerate(zip(requests, encoded, strict=True)):
         task, asked = request.task_name or "", tuple(ids)
         try:
-            plan: Plan = lm.plan(request.args[1])
+            plan: AnswerPlan = lm.plan(request.args[1])
         except (ConfigError, EngineError) as e:
             raise EngineError(str(e), task) from e
         if len(ids) + plan.options.limit > lm.max_length:
@@ -298,7 +299,7 @@ def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:
     return out
 
 
-def all_stops(options: Options, own: Mapping[str, Any]) -> list[str]:
+def all_stops(options: DecodingOptions, own: Mapping[str, Any]) -> list[str]:
     """The stop strings that were asked for, and those of the model's generation_config.
 
     Raises:

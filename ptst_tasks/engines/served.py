@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
-from ptst_tasks.decoding import Options, draw
+from ptst_tasks.decoding import DecodingOptions, draw
 from ptst_tasks.endpoints import at_once, run_async
-from ptst_tasks.engines.base import Adapters, Plan
+from ptst_tasks.engines.base import Adapters, AnswerPlan
 from ptst_tasks.engines.calls import Calls, RefusedError
 from ptst_tasks.engines.ends import Ends
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.engines.wire import (
     MODELS,
-    Job,
+    HttpJob,
     Messages,
     answer,
     body,
@@ -48,12 +48,12 @@ from ptst_tasks.errors import ConfigError, EngineError, did_you_mean
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["Served"]
+__all__ = ["ServedEngine"]
 
 _NAMES_SHOWN = 10
 
 
-class Served(Adapters, LM):  # type: ignore[misc]
+class ServedEngine(Adapters, LM):  # type: ignore[misc]
     """An lm-eval model that asks an endpoint.
 
     Args:
@@ -230,9 +230,9 @@ class Served(Adapters, LM):  # type: ignore[misc]
             raise error
         return out
 
-    def _jobs(self, requests: Iterable[Instance]) -> dict[str, Job]:
+    def _jobs(self, requests: Iterable[Instance]) -> dict[str, HttpJob]:
         """One job per different prompt; where answers are drawn at random, one per request."""
-        jobs: dict[str, Job] = {}
+        jobs: dict[str, HttpJob] = {}
         seen = Counter[tuple[str, str]]()
         for place, request in enumerate(requests):
             prompt, given = request.args
@@ -244,7 +244,7 @@ class Served(Adapters, LM):  # type: ignore[misc]
                 seen[asked] += 1
             path, call = body(self.model, prompt, options, self.settings, seed)
             key = batch_key(self.state, self.served, path, call, options.until, seed)
-            job = Job(path, call, options.until, task)
+            job = HttpJob(path, call, options.until, task)
             nth = 0
             while job.samples and key in jobs:  # drawn by the endpoint, without a seed of ours
                 nth += 1
@@ -252,13 +252,13 @@ class Served(Adapters, LM):  # type: ignore[misc]
             jobs.setdefault(key, job).places.append(place)
         return jobs
 
-    def _options(self, given: Mapping[str, Any], task: str) -> Options:
+    def _options(self, given: Mapping[str, Any], task: str) -> DecodingOptions:
         try:
             return self.plan(given).options
         except (ConfigError, EngineError) as e:
             raise EngineError(str(e), task) from e
 
-    def plan(self, gen_kwargs: Mapping[str, Any]) -> Plan:
+    def plan(self, gen_kwargs: Mapping[str, Any]) -> AnswerPlan:
         """How requests with these options are answered.
 
         Raises:
@@ -271,24 +271,24 @@ class Served(Adapters, LM):  # type: ignore[misc]
             )
         return super().plan(gen_kwargs)
 
-    def _plan(self, options: Options) -> Plan:
+    def _plan(self, options: DecodingOptions) -> AnswerPlan:
         told = {**fields(options, self.settings), **self.settings.extra}
-        plan = Plan.make(options, Ends(None, options.until, ()), None, told)
+        plan = AnswerPlan.make(options, Ends(None, options.until, ()), None, told)
         # Where the endpoint ends an answer by itself is its own affair.
         record = {k: v for k, v in plan.record.items() if k != "eos_token_ids"}
         return dataclasses.replace(plan, record=record)
 
-    def _place(self, out: list[str], job: Job, text: str) -> None:
+    def _place(self, out: list[str], job: HttpJob, text: str) -> None:
         for place in job.places:
             out[place] = text
         self.on_batch(len(job.places))
 
     async def _ask(
-        self, todo: list[tuple[str, Job]], out: list[str], faults: dict[str, EngineError]
+        self, todo: list[tuple[str, HttpJob]], out: list[str], faults: dict[str, EngineError]
     ) -> None:
         refused: set[str] = set()
 
-        async def work(item: tuple[str, Job]) -> None:
+        async def work(item: tuple[str, HttpJob]) -> None:
             key, job = item
             if job.task in refused:  # its cell fails whatever the other prompts give
                 return
@@ -308,6 +308,6 @@ class Served(Adapters, LM):  # type: ignore[misc]
             await self._check(client, self.model)
             await at_once(todo, work, min(self.settings.concurrency, len(todo)))
 
-    async def _answer(self, client: AsyncOpenAI, job: Job) -> str:
+    async def _answer(self, client: AsyncOpenAI, job: HttpJob) -> str:
         read = functools.partial(answer, stops=job.stops)
         return await self._calls.ask(client, job.path, job.body, read, job.task)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ptst_tasks.engines.settings import REFUSED, SETTINGS, check_engine_args, known_args
+from ptst_tasks.engines.engine_args import REFUSED, SETTINGS, check_engine_args, known_args
 from ptst_tasks.errors import PTSTError
 
 
