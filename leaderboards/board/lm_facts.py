@@ -13,9 +13,9 @@ from typing import Any, cast
 from leaderboards.board.lm_args import (
     deciding_args,
     gen_kwargs,
-    is_sampled,
     model_args,
     sampling_seed,
+    was_sampled,
 )
 from ptst_tasks.errors import DataError
 from ptst_tasks.provenance import Generation, columns
@@ -69,7 +69,7 @@ def task_facts(file: Path, data: Json, task: str) -> Json:
     sha = run.get("model_sha")
     decoding = {**part(file, config, "generation_kwargs"), **gen_kwargs(run.get("gen_kwargs"))}
     answers = config.get("output_type") in (None, "generate_until")
-    sampled = answers and is_sampled(engine, decoding)
+    sampled = answers and was_sampled(engine, decoding)
     dtype = run.get("model_dtype") or args.get("dtype") or ""
     return {
         "base": str(base),

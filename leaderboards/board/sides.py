@@ -20,7 +20,7 @@ from leaderboards.board import csvio, disk
 from leaderboards.board.numbers import MEANS, Number, Outcomes
 from leaderboards.board.results import read_cell, read_file, read_folder
 from leaderboards.board.row import COLUMNS, IDENTITY, Row, field_text, sort_key
-from leaderboards.board.signs import Signs, pack, packed
+from leaderboards.board.signs import Signs, pack_signs, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import check_outputs, check_writable, lines, replacing
 
@@ -254,7 +254,7 @@ def _read_sidecar(file: Path) -> dict[tuple[str, ...], Signs]:
             key = sort_key(Row.model_validate(known))
             if key in found:
                 raise ValueError("two lines for one number")
-            found[key] = pack(data["ids"], data["outcomes"], once)
+            found[key] = pack_signs(data["ids"], data["outcomes"], once)
         except (ValueError, KeyError, TypeError, RecursionError) as e:
             raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
                             "--update-baseline or delete it") from e  # fmt: skip

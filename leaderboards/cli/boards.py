@@ -221,7 +221,7 @@ def _compare(rows: Sequence[Row], name: str, fmt: str, *, alone: bool, pool: boo
     from leaderboards.board import paper as published
     from leaderboards.board.rendering import columns, csv_text, markdown_table
 
-    file = published.find(name, rows)
+    file = published.published_file(name, rows)
     theirs = csvio.read(file)
     if not theirs:
         raise ConfigError(f"--compare {str(file)!r} has a header and no rows to compare with")

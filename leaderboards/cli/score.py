@@ -154,7 +154,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if paid:
         made = cost.estimates(paid, found, console, batch=asked.batch)
         if not asked.batch_ids:
-            cost.check(made, budget, batch=asked.batch)
+            cost.check_budget(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
             cost.submit_all(paid, found, console, again=asked.resubmit)
             return False
@@ -174,7 +174,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     elif asked.show:
         report.texts(found, console)
     put_json(asked.json, told | {"ptst_version": __version__})
-    failed = report.unscored(scored, asked.max_unscored, console)
+    failed = report.say_unscored(scored, asked.max_unscored, console)
     if error:
         raise error
     return failed

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from leaderboards.gate.default_policy import default_policy_yaml
 from lxml import etree
 
 from leaderboards.board import csvio
@@ -22,7 +21,7 @@ from leaderboards.gate import report_files
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.decision import Report
 from leaderboards.gate.limits import Limits
-from leaderboards.gate.policy import default_policy, load_policy
+from leaderboards.gate.policy import default_policy, default_policy_yaml, load_policy
 from ptst_tasks.errors import ConfigError, DataError
 from tests import bench_gate as bench
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
