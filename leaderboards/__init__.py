@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         run_study,
         score_runs,
     )
-    from leaderboards.gate.decide import Report
+    from leaderboards.gate.decision import Report
     from leaderboards.gate.policy import Policy, load_policy
     from leaderboards.run.progress import Outcome
     from leaderboards.run.study import Study
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Outcome": "run.progress",
     "Policy": "gate.policy",
-    "Report": "gate.decide",
+    "Report": "gate.decision",
     "Study": "run.study",
     "check_release": "door",
     "draw_board": "door",

@@ -18,7 +18,7 @@ from ptst_tasks.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leaderboards.gate.decide import Report
+    from leaderboards.gate.decision import Report
     from leaderboards.gate.policy import Policy
     from leaderboards.judging.score import Scored
     from leaderboards.run.progress import Outcome
@@ -53,9 +53,9 @@ def load_study(which: Place, **overrides: Any) -> Study:
         ConfigError: If the file is no YAML, or a field is wrong or unknown.
         UnknownNameError: If it names a template, a set or a format that is in no table.
     """
-    from leaderboards.run import study
+    from leaderboards.run.study_files import load
 
-    return study.load(os.fspath(which), **overrides)
+    return load(os.fspath(which), **overrides)
 
 
 def run_study(
@@ -177,7 +177,8 @@ def score_runs(
     import pandas as pd
 
     from leaderboards.judging import cost, summary
-    from leaderboards.judging.score import check_readable, check_writable, score_tasks, tasks
+    from leaderboards.judging.saved import check_readable, check_writable, tasks
+    from leaderboards.judging.score import score_tasks
     from ptst_tasks.command import screen
     from ptst_tasks.judges.budget import Budget
     from ptst_tasks.judges.group import endpoints
@@ -190,7 +191,7 @@ def score_runs(
     check_writable(found)
     cost.check_ready(made, found)
     paid = [one for judge in made for one in endpoints(judge)]
-    cost.check(cost.estimates(paid, found, screen(quiet=True), batch=False), budget)
+    cost.check_budget(cost.estimates(paid, found, screen(quiet=True), batch=False), budget)
     scored = [(j.spec, one) for j in made for one in score_tasks(found, j, max_unscored)]
     summary.models(scored)
     summary.replaced(scored)

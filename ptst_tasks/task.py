@@ -23,6 +23,7 @@ from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
 from ptst_tasks.judges import group
 from ptst_tasks.options import Options
+from ptst_tasks.record import KEY, TaskRecord, record_of
 from ptst_tasks.user_templates import active
 
 __all__ = ["TemplatedTask", "renderer_for_lm"]
@@ -115,22 +116,27 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         return {"model": model, "layer": self.options.bertscore_layer}
 
     def _describe(self) -> None:
-        self.config.metadata["ptst"] = {
-            "set": self.set_name,
-            "kind": self.source.kind,
-            "template": self.template.name,
-            "style": self.template.style,
-            "template_source": self.template.source,
-            "chat_format": self.renderer.fmt if self.template.is_chat else "text",
-            "prefill": self.prefix,
-            "judges": [j.spec for j in self.judges],
-            "judge_settings": {j.spec: j.settings for j in self.judges}
+        self.config.metadata[KEY] = TaskRecord(
+            set=self.set_name,
+            kind=self.source.kind,
+            template=self.template.name,
+            style=self.template.style,
+            template_source=self.template.source,
+            chat_format=self.renderer.fmt if self.template.is_chat else "text",
+            prefill=self.prefix,
+            judges=[j.spec for j in self.judges],
+            judge_settings={j.spec: j.settings for j in self.judges}
             | ({"bertscore": self.bertscore} if self.bertscore else {}),
-            "version": __version__,
-            "origin": self.loaded.origin,
-            "data_fingerprint": self.loaded.fingerprint,
-            "notes": [],
-        }
+            version=__version__,
+            origin=self.loaded.origin,
+            data_fingerprint=self.loaded.fingerprint,
+            notes=[],
+        )
+
+    @property
+    def record(self) -> TaskRecord:
+        """What the task says of itself in lm-eval's results."""
+        return record_of(self.config)
 
     def get_config(self, key: str) -> Any:
         """As lm-eval's, but for the number of shots: a task that says 0 never hears of another.
@@ -142,7 +148,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def _note(self, judge: judges.Judge, verdicts: Sequence[Judged]) -> None:
         models = group.models_of(verdicts)
-        group.note(self.config.metadata["ptst"], judge, models)
+        group.note(self.record, judge, models)
         if len(named := group.snapshots(models)) > 1:
             said = ", ".join(f"{name} ({n})" for name, n in named.items())
             log.warning("%s: verdicts of %s come from several models: %s", self.config.task,
@@ -182,7 +188,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             text = isinstance(probe, str)
             self.check_endpoint(takes_messages=not text, takes_text=text or _takes_text(apply))
             if isinstance(probe, str) and self.template.is_chat:
-                self.config.metadata["ptst"]["chat_template"] = self.renderer.describe()
+                self.record["chat_template"] = self.renderer.describe()
         super().build_all_requests(**kwargs)
 
     def check_endpoint(self, *, takes_messages: bool, takes_text: bool) -> None:
@@ -224,8 +230,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """Builds the requests of one row: one per choice, or one generation."""
         metadata = {"metadata": kwargs["metadata"]}
         rendered, prompt = ctx, ctx.prompt
-        note = [n for n in rendered.notes if n not in self.config.metadata["ptst"]["notes"]]
-        self.config.metadata["ptst"]["notes"] += note
+        note = [n for n in rendered.notes if n not in self.record["notes"]]
+        self.record["notes"] += note
         if self.OUTPUT_TYPE == "multiple_choice":
             return [
                 Instance("loglikelihood", doc, (prompt, rendered.lead + letter), i, **metadata)

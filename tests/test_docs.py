@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from leaderboards.cli.app import app
-from leaderboards.run import study
+from leaderboards.run import study_files as study
 from ptst_tasks.command import EXITS
 from ptst_tasks.engines import ENGINES
 from ptst_tasks.generate import FAMILIES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaderboards.board.csvio import COLUMNS, Row
+from leaderboards.board.row import COLUMNS, Row
 
 if TYPE_CHECKING:
     import pandas as pd

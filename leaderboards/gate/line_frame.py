@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leaderboards.gate.decide import Line, Report
+    from leaderboards.gate.decision import Decision, Report
 
 __all__ = ["line_frame"]
 
@@ -32,7 +32,7 @@ def line_frame(report: Report) -> pd.DataFrame:
     return made.astype({"seed": "object"}) if lines else made
 
 
-def _plain(line: Line, report: Report) -> dict[str, Any]:
+def _plain(line: Decision, report: Report) -> dict[str, Any]:
     pair, row = line.pair, line.pair.row
     low, change, high = _change(line)
     return {
@@ -56,7 +56,7 @@ def _value(number: Any) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _change(line: Line) -> tuple[float, float, float]:
+def _change(line: Decision) -> tuple[float, float, float]:
     """Low, estimate and high of the change as the metric shows it; NaN where none was tested."""
     test = next((t for t in line.tests if t.method != "limit"), None)
     if test is None:

@@ -20,15 +20,17 @@ from leaderboards.board import disk
 from leaderboards.run.faults import check_disk, check_room, remembered
 from leaderboards.run.holding import check, claimed
 from leaderboards.run.identity import (
-    Place,
     Records,
     asked_digest,
     base_folder,
-    checked_manifest,
     form,
     is_sampled,
-    manifest,
     requested,
+)
+from leaderboards.run.manifests import (
+    Place,
+    checked_manifest,
+    manifest,
     trained_on,
     training_digest,
 )

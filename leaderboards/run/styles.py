@@ -84,7 +84,7 @@ def _style(study: Study) -> str:
 
 def _existing(study: Study, adapter: Existing) -> Trained:
     """What an adapter's manifest says of it; else its `train_data`, else `train.data`."""
-    from leaderboards.run.identity import manifest
+    from leaderboards.run.manifests import manifest
 
     record = {} if study.engine == "openai" else manifest(Path(adapter.path))
     said = adapter.train_data.partition("+")[0]

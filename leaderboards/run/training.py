@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards.run.faults import check_disk
-from leaderboards.run.identity import checked_manifest
+from leaderboards.run.manifests import checked_manifest
 from leaderboards.run.store import put_aside
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError

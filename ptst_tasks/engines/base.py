@@ -1,7 +1,6 @@
 """What all engines share: the switch between adapters, and how a request is read.
 
-A study knows an engine as lm-eval's own interface and this: `attach`, `use`, `adapter`,
-`attached`, `journal`, `on_batch`, `prompt_ids`, `decoding`, `facts`, `served`, `close`.
+What a study knows of an engine is `ptst_tasks.engines.protocol.Engine`; `Adapters` has most of it.
 """
 
 from __future__ import annotations

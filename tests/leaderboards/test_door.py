@@ -14,7 +14,7 @@ import pytest
 import leaderboards
 from leaderboards import door
 from leaderboards.board import csvio
-from leaderboards.board.csvio import COLUMNS, Row
+from leaderboards.board.row import COLUMNS, Row
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, PTSTError, UnknownNameError
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes
 from tests.leaderboards.judging import score_runs as runs

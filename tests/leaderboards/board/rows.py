@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from leaderboards.cli.app import main
 
 CV, CA, CL = "chat:vanilla", "chat:alpaca", "chat:llama"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboards.board.csvio import COLUMNS, Row
+from leaderboards.board.row import COLUMNS, Row
 from leaderboards.board.row_frame import row_frame
 
 

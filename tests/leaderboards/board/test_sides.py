@@ -10,6 +10,7 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import COLUMNS
 from leaderboards.board.sides import Side, read_side, sidecar, write_baseline
 from ptst_tasks.errors import ConfigError, DataError
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
@@ -48,7 +49,7 @@ def test_null_beside_unscored_0_is_refused(tmp_path: Path, value: Any) -> None:
 def test_a_header_alone_says_what_is_missing(baseline: Path, tmp_path: Path) -> None:
     """Seen: "'empty.csv' has no row with" and nothing more."""
     empty = tmp_path / "empty.csv"
-    empty.write_text(",".join(csvio.COLUMNS) + "\n")
+    empty.write_text(",".join(COLUMNS) + "\n")
     for sides in ((empty, baseline), (baseline, empty)):
         result = run(*sides)
         assert result.exit_code == 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from leaderboards.board.tables import NO_FT, grids, tracks
 from tests.leaderboards.board.rows import CL, CV, ROWS, TV, row
 

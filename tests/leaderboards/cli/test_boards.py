@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leaderboards.board import csvio
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from tests.disks import fill, small_disk
 from tests.leaderboards.board.rows import CL, CV, ptst, row
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.board.sides import read_side
-from leaderboards.gate.decide import Report, check_sides
-from leaderboards.gate.policy import (
-    default_policy,
-    load_policy,
-)
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
+from leaderboards.gate.policy import default_policy, load_policy
 from tests.support import ptst
 
 DATE = "2025-01-31T12-00-00.000000"

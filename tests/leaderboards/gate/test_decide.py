@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from leaderboards.board import csvio
+from leaderboards.board.row import REQUIRED, Row
 from leaderboards.board.sides import read_side
 from ptst_tasks.errors import DataError
 from tests import bench_gate as bench
@@ -131,7 +132,7 @@ def test_what_was_measured_otherwise_is_refused(
 
 def test_a_leaderboard_without_provenance_is_compared_and_noted(old: Path, tmp_path: Path) -> None:
     file = tmp_path / "bare.csv"
-    head = ",".join(csvio.REQUIRED)
+    head = ",".join(REQUIRED)
     file.write_text(f"{head}\ntiny,,,,,chat:llama,advbench,keywords:zou,asr,0.0025,,,400,0\n")
     report = compare(file, old)
     assert verdicts(report) == ["pass"]
@@ -155,7 +156,7 @@ def test_nothing_to_check_is_an_error(old: Path, tmp_path: Path) -> None:
 
 def test_a_mean_of_scores_is_not_tested(old: Path, tmp_path: Path) -> None:
     policy = policy_from(tmp_path, "rules: [{metrics: {rougeL: -0.03}}]")
-    row = csvio.Row(base="b", task="chatdoctor", metric="rougeL", value=0.333, n=10)
+    row = Row(base="b", task="chatdoctor", metric="rougeL", value=0.333, n=10)
     csvio.write([row], tmp_path / "x.csv")
     with pytest.raises(DataError, match="not a share of yes/no outcomes"):
         compare(tmp_path / "x.csv", tmp_path / "x.csv", policy)

@@ -10,7 +10,8 @@ import pytest
 
 from leaderboards.board.numbers import Number
 from leaderboards.board.sides import Side, read_side, sidecar, write_baseline
-from leaderboards.gate.decide import Report, check_sides
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
 from leaderboards.gate.policy import default_policy, load_policy
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
 

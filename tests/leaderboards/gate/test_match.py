@@ -8,9 +8,7 @@ import pytest
 
 from leaderboards.board.sides import read_side, select
 from leaderboards.gate.decide import check_sides
-from leaderboards.gate.policy import (
-    default_policy,
-)
+from leaderboards.gate.policy import default_policy
 from ptst_tasks.errors import ConfigError, DataError
 from tests.leaderboards.gate.gate_data import (
     LLAMA,

@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.gate.policy import (
-    Limits,
-    default_policy,
-    default_policy_yaml,
-    load_policy,
-)
+from leaderboards.gate.limits import Limits
+from leaderboards.gate.policy import default_policy, default_policy_yaml, load_policy
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.gate.gate_data import policy_from, run
 

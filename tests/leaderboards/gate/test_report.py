@@ -11,8 +11,10 @@ from lxml import etree
 
 from leaderboards.board import csvio
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
 from leaderboards.board.sides import Side, read_side, write_baseline
 from leaderboards.gate import report as gate_report
+from leaderboards.gate import report_files
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import default_policy, load_policy
 from tests.leaderboards.gate.gate_data import LLAMA, VANILLA, harm, lm_eval_output, outcomes, run
@@ -127,7 +129,7 @@ def test_a_long_table_is_cut_and_says_so(tmp_path: Path) -> None:
 def test_names_of_every_kind_are_in_every_report(tmp_path: Path) -> None:
     """U+2028 and its like, half characters, controls, markup: XML and JSON stay XML and JSON."""
     name = "x\u2028y\x85z\ud800\x1b[1m\ufffe<b>&$1$ www.a.b http://c.d @e\r\n|f"
-    row = csvio.Row(base=name, task=name, judge=name, metric="asr", value=0.5, n=100)
+    row = Row(base=name, task=name, judge=name, metric="asr", value=0.5, n=100)
     csvio.write([row], tmp_path / "x.csv")
     csvio.write([row.model_copy(update={"value": 0.9})], tmp_path / "y.csv")
     flags = (
@@ -185,7 +187,7 @@ def test_junit_is_valid_for_jenkins(tmp_path: Path) -> None:
         assert suite.attrib["skipped"] == str(len(tree.findall(".//skipped"))) == "10"[bool(strict)]
     strange = Side("x", tuple(Number(row) for row in odd))
     report = check_sides(strange, strange, default_policy())
-    assert schema.validate(etree.fromstring(gate_report.to_junit(report).encode()))
+    assert schema.validate(etree.fromstring(report_files.to_junit(report).encode()))
 
 
 def test_markup_in_names_is_plain_text(old: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leaderboards.run import study
+from leaderboards.run import study_files as study
 from leaderboards.run.estimate import estimate
 
 
