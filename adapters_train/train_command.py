@@ -30,6 +30,7 @@ def _opt(panel: str, text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
+# Long, for typer reads the options off the signature: 46 of them, and next to nothing else.
 def train(
     model: Annotated[
         str | None, _opt(_BASE, "Base model: a folder, a hub id, or OpenAI's name.")
