@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters_train.folder_checks import MANIFEST, WHOLE, check_same, damage, file_digests, torn
+from adapters_train.folder_checks import MANIFEST, WHOLE, check_same, file_digests, run_damage, torn
 from ptst_tasks.digests import read_json, write_json
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import working
@@ -70,7 +70,7 @@ class RunFolder:
             broken = self._unreadable()
             if not broken:
                 check_same(self.out, manifest, identity)
-                broken = damage(self.out, manifest)
+                broken = run_damage(self.out, manifest)
             if not broken:
                 return manifest
             if is_main():
@@ -97,7 +97,7 @@ class RunFolder:
         check_same(self.part, whole or run or {}, identity)
         if whole is None:
             return None
-        if broken := damage(self.part, whole):  # stopped between the manifest and the rename
+        if broken := run_damage(self.part, whole):  # stopped between the manifest and the rename
             _note(f"{broken}; training goes on from the last checkpoint")
             return None
         self._rename()

@@ -11,7 +11,7 @@ from ptst_tasks.digests import read_json, weights_digest
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.model_files import check_weights
 
-__all__ = ["MANIFEST", "WHOLE", "check_same", "damage", "file_digests", "torn"]
+__all__ = ["MANIFEST", "WHOLE", "check_same", "file_digests", "run_damage", "torn"]
 
 MANIFEST = "manifest.json"
 WHOLE = "whole.json"
@@ -43,7 +43,7 @@ def torn(checkpoint: Path) -> str:
     return f"{str(checkpoint / bad[0])!r} is damaged" if bad else ""
 
 
-def damage(folder: Path, manifest: Mapping[str, Any]) -> str:
+def run_damage(folder: Path, manifest: Mapping[str, Any]) -> str:
     """What is wrong with a finished run; empty for nothing, and for those of the API."""
     if manifest.get("kind") == "openai":
         return ""

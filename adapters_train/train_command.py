@@ -264,7 +264,7 @@ def _check_packages(backend: str, report_to: str) -> None:
 
 def _plan(runs: list[tuple[TrainConfig, Path]], api: _Api) -> list[dict[str, Any]]:
     """What each run would do; reads the data and the tokenizer, not the weights."""
-    from adapters_train.base import Base
+    from adapters_train.base_model import Base
     from adapters_train.job import prepare
     from adapters_train.openai_api import check_cost, prepare_api
 

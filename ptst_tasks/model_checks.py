@@ -9,7 +9,7 @@ from typing import Any
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["check_adapter", "check_base", "check_served", "load_config", "load_tokenizer"]
+__all__ = ["check_adapter", "check_base", "check_served", "load_tokenizer", "model_config"]
 
 
 def load_tokenizer(name: str) -> Any:
@@ -42,7 +42,7 @@ def check_base(name: str, model_args: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: If it has none.
     """
-    load_config(name, model_args)
+    model_config(name, model_args)
     folder = Path(name)
     if not folder.is_dir() or "subfolder" in model_args:
         return
@@ -67,7 +67,7 @@ def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) ->
     from ptst_tasks.engines.fit import Fit, UnfitError, check_copies, check_origin
 
     base = str(model_args.get("pretrained", ""))
-    config = load_config(base, model_args)
+    config = model_config(base, model_args)
     try:
         Fit(config).check(folder, shared=False, plain=plain)
         check_copies(folder, Path(base))
@@ -78,7 +78,7 @@ def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) ->
     check_origin(folder, lambda: weights_digest(place) if place.is_dir() else f"hub:{commit}")
 
 
-def load_config(name: str, model_args: Mapping[str, Any], what: str = "the base") -> Any:
+def model_config(name: str, model_args: Mapping[str, Any], what: str = "the base") -> Any:
     """The configuration of a model, in a folder or on the hub.
 
     Raises:

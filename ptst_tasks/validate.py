@@ -25,8 +25,8 @@ from ptst_tasks.model_checks import (
     check_adapter,
     check_base,
     check_served,
-    load_config,
     load_tokenizer,
+    model_config,
 )
 from ptst_tasks.options import Options
 
@@ -233,7 +233,7 @@ def preflight(
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
     for scorer in {task.bertscore["model"] for task in tasks.values() if task.bertscore}:
         require("bertscore", "torchmetrics", who="--metadata bertscore")
-        load_config(scorer, {}, what="the model of bertscore")
+        model_config(scorer, {}, what="the model of bertscore")
     if local and (base := model_args.get("pretrained")):
         check_base(str(base), model_args)
     if adapter := model_args.get("peft") or model_args.get("lora_local_path"):

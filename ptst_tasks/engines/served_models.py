@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ptst_tasks.engines.calls import Calls, RefusedError
 from ptst_tasks.engines.served_settings import ServedSettings
-from ptst_tasks.engines.wire import MODELS, log_probabilities, model_names, probes
+from ptst_tasks.engines.wire import MODELS, log_probabilities, probes, served_names
 from ptst_tasks.errors import EngineError, did_you_mean
 
 if TYPE_CHECKING:
@@ -72,6 +72,6 @@ class ServedModels:
 
     async def _list(self, client: AsyncOpenAI) -> list[str]:
         try:
-            return await self._calls.ask(client, MODELS, None, model_names)
+            return await self._calls.ask(client, MODELS, None, served_names)
         except RefusedError:  # not every endpoint offers a list
             return []

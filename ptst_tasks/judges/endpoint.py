@@ -21,7 +21,7 @@ from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.budget import Budget, Estimate
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
 from ptst_tasks.judges.endpoint_settings import EndpointSettings
-from ptst_tasks.judges.pair_queue import Mode, Pair, PairQueue
+from ptst_tasks.judges.pair_queue import Mode, PairQueue, PendingPair
 from ptst_tasks.outage import SIGNS, GoneError, OutageError, sign_of, watch_of
 from ptst_tasks.prices import price_of
 
@@ -111,10 +111,10 @@ class EndpointJudge(CachedJudge):
         run_async(self._all(todo, book))
 
     async def _all(self, todo: Pairs, book: Book) -> None:
-        queue = PairQueue(Pair(key, q, r) for key, (q, r) in todo.items())
+        queue = PairQueue(PendingPair(key, q, r) for key, (q, r) in todo.items())
         self._watch.look_again()
 
-        async def decide(pair: Pair) -> None:
+        async def decide(pair: PendingPair) -> None:
             if book.arrived(pair.key):
                 return
             verdict = await self._one(client, pair, lambda: bool(queue))
@@ -143,7 +143,7 @@ class EndpointJudge(CachedJudge):
             raise JudgeError(f"{self.endpoint.who}: {why}")
 
     async def _one(
-        self, client: AsyncOpenAI, pair: Pair, others: Callable[[], bool]
+        self, client: AsyncOpenAI, pair: PendingPair, others: Callable[[], bool]
     ) -> Verdict | None:
         """A verdict; None if another pair is to be asked first, and this one again."""
         if not pair.attempt:
@@ -181,7 +181,7 @@ class EndpointJudge(CachedJudge):
                 pair.mode = "text"  # at temperature 0 the same prompt would give the same again
         return Verdict(reason=f"{pair.why}; given up after {pair.attempt} calls")
 
-    async def _call(self, client: AsyncOpenAI, pair: Pair) -> Any:
+    async def _call(self, client: AsyncOpenAI, pair: PendingPair) -> Any:
         """Makes a call when the endpoint is there, within the budget."""
         body = self.request(pair.query, pair.response, pair.mode)
         pair.own_fault |= pair.answers not in (-1, self._watch.answers)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Mode", "Pair", "PairQueue"]
+__all__ = ["Mode", "PairQueue", "PendingPair"]
 
 Mode = Literal["json", "text"]
 
 
 @dataclass(slots=True)
-class Pair:
+class PendingPair:
     """One pair on its way to a verdict; what it has used up goes with it."""
 
     key: str
@@ -30,13 +30,13 @@ class Pair:
 class PairQueue:
     """What is to be asked; a pair may be put back while others are under way."""
 
-    def __init__(self, pairs: Iterable[Pair]) -> None:
+    def __init__(self, pairs: Iterable[PendingPair]) -> None:
         self._pairs = deque(pairs)
 
-    def __iter__(self) -> Iterator[Pair]:
+    def __iter__(self) -> Iterator[PendingPair]:
         return self
 
-    def __next__(self) -> Pair:
+    def __next__(self) -> PendingPair:
         if not self._pairs:
             raise StopIteration
         return self._pairs.popleft()
@@ -44,6 +44,6 @@ class PairQueue:
     def __bool__(self) -> bool:
         return bool(self._pairs)
 
-    def put_back(self, pair: Pair) -> None:
+    def put_back(self, pair: PendingPair) -> None:
         """To be asked again, after all others."""
         self._pairs.append(pair)
