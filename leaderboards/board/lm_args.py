@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ptst_tasks.engines.engine_args import LAYOUT
 
-__all__ = ["deciding_args", "gen_kwargs", "is_sampled", "model_args", "sampling_seed"]
+__all__ = ["deciding_args", "gen_kwargs", "model_args", "sampling_seed", "was_sampled"]
 
 Json = dict[str, Any]
 
@@ -58,7 +58,7 @@ def deciding_args(engine: str, args: Mapping[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str) if kept else ""
 
 
-def is_sampled(engine: str, options: Mapping[str, Any]) -> bool:
+def was_sampled(engine: str, options: Mapping[str, Any]) -> bool:
     """Whether answers are drawn at random.
 
     Classes for endpoints send the temperature whatever `do_sample` says; the others go by

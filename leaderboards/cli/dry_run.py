@@ -22,10 +22,10 @@ from ptst_tasks.command import put_json, screen
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.files import check_outputs, file_name
 
-__all__ = ["look", "show"]
+__all__ = ["look", "show_dry_run"]
 
 
-def show(
+def show_dry_run(
     which: str, out: str | Path | None, *, json: Path | None = None, quiet: bool = False
 ) -> None:
     """Prints the plan of a study, and everything that is wrong with it.

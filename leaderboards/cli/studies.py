@@ -46,9 +46,9 @@ def run(
 
     files.check_outputs(json=json)
     if dry_run:
-        from leaderboards.cli.dry_run import show
+        from leaderboards.cli.dry_run import show_dry_run
 
-        show(study, None if out is None else _folder(out, ""), json=json, quiet=quiet)
+        show_dry_run(study, None if out is None else _folder(out, ""), json=json, quiet=quiet)
         return
     asked = load(study)
     for line in (*idle(asked), *asked.notes):

@@ -14,16 +14,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Literal
 
-from leaderboards.board.csvio import Row
-from leaderboards.gate.policy import (
-    DIRECTIONS,
-    Limits,
-    Policy,
-    Rule,
-    default_policy,
-    sign_meant,
-    slug_of,
-)
+from leaderboards.board.row import Row
+from leaderboards.gate.limits import DIRECTIONS, Limits, sign_meant
+from leaderboards.gate.policy import Policy, Rule, default_policy, slug_of
 from ptst_tasks.errors import ConfigError, did_you_mean
 
 __all__ = ["check_names", "check_refused", "idle_rules"]

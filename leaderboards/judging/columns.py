@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from leaderboards.board import disk
+from leaderboards.board import disk, in_place
 from leaderboards.judging.saved import Task
 from leaderboards.judging.shapes import damaged, expect, ours_of
 from ptst_tasks import files
@@ -25,8 +25,6 @@ from ptst_tasks.record import KEY, TaskRecord
 __all__ = ["line_of", "open_aside", "put_column", "sweep", "unwritable"]
 
 Json = dict[str, Any]
-
-
 _YOUNG = 600.0  # seconds
 
 
@@ -56,13 +54,13 @@ def put_column(
     try:
         if not task.results.is_file():  # a lock would make its folder again
             raise FileNotFoundError(0, "it is not there any more; a study may have put it aside")
-        with locked(task.results.with_name(disk.LOCK)):  # two judges may finish at once
-            disk.put_in_place(task.results)  # what a killed process had begun
+        with locked(task.results.with_name(in_place.LOCK)):  # two judges may finish at once
+            in_place.put_in_place(task.results)  # what a killed process had begun
             _write_samples(samples, task.samples, spec, lines)
             _write_results(results, task, spec, values, describe)
-            samples.replace(disk.next_of(task.samples))
-            results.replace(disk.next_of(task.results))
-            disk.put_in_place(task.results)
+            samples.replace(in_place.next_of(task.samples))
+            results.replace(in_place.next_of(task.results))
+            in_place.put_in_place(task.results)
     except OSError as e:
         raise unwritable(task, e) from e
     finally:

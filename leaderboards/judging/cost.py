@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ptst_tasks.prices import Price
 
 __all__ = [
-    "check",
     "check_batch",
+    "check_budget",
     "check_ready",
     "collected",
     "estimates",
@@ -150,7 +150,7 @@ def _check_unsent(judges: Sequence[EndpointJudge], found: Sequence[Task]) -> Non
         )
 
 
-def check(made: Sequence[Estimate], budget: Budget, *, batch: bool = False) -> None:
+def check_budget(made: Sequence[Estimate], budget: Budget, *, batch: bool = False) -> None:
     """Refuses, before anything is sent, what cannot stay within the limits.
 
     A batch cannot be stopped on its way, so that its dearest outcome counts.

@@ -19,8 +19,6 @@ __all__ = ["BLOCK", "MEASURES", "Item", "Task", "blocks", "check_readable", "che
            "tasks", "tasks_of"]  # fmt: skip
 
 Json = dict[str, Any]
-
-
 BLOCK = 2000
 """Responses in memory at once; many times the calls in flight, so that slots do not run dry."""
 

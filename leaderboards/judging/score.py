@@ -27,8 +27,6 @@ from ptst_tasks.record import TaskRecord, mark_failed, settings_of, weights_of
 __all__ = ["MAX_UNSCORED", "Scored", "measured", "rate", "score_tasks"]
 
 Json = dict[str, Any]
-
-
 MAX_UNSCORED = 0.02
 """Share of a task's responses without a verdict past which a run has failed."""
 

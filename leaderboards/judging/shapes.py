@@ -81,8 +81,6 @@ def damaged(file: Path, place: str, value: Any, expected: str) -> DataError:
 
 
 _MOST_PROMPTS = 1 << 26
-
-
 _OWN = frozenset({"doc", "doc_id", "resps", "filter", "metrics"})
 
 

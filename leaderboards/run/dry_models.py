@@ -19,8 +19,6 @@ from ptst_tasks.errors import ConfigError, PTSTError, said
 __all__ = ["adapters_faults", "base_faults", "cached", "weights_faults"]
 
 _HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
-
-
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json",
                "spiece.model", "*.tiktoken", "tekken.json", "*.gguf")  # fmt: skip
 

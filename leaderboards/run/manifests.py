@@ -52,8 +52,6 @@ def checked_manifest(folder: Place | None) -> dict[str, Any]:
 
 
 _MEND = "train it again, or remove the manifest and say its labels in the study"
-
-
 _TYPES: dict[str, type] = {"template": str, "seed": int, "data": str, "mix": list}
 
 

@@ -52,7 +52,7 @@ def judge(run: Path) -> None:
         found = saved.tasks([run])
         saved.check_readable(found)
         list(scoring.score_tasks(found, make("keywords:qi")))
-        agreement.compare(agreement.labels(found, texts=True))
+        agreement.agreements(agreement.labels(found, texts=True))
     assert not [f for f in run.rglob(".*") if f.suffix != ".lock"]
 
 
