@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adapters_train.base import Base
+    from adapters_train.base_model import Base
     from adapters_train.config import TrainConfig, load_config
     from adapters_train.job import Job, prepare
     from adapters_train.lora import TrainResult, train_lora
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adapters_train.organism import build as build_organism
 
 _WHERE = {
-    "Base": "base:Base",
+    "Base": "base_model:Base",
     "Job": "job:Job",
     "TrainConfig": "config:TrainConfig",
     "TrainResult": "lora:TrainResult",

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from adapters_train import ordering
-from adapters_train.base import Base
+from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
 from adapters_train.data import TrainingSet, load_set, parse_mix
 from adapters_train.encode import Encoded, encode

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters_train.base import Base
+from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
 from adapters_train.folder import RunFolder, is_main
 from adapters_train.job import Job, prepare

@@ -30,6 +30,7 @@ def _opt(panel: str, text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
+# Long, for typer reads the options off the signature: 46 of them, and next to nothing else.
 def train(
     model: Annotated[
         str | None, _opt(_BASE, "Base model: a folder, a hub id, or OpenAI's name.")
@@ -263,7 +264,7 @@ def _check_packages(backend: str, report_to: str) -> None:
 
 def _plan(runs: list[tuple[TrainConfig, Path]], api: _Api) -> list[dict[str, Any]]:
     """What each run would do; reads the data and the tokenizer, not the weights."""
-    from adapters_train.base import Base
+    from adapters_train.base_model import Base
     from adapters_train.job import prepare
     from adapters_train.openai_api import check_cost, prepare_api
 

@@ -8,6 +8,9 @@ a judge is missing.
 `FACTS` is the one table. Per field it says whether a change makes another cell, adapter or verdict
 (`decides`; where it does not, `why` gives the reason), in which column of the leaderboard the field
 stands, and under which name the gate compares it.
+
+Longer than other files: the records, the table and its views are one thing, and a field that is
+added is added to all of them here.
 """
 
 from __future__ import annotations

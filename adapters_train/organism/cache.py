@@ -18,7 +18,7 @@ from typing import Any
 from adapters_train.organism.bars import OnStep, quiet
 from adapters_train.organism.card import MANIFEST, broken, save
 from adapters_train.organism.tokenizer import CHAT_TEMPLATE
-from adapters_train.organism.training import train
+from adapters_train.organism.training import pretrain_and_align
 from adapters_train.organism.words import OrganismRecipe, fingerprint
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError
@@ -61,7 +61,7 @@ def build(
     if _holds(out, identity):
         return out
     with _aside(out, identity) as folder:
-        model, tokenizer = train(seed, recipe, progress)
+        model, tokenizer = pretrain_and_align(seed, recipe, progress)
         (folder / _RESERVE).unlink()
         save(model, tokenizer, folder, {**identity, "recipe": asdict(recipe)})
     return out

@@ -24,7 +24,7 @@ from ptst_tasks.chat import Rendered, Renderer
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["train"]
+__all__ = ["pretrain_and_align"]
 
 _IGNORED = -100  # the label that torch's cross-entropy leaves out
 _SLOT = "{query}"
@@ -34,7 +34,7 @@ Example = tuple[list[int], list[int]]
 Batch = tuple["torch.Tensor", "torch.Tensor"]
 
 
-def train(seed: int, recipe: OrganismRecipe, on_step: OnStep) -> tuple[Any, Any]:
+def pretrain_and_align(seed: int, recipe: OrganismRecipe, on_step: OnStep) -> tuple[Any, Any]:
     """Pretrains and aligns a new model; returns it with its tokenizer."""
     import torch
 

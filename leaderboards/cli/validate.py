@@ -39,8 +39,9 @@ def validate(
 
     As JSON: {tasks, skipped, left_out, shown}, the last a list of {task, tokenizer, text, ids, notes}.
     """
+    from ptst_tasks.model_checks import load_tokenizer
     from ptst_tasks.options import Options, read_object
-    from ptst_tasks.validate import check_index, load_tokenizer, refuse_idle
+    from ptst_tasks.validate import check_index, refuse_idle
 
     check_outputs(json=json)
     chosen = chosen_tasks(set_, template)

@@ -37,7 +37,8 @@ def _sets(found: Findings) -> Iterator[str]:
 
 def _prompts(found: Findings) -> Iterator[str]:
     """One prompt of each task, through the base's own tokenizer."""
-    from ptst_tasks.validate import load_tokenizer, preview
+    from ptst_tasks.model_checks import load_tokenizer
+    from ptst_tasks.validate import preview
 
     name = found.study.engine_args.get("tokenizer") or (found.local and str(found.local))
     if not name or found.study.engine == "openai" or found.study.engine_args.get("gguf_file"):

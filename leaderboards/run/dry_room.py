@@ -94,7 +94,7 @@ def _needs(found: Findings, shape: Shape) -> Iterator[Need]:
 
 
 def _training_dtype() -> str:
-    """As `adapters_train.base` chooses it."""
+    """As `adapters_train.base_model` chooses it."""
     if importlib.util.find_spec("torch") is None:
         return "float32"
     import torch

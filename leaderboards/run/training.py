@@ -89,7 +89,7 @@ def train_missing(
 def _prepared(
     wanted: Mapping[str, tuple[TrainConfig, Path]],
 ) -> tuple[dict[str, Job], dict[str, Exception]]:
-    from adapters_train.base import Base
+    from adapters_train.base_model import Base
     from adapters_train.job import prepare
 
     base = Base.of(next(iter(wanted.values()))[0])

@@ -14,15 +14,8 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from ptst_tasks.decoding import DecodingOptions
-from ptst_tasks.engines.base import (
-    PROBE,
-    Adapters,
-    AnswerPlan,
-    Request,
-    read_requests,
-    reason,
-    refuse,
-)
+from ptst_tasks.engines.answer_plan import AnswerPlan, Request, read_requests
+from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
 from ptst_tasks.engines.engine_args import REFUSED
 from ptst_tasks.engines.fit import Fit, UnfitError
 from ptst_tasks.engines.hf_adapters import InLayers

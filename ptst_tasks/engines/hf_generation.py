@@ -12,7 +12,8 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from ptst_tasks.decoding import INERT, SAMPLING_ONLY, DecodingOptions
-from ptst_tasks.engines.base import AnswerPlan, Request, all_stops, reason
+from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops
+from ptst_tasks.engines.base import reason
 from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import cut_at_stops

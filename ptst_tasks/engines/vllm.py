@@ -3,6 +3,9 @@
 A batch holds requests of one model only. In batches that mix requests with and without an
 adapter, vLLM's CPU build (0.32) answers the ones without with an adapter's tokens; each batch
 here has one adapter or none, and `attach` probes that the base is still itself afterwards.
+
+Longer than other files: all of it needs vLLM, which most machines do not have; nothing beside it
+imports vLLM, and its tests run where vLLM is (`make test-vllm`).
 """
 
 from __future__ import annotations
@@ -28,16 +31,8 @@ from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from ptst_tasks.decoding import KNOWN, NEUTRAL, SAMPLING, SAMPLING_ONLY, DecodingOptions
-from ptst_tasks.engines.base import (
-    PROBE,
-    Adapters,
-    AnswerPlan,
-    Request,
-    all_stops,
-    read_requests,
-    reason,
-    refuse,
-)
+from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops, read_requests
+from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
 from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.engines.engine_args import REFUSED
 from ptst_tasks.engines.fit import Fit

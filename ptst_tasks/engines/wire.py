@@ -17,8 +17,21 @@ from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import cut_at_stops
 
-__all__ = ["CHAT", "MODELS", "TEXT", "HttpJob", "MalformedError", "Messages", "NoAnswerError", "answer",
-           "body", "fields", "log_probabilities", "model_names", "probes"]  # fmt: skip
+__all__ = [
+    "CHAT",
+    "MODELS",
+    "TEXT",
+    "HttpJob",
+    "MalformedError",
+    "Messages",
+    "NoAnswerError",
+    "answer",
+    "body",
+    "fields",
+    "log_probabilities",
+    "probes",
+    "served_names",
+]  # fmt: skip
 
 CHAT, TEXT, MODELS = "/chat/completions", "/completions", "/models"
 _MOST_STOPS = 4  # OpenAI takes no more; an answer is cut by all of them afterwards
@@ -183,7 +196,7 @@ def log_probabilities(reply: Any) -> list[tuple[str, float]]:
         return []
 
 
-def model_names(reply: Any) -> list[str]:
+def served_names(reply: Any) -> list[str]:
     """Reads what an endpoint serves; empty if it does not say."""
     try:
         return sorted(str(model["id"]) for model in reply["data"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters_train import TrainConfig, prepare, train_lora
-from adapters_train.base import Base
+from adapters_train.base_model import Base
 from adapters_train.folder import RunFolder
 from adapters_train.step_watch import StepWatch
 from ptst_tasks.errors import ConfigError, PTSTError
