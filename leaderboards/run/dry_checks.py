@@ -230,7 +230,7 @@ def _cached(study: Study) -> Path | None:
 
 def _sets(found: Findings) -> Iterator[str]:
     """The sets load here, as the study asks them."""
-    from leaderboards.run.runner import load_family
+    from leaderboards.run.asked import load_family
 
     for family in found.study.test.sets:
         try:
@@ -274,7 +274,7 @@ def _train_data(found: Findings) -> Iterator[str]:
 def _adapters(found: Findings) -> Iterator[str]:
     """Adapters that are there already: files, labels, and whether they fit the base."""
     from leaderboards.run.identity import manifest
-    from leaderboards.run.runner import _agree
+    from leaderboards.run.labels import check_labels
 
     plans = [plan for plan in found.study.adapters() if plan.existing]
     if found.study.engine == "openai" or not plans:
@@ -289,7 +289,7 @@ def _adapters(found: Findings) -> Iterator[str]:
             continue
         try:
             config = manifest(folder).get("config")
-            _agree(plan, config if isinstance(config, dict) else {})
+            check_labels(plan, config if isinstance(config, dict) else {})
         except PTSTError as e:
             yield said(e)
         if fit is not None and (why := _unfit(fit, folder, found.study.engine == "vllm")):

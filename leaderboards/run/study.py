@@ -156,7 +156,7 @@ class Study(_Strict):
         engine: ``hf``, ``vllm`` or ``openai``.
         engine_args: Of the engine's model class (dtype, batch_size, device, ...).
         executor: ``local``, ``ray`` or ``slurm`` (an adapter per task, on many machines).
-        executor_args: See `leaderboards.run.executors.arguments`.
+        executor_args: See `leaderboards.run.executor_args`.
     """
 
     name: Name = "study"

@@ -10,7 +10,7 @@ from adapters_train import recipes
 from adapters_train.config import TrainConfig
 from adapters_train.data import find as training_set
 from adapters_train.data import parse_mix
-from leaderboards.run.executors.arguments import read_args
+from leaderboards.run.executor_args import read_args
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.styles import trained
 from ptst_tasks import decoding

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from leaderboards.run.executors.arguments import RayArgs
+from leaderboards.run.executor_args import RayArgs
 from leaderboards.run.executors.worker import Order, Result, measure
 from ptst_tasks.errors import ConfigError
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from leaderboards.run.executors.arguments import SlurmArgs
+from leaderboards.run.executor_args import SlurmArgs
 from leaderboards.run.executors.worker import Order, Result, measure
 from ptst_tasks.errors import ConfigError
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from leaderboards.run import study
+from leaderboards.run.executor_args import RayArgs, SlurmArgs, read_args
 from leaderboards.run.executors import packing
-from leaderboards.run.executors.arguments import RayArgs, SlurmArgs, read_args
 from ptst_tasks.errors import ConfigError
 
 
