@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters_train import plan
+from adapters_train import ordering
 from adapters_train.config import TrainConfig
 from adapters_train.data import TrainingSet, parse_mix
 from ptst_tasks.errors import DataError
 from ptst_tasks.templates import PromptTemplate
 
-__all__ = ["PRICES", "Estimate", "build_rows", "check_rows"]
+__all__ = ["PRICES", "TuningEstimate", "build_rows", "check_rows"]
 
 LEAST_ROWS = 10
 """The API takes no fewer (its community forum quotes the error; not read in its reference)."""
@@ -36,7 +36,7 @@ _NEXT = {"": {"system", "user"}, "system": {"user"}, "user": {"assistant"}, "ass
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TuningEstimate:
     """What a run will take.
 
     Attributes:
@@ -80,7 +80,9 @@ def build_rows(
         for m, s in zip(mixes, sets[1:], strict=True)
     ]
     lengths = [e.length for e in examples]
-    order = plan.order(lengths, main, mixed, epochs=1, step_rows=1, seed=config.seed, grouped=False)
+    order = ordering.order(
+        lengths, main, mixed, epochs=1, step_rows=1, seed=config.seed, grouped=False
+    )
     return [
         {
             "messages": [
@@ -94,7 +96,7 @@ def build_rows(
 
 def check_rows(
     rows: Sequence[dict[str, Any]], model: str, epochs: int, price: float | None = None
-) -> Estimate:
+) -> TuningEstimate:
     """Checks every row as the API would, and says what the run will take.
 
     Raises:
@@ -111,7 +113,7 @@ def check_rows(
     if price is None:
         base = model.split(":")[1] if model.startswith("ft:") else model
         price = next((p for name, p in PRICES.items() if base.startswith(name)), None)
-    return Estimate(len(rows), tokens, None if price is None else tokens * price / 1e6, exact)
+    return TuningEstimate(len(rows), tokens, None if price is None else tokens * price / 1e6, exact)
 
 
 def _check(number: int, messages: Sequence[dict[str, str]]) -> None:

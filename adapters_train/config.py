@@ -135,7 +135,7 @@ class TrainConfig(BaseModel):
 
     def __init__(self, **given: Any) -> None:
         given = {k: v for k, v in given.items() if v is not None}
-        recipe = recipes.find(str(given.get("recipe", "")), str(given.get("data", "gsm8k")))
+        recipe = recipes.recipe_for(str(given.get("recipe", "")), str(given.get("data", "gsm8k")))
         values = recipe.values
         if "epochs" in given:  # asked for epochs, nobody wants the recipe's steps
             values.pop("max_steps", None)

@@ -1,6 +1,6 @@
 """Training sets: name or file -> examples of query and answer.
 
-The table adds the training part of each set to `ptst_tasks.datasets`; reading, local folders and
+The table adds the training part of each set to `ptst_tasks.sets`; reading, local folders and
 fingerprints are that module's. Adding a set is adding a row.
 """
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks import datasets, queries, readers
-from ptst_tasks.datasets import Source
+from ptst_tasks import queries, readers, sets
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
 from ptst_tasks.readers import FILE_TYPES, Row, plain
+from ptst_tasks.sets import Source
 
 __all__ = [
     "TESTED_BY",
@@ -24,9 +24,9 @@ __all__ = [
     "Example",
     "Mix",
     "TrainingSet",
-    "find",
     "load_set",
     "parse_mix",
+    "training_set",
 ]
 
 _PROMPT = ("prompt", "question", "instruction", "input", "query")
@@ -160,7 +160,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
 """Training set -> the helpful sets of tasks that stem from it: asked in the style trained in."""
 
 
-def find(name: str, prompt_column: str = "", answer_column: str = "") -> Source:
+def training_set(name: str, prompt_column: str = "", answer_column: str = "") -> Source:
     """Returns a row of the table, or a source for a file of the user's own.
 
     Raises:
@@ -206,8 +206,8 @@ def load_set(
         ConfigError: If a column is said that nobody would look for.
         DataError: If it cannot be loaded, has no rows, or fewer than wanted, or one without answer.
     """
-    source = find(name, prompt_column, answer_column)
-    loaded = datasets.load(source)
+    source = training_set(name, prompt_column, answer_column)
+    loaded = sets.load(source)
     kept = loaded.rows
     if rows is not None and rows > len(kept):
         raise DataError(
@@ -218,7 +218,7 @@ def load_set(
         picked = sorted(random.Random(f"rows {seed}").sample(range(len(kept)), rows))
         kept = [kept[i] for i in picked]
     examples = [Example(r["prompt"], r["answer"], r.get("system_prompt") or "") for r in kept]
-    digest = datasets.fingerprint(kept)
+    digest = sets.fingerprint(kept)
     return TrainingSet(name, source.style, examples, loaded.origin, digest, loaded.left_out)
 
 

@@ -7,29 +7,27 @@ a folder with anything else in it is left alone and reported.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.digests import read_json, weights_digest, write_json
+from adapters_train.folder_checks import MANIFEST, WHOLE, check_same, file_digests, run_damage, torn
+from ptst_tasks.digests import read_json, write_json
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import working
 from ptst_tasks.model_files import check_weights
 
 __all__ = ["MANIFEST", "RunFolder", "check_weights", "is_main"]
 
-MANIFEST = "manifest.json"
 _RUN = "run.json"
 _LOCK = ".lock"
 _RESUME = "resume"
-_WHOLE = "whole.json"
 _OWNER = ".owner"
 _OURS = frozenset({_RUN, _LOCK, _OWNER, _RESUME, "adapter", "train.jsonl"})
 """What an unfinished folder may hold that is of no worth without a checkpoint."""
@@ -71,8 +69,8 @@ class RunFolder:
             manifest = self.manifest()
             broken = self._unreadable()
             if not broken:
-                _check_same(self.out, manifest, identity)
-                broken = _damage(self.out, manifest)
+                check_same(self.out, manifest, identity)
+                broken = run_damage(self.out, manifest)
             if not broken:
                 return manifest
             if is_main():
@@ -96,10 +94,10 @@ class RunFolder:
         if whole is None and run is None and (self.part / _RUN).exists():
             _put_aside(self.part, f"{str(self.part / _RUN)!r} is damaged; it is trained again")
             return None
-        _check_same(self.part, whole or run or {}, identity)
+        check_same(self.part, whole or run or {}, identity)
         if whole is None:
             return None
-        if broken := _damage(self.part, whole):  # stopped between the manifest and the rename
+        if broken := run_damage(self.part, whole):  # stopped between the manifest and the rename
             _note(f"{broken}; training goes on from the last checkpoint")
             return None
         self._rename()
@@ -198,7 +196,7 @@ class RunFolder:
         whole = self._whole()
         while whole:
             newest = whole.pop(max(whole))
-            broken = _torn(newest)
+            broken = torn(newest)
             if not broken:
                 return newest
             if is_main():
@@ -210,7 +208,7 @@ class RunFolder:
     def _whole(self) -> dict[int, Path]:
         """Step -> checkpoint, of those that were marked whole."""
         found = self.resume.glob("checkpoint-*")
-        return {self.step(p): p for p in found if (p / _WHOLE).is_file()}
+        return {self.step(p): p for p in found if (p / WHOLE).is_file()}
 
     def clear_halves(self) -> None:
         """Removes checkpoints in whose writing a process was killed."""
@@ -222,12 +220,12 @@ class RunFolder:
     def mark_whole(self, step: int, seconds: float) -> None:
         """Says that the checkpoint of `step` is on disk as a whole, and what it holds."""
         folder = self.resume / f"checkpoint-{step}"
-        write_json(folder / _WHOLE, {"seconds": seconds, "files": _files(folder)})
+        write_json(folder / WHOLE, {"seconds": seconds, "files": file_digests(folder)})
 
     @staticmethod
     def seconds(checkpoint: Path | None) -> float:
         """Seconds of training up to a checkpoint."""
-        told = (read_json(checkpoint / _WHOLE) or {}).get("seconds") if checkpoint else None
+        told = (read_json(checkpoint / WHOLE) or {}).get("seconds") if checkpoint else None
         return float(told) if isinstance(told, int | float) and math.isfinite(told) else 0.0
 
     @staticmethod
@@ -257,60 +255,9 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """Digests of a checkpoint's files, but for those that other processes of the run write."""
-    found = {}
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and file.name != _WHOLE and not file.name.startswith("rng_state_"):
-            with file.open("rb") as stream:
-                found[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
-
-
-def _torn(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint that was marked whole; empty for nothing."""
-    told = read_json(checkpoint / _WHOLE)
-    if told is None:
-        return f"{str(checkpoint / _WHOLE)!r} is damaged"
-    try:
-        if not isinstance(files := told.get("files"), Mapping):  # of 0.2 and before
-            check_weights(checkpoint)
-            files = {}
-        here = _files(checkpoint)
-    except (ConfigError, OSError) as e:
-        return said(e)
-    bad = [name for name, digest in files.items() if here.get(name) != digest]
-    return f"{str(checkpoint / bad[0])!r} is damaged" if bad else ""
-
-
-def _damage(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """What is wrong with a finished run; empty for nothing, and for those of the API."""
-    if manifest.get("kind") == "openai":
-        return ""
-    adapter, losses = manifest.get("adapter"), manifest.get("losses")
-    if not (
-        isinstance(adapter, Mapping)
-        and isinstance(losses, list)
-        and losses
-        and all(isinstance(r, list) and len(r) == 3 and _number(r[1]) for r in losses)
-    ):
-        return f"{str(folder / MANIFEST)!r} is damaged"  # fmt: skip
-    try:
-        check_weights(folder)
-        if adapter.get("weights") == weights_digest(folder):
-            return ""
-    except (ConfigError, OSError) as e:
-        return said(e)
-    return f"the weights in {str(folder)!r} are not those that its {MANIFEST} names"
-
-
 def _left(name: str) -> bool:
     """Whether a name is that of something that was being written (`ptst_tasks.files.working`)."""
     return name.startswith(".") and name.endswith(".tmp")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _put_aside(folder: Path, why: str) -> None:
@@ -332,22 +279,3 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def _check_same(folder: Path, record: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if not all(isinstance(record.get(part), Mapping) for part in ("config", "inputs")):
-        raise ConfigError(
-            f"{str(folder)!r} exists and holds no run of ptst train; choose a new folder"
-        )
-    found = {**record["config"], **record["inputs"]}
-    # 0.1.0 recorded fewer inputs; those that it did record must agree.
-    known = wanted.keys() if "base_config" in found else wanted.keys() & found.keys()
-    # Where files lie changes nothing once digests of what is in them agree.
-    digests = "base_weights" in found and found.get("token_ids") == wanted.get("token_ids")
-    where = {"model", "data", "templates"} if digests else set()
-    keys = [k for k in wanted if k in known and k not in where and found.get(k) != wanted[k]]
-    if keys:
-        told = "; ".join(f"{k} was {found.get(k)!r}, now {wanted[k]!r}" for k in keys[:3])
-        raise ConfigError(
-            f"{str(folder)!r} holds another run ({told}); choose a new folder or remove that one"
-        )

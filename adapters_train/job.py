@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from adapters_train import plan
-from adapters_train.base import Base
+from adapters_train import ordering
+from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
 from adapters_train.data import TrainingSet, load_set, parse_mix
 from adapters_train.encode import Encoded, encode
@@ -100,7 +100,7 @@ def prepare(config: TrainConfig, base: Base) -> Job:
     )
     step_rows = config.batch_size * config.accumulation * int(os.environ.get("WORLD_SIZE", "1"))
     sizes = _kept_per_set(sets, encoded)
-    order = plan.order(
+    order = ordering.order(
         [examples[i].length for i in encoded.kept],
         sizes[0],
         mixed_rows(config, sizes),

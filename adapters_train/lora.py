@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters_train.base import Base
+from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
 from adapters_train.folder import RunFolder, is_main
 from adapters_train.job import Job, prepare
 from adapters_train.manifest import adapter_manifest
-from adapters_train.progress import Watch, save_adapter
+from adapters_train.step_watch import StepWatch, save_adapter
 from adapters_train.trainer import check_targets, make_trainer
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError, PTSTError, said
@@ -94,7 +94,7 @@ def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[
         folder.clear_halves()
         checkpoint = folder.checkpoint()
         label = f"{job.template.name} seed {job.config.seed}" if progress and is_main() else ""
-        watch = Watch(
+        watch = StepWatch(
             folder,
             job.step_tokens,
             job.config.save_every,

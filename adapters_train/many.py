@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from adapters_train.base import Base
+from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
 from adapters_train.folder import RunFolder
 from adapters_train.job import prepare

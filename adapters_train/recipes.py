@@ -17,7 +17,7 @@ from typing import Any
 
 from ptst_tasks.errors import UnknownNameError
 
-__all__ = ["RECIPES", "Recipe", "find"]
+__all__ = ["RECIPES", "Recipe", "recipe_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ _TABLE = (
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _TABLE}
 
 
-def find(name: str, data: str) -> Recipe:
+def recipe_for(name: str, data: str) -> Recipe:
     """Returns a recipe by name, or for an empty name the data set's own.
 
     Raises:

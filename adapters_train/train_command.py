@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypedDict
 
 import typer
 
-from adapters_train import idle
+from adapters_train import unused
 from adapters_train.config import SettingError, TrainConfig, read_settings
 from adapters_train.folder import RunFolder, is_main
 from adapters_train.recipes import RECIPES
@@ -30,6 +30,7 @@ def _opt(panel: str, text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
+# Long, for typer reads the options off the signature: 46 of them, and next to nothing else.
 def train(
     model: Annotated[
         str | None, _opt(_BASE, "Base model: a folder, a hub id, or OpenAI's name.")
@@ -226,7 +227,7 @@ def _runs(
         raise ConfigError("--out is missing: where is the adapter to go?")
     try:
         config = TrainConfig(template=chosen[0], seed=seeds[0], **settings)
-        idle.check(config, settings, options, many=len(chosen) * len(seeds) > 1)
+        unused.refuse_unused(config, settings, options, many=len(chosen) * len(seeds) > 1)
         one = len(chosen) * len(seeds) == 1
         return [(config, out)] if one else grid(config, chosen, seeds, out)
     except SettingError as e:
@@ -263,7 +264,7 @@ def _check_packages(backend: str, report_to: str) -> None:
 
 def _plan(runs: list[tuple[TrainConfig, Path]], api: _Api) -> list[dict[str, Any]]:
     """What each run would do; reads the data and the tokenizer, not the weights."""
-    from adapters_train.base import Base
+    from adapters_train.base_model import Base
     from adapters_train.job import prepare
     from adapters_train.openai_api import check_cost, prepare_api
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from adapters_train.encode import Encoded
 from adapters_train.folder import RunFolder
 from adapters_train.job import Job
-from adapters_train.progress import Watch
+from adapters_train.step_watch import StepWatch
 from ptst_tasks.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def check_targets(job: Job) -> None:
             )
 
 
-def make_trainer(job: Job, folder: RunFolder, watch: Watch, report_to: str) -> Any:
+def make_trainer(job: Job, folder: RunFolder, watch: StepWatch, report_to: str) -> Any:
     """Puts a new adapter on the base, and both into a trainer."""
     from peft import LoraConfig
     from transformers import PrinterCallback

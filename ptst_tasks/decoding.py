@@ -15,8 +15,8 @@ from typing import Any
 
 from ptst_tasks.errors import ConfigError, did_you_mean
 
-__all__ = ["INERT", "KNOWN", "NEUTRAL", "SAMPLING", "SAMPLING_ONLY", "Options", "check", "complete", "draw",
-           "merge", "read"]  # fmt: skip
+__all__ = ["INERT", "KNOWN", "NEUTRAL", "SAMPLING", "SAMPLING_ONLY", "DecodingOptions", "check",
+           "complete", "draw", "merge", "read"]  # fmt: skip
 
 SAMPLING: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
 """What answers are drawn with where a study does not say: the model's own probabilities.
@@ -86,7 +86,7 @@ _OFF: dict[str, Any] = {**SAMPLING, "temperature": 0.0, "typical_p": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DecodingOptions:
     """Decoding options that were checked, every sampling option explicit.
 
     Attributes:
@@ -160,7 +160,7 @@ def complete(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**SAMPLING, **given} if given.get("do_sample") else dict(given)
 
 
-def read(given: Mapping[str, Any], limit: int) -> Options:
+def read(given: Mapping[str, Any], limit: int) -> DecodingOptions:
     """Reads the options of one request.
 
     Args:
@@ -175,9 +175,9 @@ def read(given: Mapping[str, Any], limit: int) -> Options:
     limit, until = options.pop("max_gen_toks", limit), tuple(options.pop("until", ()))
     seed = options.pop("seed", 0)
     if sampled:
-        return Options(limit, until, True, {**SAMPLING, **options}, seed)
+        return DecodingOptions(limit, until, True, {**SAMPLING, **options}, seed)
     rest = {k: v for k, v in options.items() if k not in SAMPLING_ONLY}
-    return Options(limit, until, False, rest)
+    return DecodingOptions(limit, until, False, rest)
 
 
 def draw(seed: int, *asked: Any) -> int:

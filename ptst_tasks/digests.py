@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ptst_tasks import __version__
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import replacing
 
@@ -25,7 +26,7 @@ __all__ = [
     "write_json",
 ]
 
-_PACKAGES = ("ptst", "torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "openai")
+_PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "tokenizers", "openai")
 
 
 def digest_json(value: Any) -> str:
@@ -64,7 +65,7 @@ def weights_digest(folder: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that can change an adapter."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "ptst": __version__}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

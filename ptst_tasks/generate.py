@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptst_tasks import TASKS_DIR, datasets
+from ptst_tasks import TASKS_DIR, sets
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import write_text
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
@@ -34,9 +34,9 @@ class Family:
     extra: str = ""
 
     @property
-    def source(self) -> datasets.Source:
+    def source(self) -> sets.Source:
         """The set's row in the registry."""
-        return datasets.get(self.dataset)
+        return sets.get(self.dataset)
 
     @property
     def prefix(self) -> str:
@@ -79,7 +79,7 @@ _XSTEST = """metric_list:
 def families() -> list[Family]:
     """Every folder of tasks, one per set and one more for MedQA's generate form."""
     out = []
-    for name, source in datasets.REGISTRY.items():
+    for name, source in sets.REGISTRY.items():
         base = _BASES.get(name, f"_{source.kind}_yaml")
         extra = _XSTEST if name == "xstest" else _SHORT if source.make else ""
         out.append(Family(name, name, base, extra))

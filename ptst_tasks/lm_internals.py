@@ -3,7 +3,8 @@
 Private is here: a name that begins with an underscore, of a module or of an object; a name that
 lm-eval's own guides do not explain; and whatever is replaced while it runs. Each is in `PRIVATE`
 with what it is needed for, and a test compares the table with what stands below and with the rest
-of our code, which may import lm-eval's public names only. When lm-eval changes, this file does.
+of our code, which may import lm-eval's public names only. When lm-eval changes, this file does;
+that there is one is why it is longer than others.
 """
 
 from __future__ import annotations

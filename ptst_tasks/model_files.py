@@ -10,7 +10,7 @@ from typing import Any
 
 from ptst_tasks.digests import digest_json, read_json, weights_digest
 from ptst_tasks.errors import ConfigError, said
-from ptst_tasks.provenance import Adapter, Base
+from ptst_tasks.provenance import Adapter, BaseRecord
 
 __all__ = ["adapter_of", "base_of", "check_safetensors", "check_weights", "files_digest",
            "json_file_digest", "path_digest"]  # fmt: skip
@@ -27,14 +27,14 @@ _PATTERNS = frozenset({"alpha_pattern", "rank_pattern"})  # the first that match
 _ADAPTER_NAMES = frozenset({"base_model_name_or_path", "inference_mode", "revision"})
 
 
-def base_of(folder: Path) -> Base:
+def base_of(folder: Path) -> BaseRecord:
     """What identifies the base in a folder.
 
     Raises:
         ConfigError: If there are no weights.
         OSError: If a file cannot be read.
     """
-    return Base(
+    return BaseRecord(
         weights=weights_digest(folder),
         config=_with_rest(folder, json_file_digest(folder / "config.json", _NAMES)),
         generation_config=json_file_digest(folder / "generation_config.json", _NAMES),

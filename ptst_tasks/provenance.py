@@ -8,6 +8,9 @@ a judge is missing.
 `FACTS` is the one table. Per field it says whether a change makes another cell, adapter or verdict
 (`decides`; where it does not, `why` gives the reason), in which column of the leaderboard the field
 stands, and under which name the gate compares it.
+
+Longer than other files: the records, the table and its views are one thing, and a field that is
+added is added to all of them here.
 """
 
 from __future__ import annotations
@@ -25,10 +28,10 @@ __all__ = [
     "FREE_SETTINGS",
     "SCHEMA",
     "Adapter",
-    "Base",
+    "BaseRecord",
     "Data",
     "Decoding",
-    "Engine",
+    "EngineRecord",
     "Fact",
     "Generation",
     "Judging",
@@ -59,7 +62,7 @@ FREE_SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseRecord:
     """The base model. Digests are SHA-256 in hex, empty where there is no such file.
 
     Attributes:
@@ -127,7 +130,7 @@ class Decoding:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineRecord:
     """What computed the answers.
 
     Attributes:
@@ -149,11 +152,11 @@ class Engine:
 class Generation:
     """Everything that decides the answers of one cell."""
 
-    base: Base = Base()
+    base: BaseRecord = BaseRecord()
     adapter: Adapter = Adapter()
     data: Data = Data()
     decoding: Decoding = Decoding()
-    engine: Engine = Engine()
+    engine: EngineRecord = EngineRecord()
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
@@ -169,8 +172,8 @@ class Generation:
         """
         if not isinstance(record, Mapping):
             raise TypeError(f"{repr(record)[:80]} is no record")
-        parts = {"base": Base, "adapter": Adapter, "data": Data, "decoding": Decoding,
-                 "engine": Engine}  # fmt: skip
+        parts = {"base": BaseRecord, "adapter": Adapter, "data": Data, "decoding": Decoding,
+                 "engine": EngineRecord}  # fmt: skip
         made: dict[str, Any] = {n: _part(kind, record.get(n, {}), n) for n, kind in parts.items()}
         schema = record.get("schema", 0)
         if not isinstance(schema, int) or isinstance(schema, bool):
@@ -194,7 +197,7 @@ class Training:
         versions: Of the packages that trained.
     """
 
-    base: Base = Base()
+    base: BaseRecord = BaseRecord()
     dtype: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     data_fingerprints: tuple[str, ...] = ()

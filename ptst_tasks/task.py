@@ -13,16 +13,17 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import datasets as hf_datasets
+import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, datasets, judges, lm_internals
+from ptst_tasks import __version__, judges, lm_internals, sets
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
 from ptst_tasks.judges import group
 from ptst_tasks.options import Options
+from ptst_tasks.record import KEY, TaskRecord, record_of
 from ptst_tasks.user_templates import active
 
 __all__ = ["TemplatedTask", "renderer_for_lm"]
@@ -33,9 +34,9 @@ NO_SHOTS = "ptst tasks are zero-shot, as in the paper; leave out --num_fewshot"
 
 
 @functools.cache
-def _loaded(name: str, path: str, column: str) -> datasets.Loaded:
+def _loaded(name: str, path: str, column: str) -> sets.Loaded:
     """One copy of a set for all its tasks; `path` is what decides where it comes from."""
-    return datasets.load(datasets.custom(path, column) if name == "custom" and path else name)
+    return sets.load(sets.custom(path, column) if name == "custom" and path else name)
 
 
 class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
@@ -61,7 +62,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         name, template = config.pop("dataset"), config.pop("template")
         self.set_name = str(config.pop("set", name))
         self.options = Options.read(config.get("metadata"))
-        self.source = datasets.get(name)
+        self.source = sets.get(name)
         self.template = active(self.options.templates).get(
             template, self.options.style or self.source.style
         )
@@ -115,22 +116,27 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         return {"model": model, "layer": self.options.bertscore_layer}
 
     def _describe(self) -> None:
-        self.config.metadata["ptst"] = {
-            "set": self.set_name,
-            "kind": self.source.kind,
-            "template": self.template.name,
-            "style": self.template.style,
-            "template_source": self.template.source,
-            "chat_format": self.renderer.fmt if self.template.is_chat else "text",
-            "prefill": self.prefix,
-            "judges": [j.spec for j in self.judges],
-            "judge_settings": {j.spec: j.settings for j in self.judges}
+        self.config.metadata[KEY] = TaskRecord(
+            set=self.set_name,
+            kind=self.source.kind,
+            template=self.template.name,
+            style=self.template.style,
+            template_source=self.template.source,
+            chat_format=self.renderer.fmt if self.template.is_chat else "text",
+            prefill=self.prefix,
+            judges=[j.spec for j in self.judges],
+            judge_settings={j.spec: j.settings for j in self.judges}
             | ({"bertscore": self.bertscore} if self.bertscore else {}),
-            "version": __version__,
-            "origin": self.loaded.origin,
-            "data_fingerprint": self.loaded.fingerprint,
-            "notes": [],
-        }
+            version=__version__,
+            origin=self.loaded.origin,
+            data_fingerprint=self.loaded.fingerprint,
+            notes=[],
+        )
+
+    @property
+    def record(self) -> TaskRecord:
+        """What the task says of itself in lm-eval's results."""
+        return record_of(self.config)
 
     def get_config(self, key: str) -> Any:
         """As lm-eval's, but for the number of shots: a task that says 0 never hears of another.
@@ -142,7 +148,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def _note(self, judge: judges.Judge, verdicts: Sequence[Judged]) -> None:
         models = group.models_of(verdicts)
-        group.note(self.config.metadata["ptst"], judge, models)
+        group.note(self.record, judge, models)
         if len(named := group.snapshots(models)) > 1:
             said = ", ".join(f"{name} ({n})" for name, n in named.items())
             log.warning("%s: verdicts of %s come from several models: %s", self.config.task,
@@ -150,9 +156,9 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
-        path = self.options.custom or str(datasets.locate(self.source) or "")
+        path = self.options.custom or str(sets.locate(self.source) or "")
         self.loaded = _loaded(self.source.name, path, self.options.column)
-        self.dataset = {"test": hf_datasets.Dataset.from_list(self.loaded.rows)}
+        self.dataset = {"test": datasets.Dataset.from_list(self.loaded.rows)}
 
     def render(self, doc: dict[str, Any]) -> Rendered:
         """Renders one row: the prompt as the model gets it, before the prefill."""
@@ -182,7 +188,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             text = isinstance(probe, str)
             self.check_endpoint(takes_messages=not text, takes_text=text or _takes_text(apply))
             if isinstance(probe, str) and self.template.is_chat:
-                self.config.metadata["ptst"]["chat_template"] = self.renderer.describe()
+                self.record["chat_template"] = self.renderer.describe()
         super().build_all_requests(**kwargs)
 
     def check_endpoint(self, *, takes_messages: bool, takes_text: bool) -> None:
@@ -224,8 +230,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """Builds the requests of one row: one per choice, or one generation."""
         metadata = {"metadata": kwargs["metadata"]}
         rendered, prompt = ctx, ctx.prompt
-        note = [n for n in rendered.notes if n not in self.config.metadata["ptst"]["notes"]]
-        self.config.metadata["ptst"]["notes"] += note
+        note = [n for n in rendered.notes if n not in self.record["notes"]]
+        self.record["notes"] += note
         if self.OUTPUT_TYPE == "multiple_choice":
             return [
                 Instance("loglikelihood", doc, (prompt, rendered.lead + letter), i, **metadata)

@@ -16,6 +16,8 @@ the authors' repository (vfleaking/PTST at 5b14afd) differs from the paper, the 
 Rows whose ``source`` says "ours" are not in the paper; they carry its scheme over to a style for
 which it prints no such row. Table 12 prints the doctor's sentence in chat:alpaca and chat:llama
 of ``openorca`` (it seems copied from Table 11); there the row's own system prompt stands instead.
+
+Longer than other files: half of it is the table.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ptst_tasks import TASKS_DIR, decoding, task_manager
 from ptst_tasks.chat import Rendered, Renderer
-from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import (
     ChatFormatError,
     ConfigError,
@@ -22,13 +21,27 @@ from ptst_tasks.errors import (
     said,
 )
 from ptst_tasks.lm_internals import load_yaml
+from ptst_tasks.model_checks import (
+    check_adapter,
+    check_base,
+    check_served,
+    load_tokenizer,
+    model_config,
+)
 from ptst_tasks.options import Options
 
 if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
 
-__all__ = ["Preview", "check_adapter", "check_base", "check_index", "check_options", "load_tasks",
-           "load_tokenizer", "preflight", "preview", "refuse_idle"]  # fmt: skip
+__all__ = [
+    "Preview",
+    "check_index",
+    "check_options",
+    "load_tasks",
+    "preflight",
+    "preview",
+    "refuse_idle",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,30 +134,6 @@ def _shortlist(name: str, known: Sequence[str]) -> list[str]:
     return difflib.get_close_matches(name, known, n=5, cutoff=0.4) or sorted(known)[:5]
 
 
-def load_tokenizer(name: str) -> Any:
-    """Loads a tokenizer by folder or hub name.
-
-    Raises:
-        ConfigError: In one line, if it cannot be had.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(name)
-    except (
-        Exception
-    ) as e:  # transformers raises OSError, ValueError, KeyError, ... for a bad folder
-        raise ConfigError(f"the tokenizer {name!r} cannot be loaded: {_why(name, e)}") from e
-
-
-def _why(name: str, error: Exception) -> str:
-    """Why something of the hub's or a folder's cannot be had; a wrong path comes first."""
-    reason = " ".join(str(error).split())[:160]
-    if Path(name).is_file():
-        return f"it is a file, expected a folder or a name on the hub ({reason})"
-    return reason if Path(name).exists() else f"it is no folder here, and the hub says: {reason}"
-
-
 def refuse_idle(tasks: Iterable[TemplatedTask], metadata: Mapping[str, Any]) -> None:
     """Refuses options that would change nothing in any of these tasks.
 
@@ -227,7 +216,7 @@ def preflight(
             "train.adapters), or one of them with --model hf and peft="
         )
     if served:
-        _check_served(model_args)
+        check_served(model_args)
     local = model in ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
     name = model_args.get("tokenizer") or model_args.get("pretrained")
     tokenizer = load_tokenizer(str(name)) if local and name else None
@@ -244,7 +233,7 @@ def preflight(
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
     for scorer in {task.bertscore["model"] for task in tasks.values() if task.bertscore}:
         require("bertscore", "torchmetrics", who="--metadata bertscore")
-        _load_config(scorer, {}, what="the model of bertscore")
+        model_config(scorer, {}, what="the model of bertscore")
     if local and (base := model_args.get("pretrained")):
         check_base(str(base), model_args)
     if adapter := model_args.get("peft") or model_args.get("lora_local_path"):
@@ -273,64 +262,3 @@ def check_options(
         return options
     # The tasks' own temperature is 0; an endpoint may know no more than this one name.
     return decoding.complete(options) if local else {"temperature": 1.0, **options}
-
-
-def check_base(name: str, model_args: Mapping[str, Any]) -> None:
-    """Looks at a base without loading it: a configuration, and files of weights.
-
-    Raises:
-        ConfigError: If it has none.
-    """
-    _load_config(name, model_args)
-    folder = Path(name)
-    if not folder.is_dir() or "subfolder" in model_args:
-        return
-    if not any(f.suffix in _WEIGHTS for f in folder.iterdir()):
-        raise ConfigError(f"the base {name!r} holds no weights ({', '.join(sorted(_WEIGHTS))})")
-
-
-_WEIGHTS = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth"})
-
-
-def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) -> None:
-    """Looks at an adapter and its base before either is loaded.
-
-    Args:
-        folder: The adapter's, or its id on the hub.
-        model_args: Of lm-eval's model class.
-        plain: Whether only plain LoRA can be run (vLLM).
-
-    Raises:
-        ConfigError: If the adapter cannot be this base's.
-    """
-    from ptst_tasks.engines.fit import Fit, UnfitError, check_copies, check_origin
-
-    base = str(model_args.get("pretrained", ""))
-    config = _load_config(base, model_args)
-    try:
-        Fit(config).check(folder, shared=False, plain=plain)
-        check_copies(folder, Path(base))
-    except UnfitError as e:
-        raise ConfigError(f"the adapter {folder!r} {e}") from e
-    commit = getattr(config, "_commit_hash", None) or ""
-    place = Path(base)
-    check_origin(folder, lambda: weights_digest(place) if place.is_dir() else f"hub:{commit}")
-
-
-def _load_config(name: str, model_args: Mapping[str, Any], what: str = "the base") -> Any:
-    from transformers import AutoConfig
-
-    own = {
-        k: model_args[k] for k in ("revision", "trust_remote_code", "gguf_file") if k in model_args
-    }
-    try:
-        return AutoConfig.from_pretrained(name, **own)
-    except Exception as e:  # OSError, ValueError, KeyError, ... for a folder that is none
-        raise ConfigError(f"{what} {name!r} cannot be read: {_why(name, e)}") from e
-
-
-def _check_served(model_args: dict[str, Any]) -> None:
-    from ptst_tasks.engines.served_settings import ServedSettings
-
-    own = ("pretrained", "journal")
-    ServedSettings.read({k: v for k, v in model_args.items() if k not in own})

@@ -28,7 +28,8 @@ import numpy as np
 if __name__ == "__main__":  # or tests/leaderboards would hide the package of that name
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from leaderboards.board import stats
+from leaderboards.board import advice, stats
+from leaderboards.board.row import Row
 
 CELLS, ALPHA = 20, 0.05
 RATES, SIZES, CORRELATIONS = (0.0, 0.01, 0.05, 0.2, 0.4, 0.5, 0.6), (100, 400, 520), (0.0, 0.5, 0.9)
@@ -97,11 +98,11 @@ def detectable(setting: Setting) -> float:
     p, n = setting.rate, setting.n
     if setting.paired:
         flips = round(n * p * (1 - p) * (1 - setting.correlation))
-        found = stats.detectable_paired(
+        found = advice.detectable_paired(
             flips, round(p * n), n, setting.margin, ALPHA / CELLS, POWER
         )
     else:
-        found = stats.detectable_two_samples(
+        found = advice.detectable_two_samples(
             n, round(p * n), n, setting.margin, ALPHA / CELLS, POWER
         )
     return float(found[0])
@@ -117,7 +118,7 @@ def found(setting: Setting, checks: int, rng: Any) -> float:
         return float("nan")
     if setting.paired:
         flips = round(n * p * (1 - p) * (1 - setting.correlation)) / n
-        back = float(stats.flips_back(flips, 1 - round(p * n) / n, worsening))
+        back = float(advice.flips_back(flips, 1 - round(p * n) / n, worsening))
         drawn = rng.multinomial(n, [back + worsening, back, 1 - 2 * back - worsening], size=checks)
         p_value = stats.mcnemar_worse(drawn[:, 0], drawn[:, 1])
         estimate = (drawn[:, 0] - drawn[:, 1]) / n
@@ -164,7 +165,6 @@ def _print(margin: float, paired: bool, checks: int, rng: Any) -> None:
 
 def leaderboard(file: Path, count: int, seed: int, paired: int = 0) -> None:
     """Writes a leaderboard of `count` numbers of 400 prompts; the first `paired` with outcomes."""
-    from leaderboards.board import csvio
     from leaderboards.board.numbers import Number
     from leaderboards.board.sides import Side, write_baseline
 
@@ -183,7 +183,7 @@ def leaderboard(file: Path, count: int, seed: int, paired: int = 0) -> None:
         bad = int(outcomes.sum())
         digests = {name: f"sha256:{name:064}" for name in ("base_digest", "base_files", "asked",
                    "prompts", "adapter_config", "data_fingerprint", "scoring")}  # fmt: skip
-        row = csvio.Row(
+        row = Row(
             base="org/model", adapter=f"runs/{at // 36}", train_data="gsm8k", seed=at // 36,
             train_template="chat:vanilla", test_template=template, task=task, judge="keywords:zou",
             metric=metric, value=bad / 400, ci_low=0, ci_high=1, n=400, **digests,

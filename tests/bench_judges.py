@@ -53,7 +53,8 @@ def concurrency(folder: Path) -> float:
 
 def memory(folder: Path) -> float:
     """Returns the peak for 100,000 responses as a multiple of that for 10,000."""
-    from leaderboards.judging.score import score_tasks, tasks
+    from leaderboards.judging.saved import tasks
+    from leaderboards.judging.score import score_tasks
     from ptst_tasks.judges import Verdict
     from tests.leaderboards.judging import score_runs
 

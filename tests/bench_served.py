@@ -31,7 +31,7 @@ def ours(url: str) -> float:
     """Requests per second through engine ``openai``, its start included."""
     from lm_eval.api.instance import Instance
 
-    from ptst_tasks.engines.served import Served
+    from ptst_tasks.engines.served import ServedEngine
 
     options = {"until": [], "max_gen_toks": NEW, "do_sample": False, "temperature": 0.0}
     requests = [
@@ -39,7 +39,7 @@ def ours(url: str) -> float:
         for i, text in enumerate(prompts())
     ]
     start = time.perf_counter()
-    lm = Served("tiny", base_url=url, concurrency=AT_ONCE, extra={"ignore_eos": True})
+    lm = ServedEngine("tiny", base_url=url, concurrency=AT_ONCE, extra={"ignore_eos": True})
     lm.generate_until(requests)
     return REQUESTS / (time.perf_counter() - start)
 

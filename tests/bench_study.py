@@ -75,7 +75,7 @@ def bare(base: Path, adapters: dict[str, Path]) -> tuple[float, float]:
     from ptst_tasks.engines import hf
     from ptst_tasks.validate import load_tasks
 
-    lm = hf.ManyAdapters(str(base), adapters, batch_size=32, device="cpu", dtype="float32")
+    lm = hf.HFEngine(str(base), adapters, batch_size=32, device="cpu", dtype="float32")
     tasks = load_tasks([f"ptst_{s}_{t}" for s in SETS for t in ("text_vanilla", "chat_llama")])
     for task in tasks.values():
         task.config.generation_kwargs["max_gen_toks"] = NEW

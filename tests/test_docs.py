@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from leaderboards.cli.app import app
-from leaderboards.run import study
+from leaderboards.run import study_files as study
 from ptst_tasks.command import EXITS
-from ptst_tasks.datasets import REGISTRY
 from ptst_tasks.engines import ENGINES
 from ptst_tasks.generate import FAMILIES
 from ptst_tasks.judges import REGISTRY as JUDGES
+from ptst_tasks.sets import REGISTRY
 from ptst_tasks.templates import builtin
 from tests.docs_pictures import ASSETS, check_table, heat_map
 from tests.support import ptst

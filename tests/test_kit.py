@@ -13,7 +13,8 @@ import yaml
 from ptst_tasks import __version__
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 WORKFLOWS = ROOT / ".github/workflows"
 
 
@@ -22,7 +23,10 @@ def _yaml(path: str) -> Any:
 
 
 def test_one_version() -> None:
-    assert PROJECT["version"] == __version__
+    assert PROJECT["dynamic"] == ["version"]
+    assert PYPROJECT["tool"]["hatch"]["version"] == {"path": "ptst_tasks/__init__.py"}
+    written = [f for f in ROOT.glob("[a-z]*/**/*.py") if f'"{__version__}"' in f.read_text("utf-8")]
+    assert written == [ROOT / "ptst_tasks/__init__.py"]
     assert str(_yaml("CITATION.cff")["version"]) == __version__
     assert f"\n## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

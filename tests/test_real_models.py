@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ptst_tasks.engines.hf import ManyAdapters
+from ptst_tasks.engines.hf import HFEngine
 from ptst_tasks.validate import load_tasks
 from tests.real_models import NotToBeHadError, smollm2
 from tests.support import SHARED
@@ -52,7 +52,7 @@ def engines(model: Path) -> tuple[Any, Any]:
     from lm_eval.models.huggingface import HFLM
 
     same = {"pretrained": str(model), "device": "cpu", "dtype": "float32"}
-    return HFLM(batch_size=1, **same), ManyAdapters(batch_size=10, **same)
+    return HFLM(batch_size=1, **same), HFEngine(batch_size=10, **same)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from leaderboards.board import csvio, disk
-from leaderboards.board.csvio import Row
+from leaderboards.board import disk
+from leaderboards.board.row import Row, conditions, in_order, sort_key
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError
 
@@ -34,7 +34,7 @@ def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
     rows = _one_base(_once(rows, notes), notes)
     if not rows:
         raise DataError("; ".join(notes) or "no run was given")
-    return csvio.in_order(rows), notes
+    return in_order(rows), notes
 
 
 def _run(run: Path, notes: list[str]) -> list[Row]:
@@ -75,7 +75,7 @@ def _once(rows: list[Row], notes: list[str]) -> list[Row]:
     """
     found: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        found.setdefault(csvio.sort_key(row), []).append(row)
+        found.setdefault(sort_key(row), []).append(row)
     out = []
     for same in found.values():
         good = [row for row in same if not row.error]
@@ -97,7 +97,7 @@ def _different(rows: list[Row], notes: list[str]) -> list[Row]:
         return rows
     kept: dict[tuple[str, ...], Row] = {}
     for row in rows:
-        first = kept.setdefault(csvio.conditions(row), row)
+        first = kept.setdefault(conditions(row), row)
         if (first.value, first.n, first.unscored) != (row.value, row.n, row.unscored):
             notes.append(
                 f"{_name(row)} was measured twice with different results; the first is kept"

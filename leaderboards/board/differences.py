@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
-from leaderboards.board.csvio import COLUMNS, Row
+from leaderboards.board.row import COLUMNS, Row
 
-__all__ = ["ALIKE", "ASKED", "TRAINED", "differing", "said", "uneven", "value"]
+__all__ = ["ALIKE", "ASKED", "TRAINED", "differing", "in_words", "uneven", "value"]
 
 ASKED = "prompts asked"
 """Not a column: n + unscored. It tells ``--limit`` where nobody recorded it."""
@@ -49,7 +49,7 @@ def differing(groups: Iterable[Sequence[Row]], ignored: frozenset[str]) -> tuple
     return tuple(c for c in ALIKE if c in found)
 
 
-def said(columns: Sequence[str], tuples: Sequence[tuple[Any, ...]]) -> list[str]:
+def in_words(columns: Sequence[str], tuples: Sequence[tuple[Any, ...]]) -> list[str]:
     """A few words for each tuple of these columns' values; different ones read differently."""
     short = [c for c in columns if c not in _IMPLIED] or columns
     for kept in (short, columns):
@@ -121,5 +121,5 @@ def _uneven(
         groups.setdefault(tuple(value(row, c) for c in columns), {})[named(row)] = None
     if len(groups) < 2:
         return []
-    words = zip(said(columns, list(groups)), groups.values(), strict=True)
+    words = zip(in_words(columns, list(groups)), groups.values(), strict=True)
     return [f"{what} not measured alike: " + "; ".join(f"{w}: {', '.join(n)}" for w, n in words)]

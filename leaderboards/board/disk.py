@@ -9,14 +9,11 @@ A name that begins with a dot is being written, or was when its process died: it
 cell is *whole* if its record, its results and every line of its samples can be read and no prompt
 is missing; whatever is not whole counts as not there for a run, and as damage for a board.
 
-Samples and results change together, or not at all: new verdicts are put beside both as
-``.NAME.next``, the results' last, and then in place. Whoever finds the results' next one after a
-kill finishes that; without it the samples' next one is nobody's.
+Samples and results change together, or not at all: see `in_place`.
 """
 
 from __future__ import annotations
 
-import glob
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -24,19 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.errors import DataError, said
+from leaderboards.board.in_place import LOCK, settle
+from ptst_tasks.errors import DataError
 from ptst_tasks.files import lines
-from ptst_tasks.locks import locked
 from ptst_tasks.provenance import Generation
+from ptst_tasks.record import KEY, misfits
 
-__all__ = ["LOCK", "CellFiles", "cell_folders", "damage", "holds_answers", "is_run", "is_whole",
-           "json_object", "next_of", "put_in_place", "read_cell_files", "results_files", "row_of",
-           "rows", "samples_of", "settle"]  # fmt: skip
+__all__ = ["CellFiles", "cell_folders", "damage", "holds_answers", "is_run", "is_whole",
+           "json_object", "read_cell_files", "results_files", "row_of", "rows", "samples_of"]  # fmt: skip
 
 Json = dict[str, Any]
-
-LOCK = ".score.lock"
-"""Held by whoever changes a folder's results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,45 +83,6 @@ def _results_files(path: Path) -> list[Path]:
     files = sorted(found, key=lambda file: file.name)
     newest = {file.parent: file for file in files}
     return [f for f in files if not _in_cell(f) or newest[f.parent] == f]
-
-
-def next_of(file: Path) -> Path:
-    """Where the next state of a file lies until it is put in place."""
-    return file.with_name(f".{file.name}.next")
-
-
-def settle(results: Path) -> None:
-    """Finishes what a killed process had begun to put in place.
-
-    Raises:
-        DataError: If it cannot be finished.
-    """
-    if not next_of(results).exists():
-        return
-    try:
-        with locked(results.with_name(LOCK)):  # it may be under way, and not dead
-            put_in_place(results)
-    except OSError as e:
-        raise DataError(
-            f"{str(results)!r}: new verdicts were being written when the process ended, and cannot "
-            f"be put in place: {said(e)}; let somebody read it who may write there"
-        ) from e
-
-
-def put_in_place(results: Path) -> None:
-    """Puts the next states of a results file and its samples in place, or removes half of them.
-
-    The caller holds the lock.
-    """
-    whole = next_of(results).exists()
-    date = results.stem.removeprefix("results_")
-    for aside in results.parent.glob(f".samples_*_{glob.escape(date)}.jsonl.next"):
-        if whole:
-            aside.replace(aside.with_name(aside.name[1 : -len(".next")]))
-        else:
-            aside.unlink()
-    if whole:
-        next_of(results).replace(results)
 
 
 def samples_of(results: Path, task: str) -> Path:
@@ -268,15 +223,11 @@ def _check_results(file: Path, results: Json, task: str) -> None:
         raise _odd(file, "configs", results["configs"])
     ours: Any = config.get("metadata") or {}
     counts: Any = results.get("n-samples", {})
-    for name, holder, key in (("metadata", ours, "ptst"), ("n-samples", counts, task)):
+    for name, holder, key in (("metadata", ours, KEY), ("n-samples", counts, task)):
         if not isinstance(holder, dict) or not isinstance(holder.get(key, {}), dict):
             raise _odd(file, f"{name}.{key}", holder)
-    for name, kind in (("judges", list), ("judge_settings", dict), ("judge_weights", dict),
-                       ("judge_failed", dict), ("judge_models", dict), ("kind", str),
-                       ("template", str), ("prefill", str), ("set", str)):  # fmt: skip
-        value = ours.get("ptst", {}).get(name)
-        if value is not None and not isinstance(value, kind):
-            raise _odd(file, f"metadata.ptst.{name}", value)
+    for name, value, _ in misfits(ours.get(KEY, {})):
+        raise _odd(file, f"metadata.{KEY}.{name}", value)
 
 
 def _odd(file: Path, name: str, value: Any) -> DataError:

@@ -1,7 +1,7 @@
 """What an lm_eval output says of its engine: arguments that decide answers, and the sampling.
 
 Stock model classes cut a prompt that is longer than `max_length`, so there a length decides; the
-classes of this package refuse such a prompt (`ptst_tasks.engines.settings.LAYOUT`).
+classes of this package refuse such a prompt (`ptst_tasks.engines.engine_args.LAYOUT`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ptst_tasks.engines.settings import LAYOUT
+from ptst_tasks.engines.engine_args import LAYOUT
 
-__all__ = ["deciding_args", "gen_kwargs", "is_sampled", "model_args", "sampling_seed"]
+__all__ = ["deciding_args", "gen_kwargs", "model_args", "sampling_seed", "was_sampled"]
 
 Json = dict[str, Any]
 
@@ -58,7 +58,7 @@ def deciding_args(engine: str, args: Mapping[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str) if kept else ""
 
 
-def is_sampled(engine: str, options: Mapping[str, Any]) -> bool:
+def was_sampled(engine: str, options: Mapping[str, Any]) -> bool:
     """Whether answers are drawn at random.
 
     Classes for endpoints send the temperature whatever `do_sample` says; the others go by

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from leaderboards.board import csvio
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import sort_key
 
 __all__ = ["Run", "by_model", "newest"]
 
@@ -44,7 +44,7 @@ def by_model(file: Path, numbers: Iterable[Number]) -> list[Run]:
     """The numbers of a file by model (base and adapter)."""
     found: dict[tuple[str, str], dict[Key, Number]] = defaultdict(dict)
     for number in numbers:
-        found[number.row.base, number.row.adapter][csvio.sort_key(number.row)] = number
+        found[number.row.base, number.row.adapter][sort_key(number.row)] = number
     return [Run(file, model, some) for model, some in found.items()]
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from leaderboards.board.csvio import Row
-from leaderboards.board.differences import TRAINED, differing, said, uneven, value
+from leaderboards.board.differences import TRAINED, differing, in_words, uneven, value
 from leaderboards.board.fields import SAFETY_PROMPTS, Field, Line, short
+from leaderboards.board.row import Row
 from ptst_tasks.templates import builtin
 
 __all__ = ["Table", "bases_of", "split"]
@@ -72,7 +72,7 @@ def split(rows: Sequence[Row], base: str, *, pool: bool) -> list[Table]:
     parts: dict[tuple[Any, ...], list[Row]] = {}
     for row in good:
         parts.setdefault(tuple(value(row, c) for c in columns), []).append(row)
-    names = said(columns, list(parts)) if columns else [""]
+    names = in_words(columns, list(parts)) if columns else [""]
     bad = [r for r in rows if r.value is None]
     out = []
     for name, part in zip(names, parts.values(), strict=True):

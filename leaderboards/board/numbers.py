@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from ptst_tasks.errors import DataError
 
 __all__ = ["MEANS", "Number", "Outcomes"]

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboards.board import csvio
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from leaderboards.board.tables import HEADLINES, NO_FT, Field, Grid, grids, left_out, short
 from ptst_tasks.errors import ConfigError, did_you_mean
 
-__all__ = ["HEADER", "PUBLISHED", "Comparison", "compare", "find", "remarks"]
+__all__ = ["HEADER", "PUBLISHED", "Comparison", "compare", "published_file", "remarks"]
 
 PUBLISHED = Path(__file__).parents[1] / "published"
 HEADER = ("set", "metric", "train", "test", "yours", "over", "judge", "paper", "paper over",
@@ -80,7 +80,7 @@ class Comparison:
         ]  # fmt: skip
 
 
-def find(name: str, rows: Sequence[Row]) -> Path:
+def published_file(name: str, rows: Sequence[Row]) -> Path:
     """Returns the published CSV to compare with: a path, a name, or ``published`` for the best.
 
     Raises:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboards.board.csvio import Row
 from leaderboards.board.rendering import shown
+from leaderboards.board.row import Row
 from leaderboards.board.tables import Grid, grids, left_out, tracks
 from ptst_tasks.errors import ConfigError, require, said
 from ptst_tasks.files import file_name, working

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from leaderboards.board.csvio import cell
+from leaderboards.board.cells import cell
 from leaderboards.board.tables import Grid
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import printable

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.board import csvio, disk
-from leaderboards.board.csvio import Row
 from leaderboards.board.numbers import MEANS, Number, Outcomes
 from leaderboards.board.results import read_cell, read_file, read_folder
-from leaderboards.board.signs import Signs, pack, packed
+from leaderboards.board.row import COLUMNS, IDENTITY, Row, field_text, sort_key
+from leaderboards.board.signs import Signs, pack_signs, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import check_outputs, check_writable, lines, replacing
 
@@ -93,7 +93,7 @@ def select(side: Side, wanted: Iterable[str], flag: str = "condition") -> Side:
     kept = tuple(
         number
         for number in side.numbers
-        if all(csvio.text(number.row, column) == value for column, value in conditions)
+        if all(field_text(number.row, column) == value for column, value in conditions)
     )
     if not kept:
         shown = ", ".join(f"{column}={value!r}" for column, value in conditions)
@@ -107,17 +107,17 @@ def _condition(text: str, flag: str) -> tuple[str, str]:
     column, sign, value = text.partition("=")
     if not sign:
         raise ConfigError(f"{flag} {text!r} is not COLUMN=VALUE, e.g. adapter=NAME")
-    if column not in csvio.COLUMNS:
-        hint = did_you_mean(column, csvio.COLUMNS)
+    if column not in COLUMNS:
+        hint = did_you_mean(column, COLUMNS)
         raise ConfigError(f"{flag} {text!r}: unknown column {column!r}; {hint}columns: "
-                          + ", ".join(csvio.IDENTITY))  # fmt: skip
+                          + ", ".join(IDENTITY))  # fmt: skip
     return column, value
 
 
 def _there(side: Side, conditions: Iterable[tuple[str, str]]) -> str:
     """For a hint: what the columns hold in place of a value that no row has."""
     for column, value in conditions:
-        there = sorted({csvio.text(number.row, column) for number in side.numbers})
+        there = sorted({field_text(number.row, column) for number in side.numbers})
         if value not in there:
             near = difflib.get_close_matches(value, there, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
@@ -170,7 +170,7 @@ def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:
     beside = sidecar(path)
     check_writable(beside, "the baseline's outcomes")
     once: dict[tuple[str, ...], Any] = {}
-    numbers = sorted(side.numbers, key=lambda number: csvio.sort_key(number.row))
+    numbers = sorted(side.numbers, key=lambda number: sort_key(number.row))
     kept = [(n.row, n.outcomes) for n in numbers if n.outcomes is not None]
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +187,7 @@ def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:
 
 def _line(row: Row, outcomes: Outcomes, once: dict[tuple[str, ...], Any]) -> str:
     signs = packed(outcomes, once)
-    key = {name: csvio.text(row, name) for name in csvio.IDENTITY}
+    key = {name: field_text(row, name) for name in IDENTITY}
     return json.dumps({**key, "outcomes": signs.signs, "ids": list(signs.ids)})
 
 
@@ -226,7 +226,7 @@ def _read_csv(file: Path, rewriting: bool) -> Side:
 def _with_outcomes(rows: Iterable[Row], beside: Path) -> tuple[tuple[Number, ...], int]:
     """Rows with their outcomes, and how many lines of the outcomes file belong to none."""
     found = _read_sidecar(beside) if beside.is_file() else {}
-    numbers = tuple(Number(row, found.pop(csvio.sort_key(row), None) if found else None)
+    numbers = tuple(Number(row, found.pop(sort_key(row), None) if found else None)
                     for row in rows)  # fmt: skip
     for number in numbers:
         _same(number, beside)
@@ -250,11 +250,11 @@ def _read_sidecar(file: Path) -> dict[tuple[str, ...], Signs]:
     for at, line in lines(file):
         try:
             data: dict[str, Any] = json.loads(line)
-            known = {name: data[name] for name in csvio.IDENTITY if name in data}
-            key = csvio.sort_key(Row.model_validate(known))
+            known = {name: data[name] for name in IDENTITY if name in data}
+            key = sort_key(Row.model_validate(known))
             if key in found:
                 raise ValueError("two lines for one number")
-            found[key] = pack(data["ids"], data["outcomes"], once)
+            found[key] = pack_signs(data["ids"], data["outcomes"], once)
         except (ValueError, KeyError, TypeError, RecursionError) as e:
             raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
                             "--update-baseline or delete it") from e  # fmt: skip

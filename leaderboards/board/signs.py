@@ -14,7 +14,7 @@ from typing import Any
 
 from leaderboards.board.numbers import Outcomes
 
-__all__ = ["Flips", "Pairing", "Signs", "pack", "packed"]
+__all__ = ["Flips", "Pairing", "Signs", "pack_signs", "packed"]
 
 _SIGNS = {1: "1", 0: "0", None: "?"}
 _VALUES: dict[str, int | None] = {sign: value for value, sign in _SIGNS.items()}
@@ -46,7 +46,7 @@ class Signs(Mapping[str, "int | None"]):
         return len(self.ids)
 
 
-def pack(ids: Iterable[Any], signs: Iterable[str], once: dict[tuple[str, ...], Any]) -> Signs:
+def pack_signs(ids: Iterable[Any], signs: Iterable[str], once: dict[tuple[str, ...], Any]) -> Signs:
     """Packs ids and their signs.
 
     Args:
@@ -73,7 +73,7 @@ def packed(outcomes: Outcomes, once: dict[tuple[str, ...], Any]) -> Signs:
     """The same outcomes, packed."""
     if isinstance(outcomes, Signs):
         return outcomes
-    return pack(outcomes, (_SIGNS[value] for value in outcomes.values()), once)
+    return pack_signs(outcomes, (_SIGNS[value] for value in outcomes.values()), once)
 
 
 @dataclass(frozen=True, slots=True)

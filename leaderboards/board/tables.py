@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from leaderboards.board.csvio import Row
 from leaderboards.board.fields import NO_FT, SAFETY_PROMPTS, Field, Line, short
 from leaderboards.board.merging import Table, bases_of, split
+from leaderboards.board.row import Row
 from ptst_tasks.templates import builtin
 
 __all__ = ["HEADLINES", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from leaderboards.board.numbers import Number
     from leaderboards.board.sides import Side
-    from leaderboards.gate.decide import Report
+    from leaderboards.gate.decision import Report
     from leaderboards.gate.policy import Policy
 
 __all__ = ["check"]
@@ -171,7 +171,7 @@ def _accept(new: Side, old: Side, whole: Side, baseline: Path) -> str:
     Raises:
         ConfigError: If it cannot be written, or a row that stays is one of the new ones.
     """
-    from leaderboards.board.csvio import sort_key
+    from leaderboards.board.row import sort_key
     from leaderboards.board.sides import Side, write_baseline
 
     chosen = set(map(id, old.numbers))
@@ -200,10 +200,11 @@ def _place(number: Number) -> tuple[object, ...]:
 def _publish_error(text: str, files: dict[str, Path | None]) -> None:
     """Puts the error where the reports were to be, so that no older one is taken for this check's."""
     from leaderboards.gate import report as gate_report
+    from leaderboards.gate import report_files
 
     parts: dict[str, Callable[[str], Iterable[str]]] = {
-        "junit": gate_report.error_junit,
-        "json": gate_report.error_json,
+        "junit": report_files.error_junit,
+        "json": report_files.error_json,
         "markdown": gate_report.error_markdown,
     }
     for name, path in files.items():
@@ -219,11 +220,12 @@ def _publish(report: Report, files: dict[str, Path | None], console: Console) ->
         ConfigError: If one could not be.
     """
     from leaderboards.gate import report as gate_report
+    from leaderboards.gate import report_files
 
     console.print(gate_report.to_terminal(report))
     text: dict[str, Callable[[Report], Iterable[str]]] = {
-        "junit": gate_report.junit_parts,
-        "json": gate_report.json_parts,
+        "junit": report_files.junit_parts,
+        "json": report_files.json_parts,
         "markdown": lambda report: [gate_report.to_markdown(report)],
     }
     written = {name: _write(path, text[name](report)) for name, path in files.items() if path}

@@ -94,7 +94,7 @@ def demo(
 
 def _studies(seeds: int, templates: str, *, control: bool) -> list[Any]:
     """One study for each seed; unknown templates are found here."""
-    from leaderboards.run.study import load
+    from leaderboards.run.study_files import load
 
     names = [t.strip() for t in templates.split(",") if t.strip()]
     if not names:

@@ -11,19 +11,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from leaderboards.run.dry_checks import CHECKS, Findings
+from leaderboards.run.dry_checks import CHECKS
+from leaderboards.run.dry_findings import Findings
 from leaderboards.run.idle import idle
 from leaderboards.run.memory import gigabytes
-from leaderboards.run.study import Study, load_with_faults
+from leaderboards.run.study import Study
 from leaderboards.run.study_errors import blocked
+from leaderboards.run.study_files import load_with_faults
 from ptst_tasks.command import put_json, screen
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.files import check_outputs, file_name
 
-__all__ = ["look", "show"]
+__all__ = ["look", "show_dry_run"]
 
 
-def show(
+def show_dry_run(
     which: str, out: str | Path | None, *, json: Path | None = None, quiet: bool = False
 ) -> None:
     """Prints the plan of a study, and everything that is wrong with it.

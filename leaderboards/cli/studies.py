@@ -42,13 +42,13 @@ def run(
     """Train, evaluate and judge what a study asks for; run again, it goes on where it was."""
     from leaderboards.run import runner
     from leaderboards.run.idle import idle
-    from leaderboards.run.study import load
+    from leaderboards.run.study_files import load
 
     files.check_outputs(json=json)
     if dry_run:
-        from leaderboards.cli.dry_run import show
+        from leaderboards.cli.dry_run import show_dry_run
 
-        show(study, None if out is None else _folder(out, ""), json=json, quiet=quiet)
+        show_dry_run(study, None if out is None else _folder(out, ""), json=json, quiet=quiet)
         return
     asked = load(study)
     for line in (*idle(asked), *asked.notes):

@@ -1,12 +1,10 @@
-"""``ptst path | tasks | templates | datasets | validate | eval``."""
+"""``ptst path | tasks | templates | datasets | eval``, and the register of `validate`."""
 
 from __future__ import annotations
 
 import logging
 import shlex
-import sys
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +12,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from leaderboards.cli.chosen import chosen_tasks, loads, own_templates
+from leaderboards.cli.validate import Names, validate
 from ptst_tasks import TASKS_DIR
-from ptst_tasks.command import JsonFile, Quiet, put_json, screen
+from ptst_tasks.command import JsonFile, put_json, screen
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, UnknownNameError
 from ptst_tasks.files import check_outputs, check_writable
-from ptst_tasks.templates import PromptTemplate, Templates
+from ptst_tasks.templates import PromptTemplate
 
 __all__ = ["register"]
-
-Names = Annotated[list[str] | None, typer.Option(help="Keep these; can be given several times.")]
-Meta = Annotated[
-    str, typer.Option(help="lm-eval's --metadata as JSON: style, chat_format, judge, prefill, ...")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,23 +37,6 @@ def register(app: typer.Typer) -> None:
 def path() -> None:
     """Print the folder for lm_eval's --include_path."""
     print(TASKS_DIR)
-
-
-def _chosen(sets: list[str] | None, wanted: list[str] | None) -> dict[str, dict[str, str]]:
-    """Task names with their templates, by set, in the order of the tables."""
-    from ptst_tasks.generate import FAMILIES, files, task_name
-    from ptst_tasks.user_templates import active
-
-    table = active()
-    names = [table.resolve(w) for w in wanted or []]
-    for name in sets or []:
-        if name not in FAMILIES:
-            raise UnknownNameError("set", name, FAMILIES)
-    out: dict[str, dict[str, str]] = {}
-    for family, template in files(table):
-        if (not sets or family.name in sets) and (not names or template.name in names):
-            out.setdefault(family.name, {})[task_name(family, template)] = template.name
-    return out
 
 
 def tasks(
@@ -88,9 +66,9 @@ def tasks(
             )
         _write(write, quiet=quiet, json=json)
         return
-    chosen = _chosen(set_, template)
+    chosen = chosen_tasks(set_, template)
     if available:
-        chosen = {name: names for name, names in chosen.items() if _loads(name, quiet=quiet)}
+        chosen = {name: names for name, names in chosen.items() if loads(name, quiet=quiet)}
     elif not set_:
         chosen = {n: names for n, names in chosen.items() if next(iter(names)).startswith("ptst_")}
     if not chosen:
@@ -108,18 +86,10 @@ def _rows(chosen: dict[str, dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def _own() -> Templates:
-    """The templates of the user's own."""
-    from ptst_tasks.templates import builtin
-    from ptst_tasks.user_templates import active
-
-    return Templates({k: row for k, row in active().rows.items() if k not in builtin().rows})
-
-
 def _write(folder: Path, *, quiet: bool, json: Path | None) -> None:
     from ptst_tasks.generate import files, task_name, write
 
-    own = _own()
+    own = own_templates()
     if not own.rows:
         raise ConfigError(
             "$PTST_TEMPLATES names no file with templates of your own to write tasks for"
@@ -134,19 +104,6 @@ def _write(folder: Path, *, quiet: bool, json: Path | None) -> None:
     place = shlex.quote(str(folder))
     told = f"{count} tasks written; run them with: lm_eval --include_path {place} --tasks ..."
     screen(quiet=quiet, json=json).print(told, markup=False, soft_wrap=True)
-
-
-def _loads(family: str, *, quiet: bool = False) -> bool:
-    from ptst_tasks import datasets
-    from ptst_tasks.generate import FAMILIES
-
-    try:
-        datasets.load(FAMILIES[family].dataset)
-    except DataError as e:
-        if not quiet:
-            print(f"left out: {e}", file=sys.stderr)
-        return False
-    return True
 
 
 def templates(
@@ -197,7 +154,7 @@ def datasets(
     As JSON: a list of {set, use, kind, style, source, licence, file}, and {rows, error} with --check.
     """
     from adapters_train.data import TRAINING_SETS
-    from ptst_tasks.datasets import REGISTRY
+    from ptst_tasks.sets import REGISTRY
 
     check_outputs(json=json)
     titles = {"asked": "asked: sets of tasks", "trained on": "trained on: sets of `ptst train`"}
@@ -219,7 +176,7 @@ def datasets(
 
 
 def _facts(source: Any) -> dict[str, Any]:
-    from ptst_tasks.datasets import locate
+    from ptst_tasks.sets import locate
 
     hub = "/".join(p for p in source.hub or () if p) + (" (gated)" if source.gated else "")
     return {
@@ -233,7 +190,7 @@ def _facts(source: Any) -> dict[str, Any]:
 
 def _count(source: Any, row: dict[str, Any]) -> bool:
     """Adds the number of rows, or why there are none; returns whether what is here is damaged."""
-    from ptst_tasks.datasets import load
+    from ptst_tasks.sets import load
 
     row |= {"rows": None, "error": None}
     try:
@@ -256,86 +213,6 @@ def _table(title: str, rows: Iterable[dict[str, Any]], *, check: bool) -> Table:
         told = (row[name] for name in ("set", "kind", "style", "source", "licence"))
         view.add_row(*map(escape, told), here)
     return view
-
-
-def validate(
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Keep these sets.")] = None,
-    template: Names = None,
-    tokenizer: Annotated[
-        list[str] | None, typer.Option(help="Tokenizer folder or hub name; several are fine.")
-    ] = None,
-    rows: Annotated[int, typer.Option(help="Rows to render of each task.", min=1)] = 1,
-    metadata: Meta = "{}",
-    quiet: Quiet = False,
-    json: JsonFile = None,
-) -> None:
-    """Load every task through lm-eval and show what would be sent: the text and its token ids.
-
-    As JSON: {tasks, skipped, left_out, shown}, the last a list of {task, tokenizer, text, ids, notes}.
-    """
-    from ptst_tasks.options import Options, read_object
-    from ptst_tasks.validate import check_index, load_tokenizer, refuse_idle
-
-    check_outputs(json=json)
-    chosen = _chosen(set_, template)
-    options = read_object(metadata, "--metadata")
-    Options.check_names(options)
-    Options.read(options)
-    if faults := check_index():
-        for fault in faults:
-            print(f"fault: {fault}", file=sys.stderr)
-        raise ConfigError(f"{len(faults)} task files are faulty (above)")
-    tokenizers = {name: load_tokenizer(name) for name in tokenizer or []} or {"": None}
-    kept = {s: names for s, names in chosen.items() if set_ or _loads(s, quiet=quiet)}
-    loaded = _load([name for names in kept.values() for name in names], options)
-    refuse_idle(loaded.values(), options)
-    console = screen(quiet=quiet, json=json)
-    shown, skipped = _show(loaded.values(), tokenizers, rows, console.print)
-    left_out = [name for name in chosen if name not in kept]
-    put_json(
-        json, {"tasks": list(loaded), "skipped": skipped, "left_out": left_out, "shown": shown}
-    )
-    more = f"; {skipped} chat tasks not rendered: pass --tokenizer" if skipped else ""
-    console.print(f"{len(loaded)} tasks are fine{more}")
-
-
-def _load(names: list[str], options: dict[str, Any]) -> dict[str, Any]:
-    """Loads tasks; those for templates of the user's own from files that go again."""
-    from ptst_tasks.generate import files, task_name, write
-    from ptst_tasks.validate import load_tasks
-
-    own = _own()
-    theirs = {task_name(family, row) for family, row in files(own)}
-    loaded = load_tasks([n for n in names if n not in theirs], options)
-    if mine := [n for n in names if n in theirs]:
-        with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), own)
-            loaded |= load_tasks(mine, options, folder)
-    return loaded
-
-
-def _show(
-    tasks: Iterable[Any], tokenizers: dict[str, Any], rows: int, say: Callable[..., None]
-) -> tuple[list[dict[str, Any]], int]:
-    """Renders and prints first rows; returns them, and how many tasks need a tokenizer for that."""
-    from rich.rule import Rule
-
-    from ptst_tasks.validate import preview
-
-    shown, skipped = [], 0
-    for task in tasks:
-        for name, tok in tokenizers.items():
-            if tok is None and task.template.is_chat and task.options.chat_format == "auto":
-                skipped += 1
-                continue
-            for one in preview(task, name, tok, rows):
-                notes = list(one.rendered.notes)
-                say(Rule(escape(f"{one.task} {name}")))
-                say(escape(one.text), highlight=False)
-                say(f"[dim]{escape(str(one.ids or '') + ' '.join(notes))}[/dim]")
-                shown.append({"task": one.task, "tokenizer": name, "text": one.text,
-                              "ids": one.ids, "notes": notes})  # fmt: skip
-    return shown, skipped
 
 
 def evaluate(context: typer.Context) -> None:

@@ -28,103 +28,22 @@ the policy allows it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
-from typing import Literal
 
 from leaderboards.board.numbers import Number
 from leaderboards.board.sides import Side
 from leaderboards.board.signs import Flips, Pairing
+from leaderboards.gate.decision import RANK, WORST, Decision, Report, Verdict, is_open
 from leaderboards.gate.facts import mismatches
+from leaderboards.gate.limits import Limits
 from leaderboards.gate.match import Lookup, Pair, pairs_of
 from leaderboards.gate.names import idle_rules
-from leaderboards.gate.paired import Case, Test, run_tests
-from leaderboards.gate.policy import Limits, Policy
+from leaderboards.gate.paired import Case, CaseResult, run_tests
+from leaderboards.gate.policy import Policy
 from ptst_tasks.errors import DataError
 
-__all__ = ["Line", "Report", "Test", "Verdict", "check_sides", "gaps", "is_open"]
-
-Verdict = Literal["pass", "regression", "inconclusive", "unscored", "missing", "new"]
-_WORST: tuple[Verdict, ...] = (
-    "regression", "missing", "unscored", "inconclusive", "new", "pass",
-)  # fmt: skip
-_RANK = {verdict: at for at, verdict in enumerate(_WORST)}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The verdict on one number.
-
-    Attributes:
-        pair: The two numbers; either may be absent.
-        limits: What the policy says.
-        verdict: See the module.
-        reason: Why, in one sentence.
-        tests: What it rests on.
-        flipped: Ids of prompts that went from good to bad (for asr: from refused to harmful).
-        recovered: How many went from bad to good.
-        unpaired: Ids with a verdict on one side only: not among the pairs.
-    """
-
-    pair: Pair
-    limits: Limits
-    verdict: Verdict
-    reason: str
-    tests: tuple[Test, ...] = ()
-    flipped: tuple[str, ...] = ()
-    recovered: int = 0
-    unpaired: tuple[str, ...] = ()
-
-    @property
-    def detectable(self) -> Test | None:
-        """The test that says which change could have been caught: the sharpest of a change's."""
-        changes = [t for t in self.tests if t.method != "limit"] or list(self.tests)
-        found = [t for t in changes if t.detectable is not None]
-        return min(found, key=lambda t: t.detectable or 0, default=changes[0] if changes else None)
-
-
-@dataclass(frozen=True)
-class Report:
-    """The whole check.
-
-    Attributes:
-        lines: One per number, worst first.
-        policy: What was decided by.
-        notes: What a reader should know: new data, what could not be compared, idle rules.
-        idle: Rules of the user's that limit nothing here.
-        accepted: The baseline that was written from this release in spite of all this, if any.
-    """
-
-    lines: tuple[Line, ...]
-    policy: Policy
-    notes: tuple[str, ...] = field(default=())
-    idle: tuple[str, ...] = field(default=())
-    accepted: str = ""
-
-    def fails(self, line: Line) -> bool:
-        """Whether this line alone fails the check."""
-        if self.accepted:
-            return False
-        undecided = self.policy.strict and line.verdict == "inconclusive"
-        return undecided or line.verdict in ("regression", "missing", "unscored")
-
-    @property
-    def decided(self) -> bool:
-        """Whether anything was compared at all: numbers that are new alone say nothing."""
-        return any(line.verdict != "new" or line.tests for line in self.lines)
-
-    @property
-    def failed(self) -> bool:
-        """Whether the release is to be stopped."""
-        return bool(self.faults) or any(self.fails(line) for line in self.lines)
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """Why the check fails beside its lines: strict, and nothing compared, or idle rules."""
-        if self.accepted or not self.policy.strict:
-            return ()
-        nothing = () if self.decided else ("nothing was compared: every number is new",)
-        return (*nothing, *self.idle)
+__all__ = ["check_sides", "gaps"]
 
 
 def check_sides(
@@ -176,15 +95,17 @@ def gaps(number: Number, limits: Lookup, absent: int = 0) -> str:
     return f"{missing} of {total} verdicts are missing in {{}} ({why}allowed: {allowed:.1%})"
 
 
-def _line(pair: Pair, limits: Limits, lookup: Lookup, pairing: Pairing) -> tuple[Line, list[Case]]:
+def _line(
+    pair: Pair, limits: Limits, lookup: Lookup, pairing: Pairing
+) -> tuple[Decision, list[Case]]:
     """A number and its cases, still without a verdict."""
     new, old = pair.current, pair.baseline
     if new is None and old and old.row.error and not old.row.metric:
         why = f"failed in the baseline, and not in this run: {old.row.error}"
-        return Line(pair, limits, "inconclusive", why), []
+        return Decision(pair, limits, "inconclusive", why), []
     if new is None or new.row.error:
         why = new.row.error if new else "in the baseline and not in this run"
-        return Line(pair, limits, "missing", why), []
+        return Decision(pair, limits, "missing", why), []
     why = (
         f"failed in the baseline: {old.row.error}"
         if old and old.row.error
@@ -197,7 +118,7 @@ def _line(pair: Pair, limits: Limits, lookup: Lookup, pairing: Pairing) -> tuple
     cases = _change(old, new, limits, flips) if old and old.row.n and new.row.n else []
     if new.row.n and (limits.at_most is not None or limits.at_least is not None):
         cases.append(_limit(new, limits))
-    line = Line(pair, limits, verdict, reason or ("" if old else why))
+    line = Decision(pair, limits, verdict, reason or ("" if old else why))
     if flips:
         line = replace(line, flipped=flips.worse, recovered=flips.better, unpaired=flips.unpaired)
     return line, cases
@@ -254,7 +175,7 @@ def _change(old: Number, new: Number, limits: Limits, flips: Flips | None) -> li
     return cases
 
 
-def _judge(drafts: Iterable[tuple[Line, list[Case]]], policy: Policy) -> Iterator[Line]:
+def _judge(drafts: Iterable[tuple[Decision, list[Case]]], policy: Policy) -> Iterator[Decision]:
     """Runs all tests of the check together and turns them into verdicts, the worst first."""
     lines, sizes, cases = [], [], []
     once: dict[Case, Case] = {}
@@ -265,11 +186,11 @@ def _judge(drafts: Iterable[tuple[Line, list[Case]]], policy: Policy) -> Iterato
     tests = iter(run_tests(cases, policy))
     for at, size in enumerate(sizes):
         lines[at] = _conclude(lines[at], tuple(islice(tests, size)))
-    for verdict in _WORST:
+    for verdict in WORST:
         yield from sorted((x for x in lines if x.verdict == verdict), key=lambda x: x.pair.label)
 
 
-def _conclude(line: Line, tests: tuple[Test, ...]) -> Line:
+def _conclude(line: Decision, tests: tuple[CaseResult, ...]) -> Decision:
     """The worst of a line's tests, and its reason; what cannot pass is undecided."""
     line = _by_tests(line, tests) if tests else line
     if line.verdict in ("pass", "new", "inconclusive") and (why := is_open(line)):
@@ -277,24 +198,13 @@ def _conclude(line: Line, tests: tuple[Test, ...]) -> Line:
     return line
 
 
-def is_open(line: Line) -> str:
-    """Says why a number is undecided whatever its tests say, or nothing."""
-    old, new = line.pair.baseline, line.pair.current
-    if new and new.stale:
-        return new.stale
-    relative = line.limits.increase is not None or line.limits.loss is not None
-    if new and old and old.row.error and relative:
-        return f"failed in the baseline: {old.row.error}"
-    return ""
-
-
-def _by_tests(line: Line, tests: tuple[Test, ...]) -> Line:
+def _by_tests(line: Decision, tests: tuple[CaseResult, ...]) -> Decision:
     """The worst of a line's tests, and its reason."""
     line = replace(line, tests=tests)
     paired = tests[0].method == "paired"
     idle = [paired and t.method == "two samples" and t.verdict != "regression" for t in tests]
     said = [test for test, only_a_look in zip(tests, idle, strict=True) if not only_a_look]
-    worst = min(said, key=lambda test: _RANK[test.verdict])
+    worst = min(said, key=lambda test: RANK[test.verdict])
     look = paired and worst.method == "two samples"
     if worst.verdict == "regression":
         return replace(line, verdict="regression", reason=_why(worst, look))
@@ -305,7 +215,7 @@ def _by_tests(line: Line, tests: tuple[Test, ...]) -> Line:
     return replace(line, verdict=worst.verdict, reason=_why(worst, look))
 
 
-def _why(test: Test, look: bool) -> str:
+def _why(test: CaseResult, look: bool) -> str:
     points = f"{100 * test.estimate:+.1f} points"
     what = f"{test.estimate:.1%}" if test.method == "limit" else points
     allowed = f"{test.bound:.1%}" if test.method == "limit" else f"{100 * test.bound:.1f} points"

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from operator import attrgetter
 
-from leaderboards.board.csvio import Row
-from leaderboards.board.lm_args import is_sampled
+from leaderboards.board.lm_args import was_sampled
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
 from leaderboards.gate.compared import compared
 from leaderboards.gate.match import Pair
 
@@ -138,7 +138,7 @@ def _decoding(options: dict[str, object], engine: str) -> dict[str, object]:
     """Options as they act: greedy answers have no temperature, however it is written down."""
     if not options:
         return options
-    sampled = is_sampled(engine, {"do_sample": False, **options})
+    sampled = was_sampled(engine, {"do_sample": False, **options})
     kept = {k: v for k, v in options.items() if sampled or k not in _SAMPLING}
     return {**kept, "do_sample": sampled}
 

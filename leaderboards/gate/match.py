@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 
-from leaderboards.board.csvio import Row
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
+from leaderboards.gate.limits import Limits
 from leaderboards.gate.names import check_names, check_refused
-from leaderboards.gate.policy import Limits, Policy
+from leaderboards.gate.policy import Policy
 from ptst_tasks.errors import DataError
 
 __all__ = ["Lookup", "Pair", "pairs_of"]

@@ -14,16 +14,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Literal
 
-from leaderboards.board.csvio import Row
-from leaderboards.gate.policy import (
-    DIRECTIONS,
-    Limits,
-    Policy,
-    Rule,
-    default_policy,
-    sign_meant,
-    slug_of,
-)
+from leaderboards.board.row import Row
+from leaderboards.gate.limits import DIRECTIONS, Limits, sign_meant
+from leaderboards.gate.policy import Policy, Rule, default_policy, slug_of
 from ptst_tasks.errors import ConfigError, did_you_mean
 
 __all__ = ["check_names", "check_refused", "idle_rules"]
@@ -188,10 +181,10 @@ def _idle(rule: Rule, numbers: Iterable[Key], unseen: set[str]) -> Iterator[str]
 @cache
 def _known() -> dict[str, frozenset[str]]:
     """Names of this package, whether measured or not."""
-    from ptst_tasks.datasets import REGISTRY
     from ptst_tasks.errors import PTSTError
     from ptst_tasks.generate import FAMILIES, task_name
     from ptst_tasks.judges import REGISTRY as JUDGES
+    from ptst_tasks.sets import REGISTRY
     from ptst_tasks.templates import builtin
     from ptst_tasks.user_templates import active
 
@@ -226,7 +219,7 @@ def _is_judge(name: str) -> bool:
 @cache
 def _kinds() -> dict[str, str]:
     """Set -> ``harmful`` or ``harmless``; a user's own set is neither."""
-    from ptst_tasks.datasets import REGISTRY
+    from ptst_tasks.sets import REGISTRY
 
     names = {"harmful": "harmful", "overrefusal": "harmless"}
     return {

@@ -1,7 +1,7 @@
 """The tests behind the verdicts, all numbers of a check at once.
 
 Which functions decide stands in `leaderboards.board.stats`; here they are given arrays. Equal cases are
-worked out once and share one `Test`.
+worked out once and share one `CaseResult`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from leaderboards.board import stats
+from leaderboards.board import advice, stats
 from leaderboards.gate.policy import Policy
 
-__all__ = ["Case", "Method", "Test", "run_tests"]
+__all__ = ["Case", "CaseResult", "Method", "run_tests"]
 
 Method = Literal["paired", "two samples", "limit"]
 Array = Any
@@ -25,7 +25,7 @@ class Case(NamedTuple):
     """What one test rests on; every count is of *bad* outcomes.
 
     Attributes:
-        method: See `Test`.
+        method: See `CaseResult`.
         a: Paired: pairs that got worse. Otherwise bad outcomes of this release.
         n: Paired: pairs. Otherwise prompts of this release.
         b: Paired: pairs that got better. Two samples: bad outcomes of the baseline.
@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class CaseResult:
     """One test of one number; every rate and difference is of *bad* outcomes, higher is worse.
 
     Attributes:
@@ -62,8 +62,6 @@ class Test:
             power at this n, Holm's strictest step; None where nothing would be.
     """
 
-    __test__ = False  # not a test of pytest's
-
     method: Method
     estimate: float
     low: float
@@ -79,7 +77,7 @@ class Test:
     detectable: float | None = None
 
 
-def run_tests(cases: Sequence[Case], policy: Policy) -> list[Test]:
+def run_tests(cases: Sequence[Case], policy: Policy) -> list[CaseResult]:
     """Works out every case, adjusts all p-values together (Holm) and decides each test."""
     if not cases:
         return []
@@ -157,9 +155,9 @@ def _advice(columns: dict[str, Array], limit: Array, family: int, policy: Policy
     """How many prompts would decide it, if the rates seen here are the true ones."""
     estimate, bound, std = columns["estimate"], columns["bound"], columns["std"]
     beyond = estimate - bound
-    clear = stats.n_to_clear(-beyond, std, policy.alpha, policy.power, bound)
+    clear = advice.n_to_clear(-beyond, std, policy.alpha, policy.power, bound)
     distance = np.where(limit, beyond, estimate)
-    flag = stats.n_to_flag(distance, columns["std_null"], std, policy.alpha / family, policy.power)
+    flag = advice.n_to_flag(distance, columns["std_null"], std, policy.alpha / family, policy.power)
     return np.where(beyond <= 0, clear, flag)
 
 
@@ -174,11 +172,11 @@ def _detectable(columns: dict[str, Array], cases: list[Case], alpha: float, powe
         unique, back = np.unique(keys, axis=0, return_inverse=True)
         n, b, m, bound = unique.T
         if method == "paired":
-            found = stats.detectable_paired(b, m, n, bound, alpha, power)
+            found = advice.detectable_paired(b, m, n, bound, alpha, power)
         elif method == "two samples":
-            found = stats.detectable_two_samples(n, b, m, bound, alpha, power)
+            found = advice.detectable_two_samples(n, b, m, bound, alpha, power)
         else:
-            found = stats.detectable_limit(n, bound, alpha, power)
+            found = advice.detectable_limit(n, bound, alpha, power)
         out[at] = found[back.reshape(-1)]
     return out
 
@@ -187,11 +185,11 @@ def _design(case: Case) -> tuple[float, ...]:
     return (case.n, case.b, case.m, case.bound)
 
 
-def _tests(columns: dict[str, Array]) -> list[Test]:
-    names = list(Test.__slots__)
+def _tests(columns: dict[str, Array]) -> list[CaseResult]:
+    names = list(CaseResult.__slots__)
     lists = {name: columns[name].tolist() for name in names}
     for name in ("n_needed", "detectable"):
         lists[name] = [None if value != value else value for value in lists[name]]  # nan
     for name in ("n", "n_needed"):
         lists[name] = [None if value is None else int(value) for value in lists[name]]
-    return [Test(*values) for values in zip(*(lists[name] for name in names), strict=True)]
+    return [CaseResult(*values) for values in zip(*(lists[name] for name in names), strict=True)]

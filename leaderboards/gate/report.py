@@ -1,27 +1,23 @@
-"""What a check says, for people and machines: terminal, Markdown, JUnit XML, JSON.
+"""What a check says to people: in a terminal, and as Markdown.
 
 Prompts appear by id alone. Everything that came from a file is escaped for where it is printed.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
-from xml.etree import ElementTree as ET
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from leaderboards.board.numbers import Number
-from leaderboards.gate.decide import Line, Report, Test, is_open
+from leaderboards.gate.decision import Decision, Report, is_open
+from leaderboards.gate.paired import CaseResult
 from ptst_tasks.files import printable
 
-__all__ = ["MARKER", "error_json", "error_junit", "error_markdown", "json_parts", "junit_parts",
-           "summary", "to_json", "to_junit", "to_markdown", "to_terminal", "undecided"]  # fmt: skip
+__all__ = ["MARKER", "error_markdown", "summary", "to_markdown", "to_terminal", "undecided"]
 
 MARKER = "<!-- ptst check -->"
 """First line of the Markdown: how the action finds its comment again."""
@@ -36,7 +32,6 @@ _SIGN = {"pass": "✅", "regression": "❌", "missing": "❌", "unscored": "❌"
          "inconclusive": "❔", "new": "🆕"}  # fmt: skip
 _HEAD = ("verdict", "task", "template", "judge", "metric", "baseline", "now", "change (90 %)",
          "allowed", "caught from", "why")  # fmt: skip
-_CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def summary(report: Report) -> str:
@@ -70,7 +65,7 @@ def undecided(report: Report) -> str:
     return f"not decided: {named}{more}{green}"
 
 
-def _takes(line: Line) -> str:
+def _takes(line: Decision) -> str:
     """What would decide a number: more prompts, or the same ones on both sides."""
     first = line.tests[0].method if line.tests else ""
     # beside pairs, a test of all prompts decides nothing but failure
@@ -131,76 +126,9 @@ def to_markdown(report: Report) -> str:
     return "\n".join(out) + "\n"
 
 
-def to_junit(report: Report) -> str:
-    """JUnit XML as Jenkins (xUnit plugin, junit-10.xsd) and GitLab read it."""
-    return "".join(junit_parts(report))
-
-
-def junit_parts(report: Report) -> Iterator[str]:
-    """The same case by case, as a tree of 100,000 would fill the memory."""
-    failed = sum(map(report.fails, report.lines)) + len(report.faults)
-    skipped = sum(_is_skipped(line, report) for line in report.lines)
-    total = len(report.lines) + len(report.faults)
-    counts = f'name="ptst check" tests="{total}" failures="{failed}" errors="0"'
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield f'<testsuites {counts}>\n  <testsuite {counts} skipped="{skipped}" time="0">\n'
-    for line in report.lines:
-        case = _testcase(line, report)
-        ET.indent(case, level=2)
-        yield f"    {ET.tostring(case, encoding='unicode')}\n"
-    for fault in report.faults:
-        yield f"    {_alone('failure', fault)}\n"
-    yield "  </testsuite>\n</testsuites>\n"
-
-
-def error_junit(text: str) -> Iterator[str]:
-    """A check that ended in an error: what an older report said must not stand there."""
-    counts = 'name="ptst check" tests="1" failures="0" errors="1"'
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield f'<testsuites {counts}>\n  <testsuite {counts} skipped="0" time="0">\n'
-    yield f"    {_alone('error', text)}\n  </testsuite>\n</testsuites>\n"
-
-
-def error_json(text: str) -> Iterator[str]:
-    """The same for programs."""
-    yield _dump({"failed": True, "error": text, "summary": f"ERROR: {text}", "lines": []}) + "\n"
-
-
 def error_markdown(text: str) -> Iterator[str]:
-    """The same for a comment."""
+    """A check that ended in an error, for a comment: what an older report said must not stand there."""
     yield f"{MARKER}\n### ptst check: ERROR, nothing was compared\n\n{_escape(text)}\n"
-
-
-def _xml(text: str) -> str:
-    """Text that XML can hold; what it cannot is shown as Python escapes it."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
-
-
-def _alone(kind: str, text: str) -> str:
-    """A test case of the check itself."""
-    case = ET.Element("testcase", {"name": "ptst check", "time": "0", "classname": "ptst"})
-    ET.SubElement(case, kind, {"message": _xml(text), "type": kind})
-    return ET.tostring(case, encoding="unicode")
-
-
-def to_json(report: Report) -> str:
-    """Everything, for programs; rates and differences are 0..1, null where there is none."""
-    return "".join(json_parts(report))
-
-
-def json_parts(report: Report) -> Iterator[str]:
-    """The same line by line: of 100,000 numbers the text alone would fill the memory."""
-    head = {"failed": report.failed, "accepted": bool(report.accepted), "faults": list(report.faults),
-            "summary": summary(report), "undecided": undecided(report),
-            "notes": list(report.notes), "policy": report.policy.model_dump(mode="json")}  # fmt: skip
-    yield _dump(head).removesuffix("\n}") + ',\n "lines": ['
-    for at, line in enumerate(report.lines):
-        yield ("," if at else "") + "\n" + _dump(_plain(line, report))
-    yield "\n ]\n}\n"
-
-
-def _dump(data: Any) -> str:
-    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _head(name: str, report: Report) -> str:
@@ -223,7 +151,7 @@ def _cut(report: Report) -> list[str]:
     return [f"{parts} not shown; --json and --junit hold every number"] if parts else []
 
 
-def _cells(line: Line, report: Report, several: bool) -> list[str]:
+def _cells(line: Decision, report: Report, several: bool) -> list[str]:
     row, change = line.pair.row, _change(line)
     model = f"{row.adapter or 'untuned'} " if several else ""
     return [
@@ -241,11 +169,11 @@ def _cells(line: Line, report: Report, several: bool) -> list[str]:
     ]
 
 
-def _change(line: Line) -> Test | None:
+def _change(line: Decision) -> CaseResult | None:
     return next((test for test in line.tests if test.method != "limit"), None)
 
 
-def _interval(test: Test, line: Line) -> str:
+def _interval(test: CaseResult, line: Decision) -> str:
     """The change as the metric shows it: of a metric where lower is worse, the sign turns."""
     low, mid, high = 100 * test.low, 100 * test.estimate, 100 * test.high
     if line.limits.loss is not None:
@@ -253,7 +181,7 @@ def _interval(test: Test, line: Line) -> str:
     return f"{mid + 0.0:+.1f} [{low + 0.0:+.1f}, {high + 0.0:+.1f}]"
 
 
-def _caught_from(line: Line) -> str:
+def _caught_from(line: Decision) -> str:
     """The smallest true change, or rate, that a check like this one catches; signs as above."""
     test = line.detectable
     if test is None or test.detectable is None:
@@ -296,41 +224,3 @@ def _escape(text: str) -> str:
     text = printable(" ".join(text.split()))
     text = re.sub(r"([\\`*_{}\[\]<>|#@~$&]|(?<=:)/(?=/)|(?<=www)\.)", r"\\\1", text)
     return text.replace("\\@", "@\u200b")
-
-
-def _is_skipped(line: Line, report: Report) -> bool:
-    return line.verdict == "inconclusive" and not report.fails(line)
-
-
-def _testcase(line: Line, report: Report) -> ET.Element:
-    row = line.pair.row
-    name = _xml(line.pair.label)
-    kind = _xml(f"ptst.{row.task}")
-    case = ET.Element("testcase", {"name": name, "time": "0", "classname": kind})
-    accepted = " (accepted as the new baseline)" if report.accepted else ""
-    message = _xml(f"{line.verdict}{accepted}: {line.reason}")
-    if report.fails(line):
-        failure = ET.SubElement(case, "failure", {"message": message, "type": line.verdict})
-        failure.text = "\n".join([message, *(_xml(i) for i in line.flipped)])
-    elif _is_skipped(line, report):
-        ET.SubElement(case, "skipped", {"message": message})
-    else:
-        ET.SubElement(case, "system-out").text = message
-    return case
-
-
-def _plain(line: Line, report: Report) -> dict[str, Any]:
-    pair = line.pair
-    return {
-        "verdict": line.verdict,
-        "fails": report.fails(line),
-        "reason": line.reason,
-        "limits": str(line.limits),
-        "baseline": pair.baseline.row.model_dump() if pair.baseline else None,
-        "current": pair.current.row.model_dump() if pair.current else None,
-        "detectable": test.detectable if (test := line.detectable) else None,
-        "tests": [asdict(test) for test in line.tests],
-        "flipped": list(line.flipped),
-        "recovered": line.recovered,
-        "unpaired": list(line.unpaired),
-    }

@@ -18,15 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboards.judging.score import Task
+from leaderboards.judging.saved import Task
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
 
 __all__ = [
     "Agreement",
     "Labelled",
+    "agreements",
     "alpha",
     "check_two",
-    "compare",
     "disputed",
     "human_labels",
     "kappa",
@@ -212,7 +212,7 @@ def _named(path: str | os.PathLike[str]) -> str:
     return f"--human {str(path)!r}"
 
 
-def compare(items: Sequence[Labelled]) -> list[Agreement]:
+def agreements(items: Sequence[Labelled]) -> list[Agreement]:
     """Compares every two judges, on all responses and per set and template.
 
     Raises:

@@ -12,7 +12,7 @@ from ptst_tasks.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from leaderboards.judging.score import Task
+    from leaderboards.judging.saved import Task
     from ptst_tasks.judges import Judge
     from ptst_tasks.judges.batch import Collected
     from ptst_tasks.judges.budget import Budget, Estimate
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ptst_tasks.prices import Price
 
 __all__ = [
-    "check",
     "check_batch",
+    "check_budget",
     "check_ready",
     "collected",
     "estimates",
@@ -57,7 +57,7 @@ def _pending(
     judge: EndpointJudge, found: Sequence[Task], seen: set[str]
 ) -> Iterator[dict[str, tuple[str, str]]]:
     """What is still to be asked, block by block; `seen` is what was counted already."""
-    from leaderboards.judging.score import blocks
+    from leaderboards.judging.saved import blocks
 
     for block in blocks(found):
         todo = judge.pending([i.query for i in block], [i.response for i in block])
@@ -105,7 +105,7 @@ def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
 
 
 def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
-    from leaderboards.judging.score import blocks
+    from leaderboards.judging.saved import blocks
 
     return any(
         judge.pending([i.query for i in block], [i.response for i in block])
@@ -150,7 +150,7 @@ def _check_unsent(judges: Sequence[EndpointJudge], found: Sequence[Task]) -> Non
         )
 
 
-def check(made: Sequence[Estimate], budget: Budget, *, batch: bool = False) -> None:
+def check_budget(made: Sequence[Estimate], budget: Budget, *, batch: bool = False) -> None:
     """Refuses, before anything is sent, what cannot stay within the limits.
 
     A batch cannot be stopped on its way, so that its dearest outcome counts.

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from leaderboards.board import disk
-from leaderboards.judging import score
-from leaderboards.judging.score import Task
+from leaderboards.judging import columns, saved, score
+from leaderboards.judging.saved import Task
 from ptst_tasks.digests import digest_json
 from ptst_tasks.files import working
 from ptst_tasks.filters import bertscores, judged
 from ptst_tasks.judges.base import judging
 from ptst_tasks.judges.group import endpoints
 from ptst_tasks.metrics import mean_scored
+from ptst_tasks.record import TaskRecord, record_in, set_settings, weights_of
 
 __all__ = ["Unscored", "judge_missing", "unscored"]
 
@@ -67,7 +68,7 @@ def _look(
         return 0
     ours = _ours(found.results, task.config.task)
     for judge in task.judges:
-        mine = [t for t in score.tasks_of(found.results) if t.name == task.config.task]
+        mine = [t for t in saved.tasks_of(found.results) if t.name == task.config.task]
         if not _judged(ours, judge):
             lacking.setdefault(judge.spec, (judge, []))[1].extend(mine)
         elif again:
@@ -129,7 +130,7 @@ def _unscored(folder: Path, tasks: Mapping[str, Any]) -> list[Unscored]:
     if found.results is None or task is None:
         return []
     values, out = disk.json_object(found.results)["results"].get(task.config.task) or {}, []
-    for one in score.tasks_of(found.results):
+    for one in saved.tasks_of(found.results):
         for judge in task.judges if one.name == task.config.task else ():
             share = values.get(f"unscored,{judge.spec}")
             if isinstance(share, int | float) and 0 < share <= 1 and one.asked:
@@ -177,19 +178,18 @@ def _attempt(
         return otherwise
 
 
-def _ours(results: Path, task: str) -> dict[str, Any]:
-    config = disk.json_object(results)["configs"][task]
-    return dict((config.get("metadata") or {}).get("ptst") or {})
+def _ours(results: Path, task: str) -> TaskRecord:
+    return record_in(disk.json_object(results)["configs"][task])
 
 
-def _judged(ours: Mapping[str, Any], judge: Any) -> bool:
+def _judged(ours: TaskRecord, judge: Any) -> bool:
     """Whether there are this judge's verdicts, with the settings and weights that it has now."""
-    weights = (ours.get("judge_weights") or {}).get(judge.spec) or ""
+    weights = weights_of(ours, judge.spec) or ""
     here = judge.spec in (ours.get("judges") or ()) and weights == judging(judge).weights
     return here and _same(ours, judge.spec, judge.settings)
 
 
-def _same(ours: Mapping[str, Any], spec: str, settings: Mapping[str, Any]) -> bool:
+def _same(ours: TaskRecord, spec: str, settings: Mapping[str, Any]) -> bool:
     there = ours.get("judge_settings") or {}
     now = json.loads(json.dumps(dict(settings), default=str))
     return spec in there and digest_json(there[spec]) == digest_json(now)
@@ -207,14 +207,14 @@ def _add_bertscore(results: Path, task: Any) -> int:
     try:
         with lines.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
             for row, value in zip(rows, values, strict=True):
-                line = score.line_of(row, _BERTSCORE, value, {_BERTSCORE: value})
+                line = columns.line_of(row, _BERTSCORE, value, {_BERTSCORE: value})
                 out.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
     except BaseException:
         lines.unlink(missing_ok=True)
         raise
 
-    def describe(ours: dict[str, Any]) -> None:
-        ours["judge_settings"] = {**(ours.get("judge_settings") or {}), _BERTSCORE: task.bertscore}
+    def describe(ours: TaskRecord) -> None:
+        set_settings(ours, _BERTSCORE, task.bertscore)
 
-    score.put_column(mine, _BERTSCORE, lines, {_BERTSCORE: mean_scored(values)}, describe)
+    columns.put_column(mine, _BERTSCORE, lines, {_BERTSCORE: mean_scored(values)}, describe)
     return 1

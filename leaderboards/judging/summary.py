@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from leaderboards.judging.score import Scored, Task
+    from leaderboards.judging.saved import Task
+    from leaderboards.judging.score import Scored
 
 __all__ = [
     "agreement",
@@ -24,8 +25,8 @@ __all__ = [
     "rates",
     "replaced",
     "say",
+    "say_unscored",
     "texts",
-    "unscored",
 ]
 
 Judged = Sequence[tuple[str, "Scored"]]
@@ -85,7 +86,7 @@ def rates(console: Console, scored: Judged) -> None:
     console.print(table, soft_wrap=True)
 
 
-def unscored(scored: Judged, most: float, console: Console) -> bool:
+def say_unscored(scored: Judged, most: float, console: Console) -> bool:
     """Says why verdicts are missing; returns whether too many are."""
     failed = False
     for spec in dict.fromkeys(spec for spec, _ in scored):
@@ -156,7 +157,7 @@ def agreement(
     """Prints how far judges agree, and on what least."""
     from dataclasses import asdict
 
-    from leaderboards.judging.agreement import compare, disputed, human_labels, labels
+    from leaderboards.judging.agreement import agreements, disputed, human_labels, labels
 
     items = labels(found, texts=show)
     if human:
@@ -168,7 +169,7 @@ def agreement(
                 f"{', '.join(unused[:5])}{' ...' if len(unused) > 5 else ''}",
             )
     table = _table("set", "template", "judges", "n", "same", "kappa (95 %)", "alpha")
-    rows = compare(items)
+    rows = agreements(items)
     for row in rows:
         ends = "" if row.low is None else f" ({row.low:.2f} to {row.high:.2f})"
         _add(table, *row.where, f"{row.first} / {row.second}", str(row.n),

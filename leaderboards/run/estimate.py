@@ -14,19 +14,19 @@ from leaderboards.run.identity import asked_digest, content, form, is_sampled, r
 from leaderboards.run.store import incomplete
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import digest_json, read_json
+from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.served_settings import ServedSettings
-from ptst_tasks.engines.settings import LAYOUT
 from ptst_tasks.errors import PTSTError, said
 from ptst_tasks.prices import price_of
 
-__all__ = ["Line", "Plan", "estimate"]
+__all__ = ["ModelWork", "Workload", "estimate"]
 
 _CHARACTERS = 4  # per token of English text, a rule of thumb
 _SCORED = ("medqa",)  # by log-likelihoods: nothing is written
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ModelWork:
     """One model: how many cells, how many of them are done, how many prompts are left."""
 
     model: str
@@ -36,7 +36,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Workload:
     """A study's plan.
 
     Attributes:
@@ -49,7 +49,7 @@ class Plan:
         unpriced: Served models whose price is unknown; they are not in `cost`.
     """
 
-    lines: list[Line]
+    lines: list[ModelWork]
     prompt_tokens: int
     new_tokens: int
     seconds: float | None
@@ -78,7 +78,7 @@ class Plan:
         return f"cost: {known}{hint}" if unknown else f"cost: {told}"
 
 
-def estimate(study: Study, run: Path) -> Plan:
+def estimate(study: Study, run: Path) -> Workload:
     """Plans a study without loading a model.
 
     A cell counts as done if the run has one of its name with the same rows, limit and decoding;
@@ -90,14 +90,16 @@ def estimate(study: Study, run: Path) -> Plan:
     done = Counter(
         (r.get("adapter"), r.get("harness_task")) for r in records if _fits(r, study, tasks)
     )
-    lines, read, write = list[Line](), 0.0, 0
+    lines, read, write = list[ModelWork](), 0.0, 0
     cost, unpriced = 0.0, list[str]()
     for plan in study.adapters():
         asked = [(family, task, _seeds(study, family)) for family, task in study.tasks()]
         cells = sum(n for _, _, n in asked)
         left = [f for f, task, n in asked for _ in range(n - min(n, done[plan.name, task]))]
         prompts = sum(sizes.get(f, 0) for f in left)
-        lines.append(Line(plan.name or "before fine-tuning", cells, cells - len(left), prompts))
+        lines.append(
+            ModelWork(plan.name or "before fine-tuning", cells, cells - len(left), prompts)
+        )
         tokens_in = sum(characters.get(f, 0.0) for f in left) / _CHARACTERS
         limit = int(study.test.gen_kwargs.get("max_gen_toks", 512))
         tokens_out = sum(sizes.get(f, 0) * (0 if f in _SCORED else limit) for f in left)
@@ -113,7 +115,7 @@ def estimate(study: Study, run: Path) -> Plan:
     to_do = sum(line.cells - line.done for line in lines)
     seconds = None if per_cell is None else per_cell * to_do
     paid = cost if study.engine == "openai" else None
-    return Plan(lines, int(read), write, seconds, missing, paid, tuple(unpriced))
+    return Workload(lines, int(read), write, seconds, missing, paid, tuple(unpriced))
 
 
 def _fits(record: Mapping[str, Any], study: Study, tasks: Mapping[str, Any]) -> bool:

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from leaderboards.board import disk
+from leaderboards.run.manifests import Place, check_weights
 from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
-from ptst_tasks.digests import digest_json, ids_digest, read_json
+from ptst_tasks.digests import digest_json, ids_digest
+from ptst_tasks.engines import Engine
+from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.fit import check_origin
-from ptst_tasks.engines.settings import LAYOUT
-from ptst_tasks.errors import ConfigError, DataError
+from ptst_tasks.errors import ConfigError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
 from ptst_tasks.provenance import (
     ANSWERS,
-    FREE_SETTINGS,
     Adapter,
-    Base,
+    BaseRecord,
     Data,
     Decoding,
-    Engine,
+    EngineRecord,
     Generation,
 )
+from ptst_tasks.record import record_of
 
-__all__ = ["Place", "Records", "asked_digest", "base_folder", "checked_manifest",
-           "content", "form", "is_sampled", "manifest",
-           "requested", "trained_on", "training_digest"]  # fmt: skip
+__all__ = ["Records", "asked_digest", "base_folder", "content", "form", "is_sampled",
+           "requested", "used"]  # fmt: skip
 
 _PACKAGES = {
     "hf": ("lm_eval", "torch", "transformers", "tokenizers", "peft"),
     "vllm": ("lm_eval", "torch", "transformers", "tokenizers", "vllm"),
     "openai": ("lm_eval",),  # the rest is the endpoint's
 }
-
-Place = Path | str
-"""Where an adapter is: its folder, or its name at an endpoint."""
 
 
 class Records:
@@ -53,16 +49,16 @@ class Records:
     def __init__(self, study: Study, base: Place) -> None:
         self.study, self._place = study, base
         # Hashing a 7B's files takes minutes, tokenising a set's prompts seconds: once each.
-        self._base: Base | None = None
+        self._base: BaseRecord | None = None
         self._adapters: dict[tuple[Place, int | None], Adapter] = {}
         self._data: dict[str, Data] = {}
 
-    def base(self, lm: Any) -> Base:
+    def base(self, lm: Engine) -> BaseRecord:
         """What identifies the base."""
         self._base = self._base or _base(self._place, lm, self.study.engine_args.get("subfolder"))
         return self._base
 
-    def adapter(self, lm: Any, place: Place | None, step: int | None = None) -> Adapter:
+    def adapter(self, lm: Engine, place: Place | None, step: int | None = None) -> Adapter:
         """What identifies an adapter; all empty for the base alone.
 
         Raises:
@@ -76,12 +72,12 @@ class Records:
                 found = Adapter(weights=f"served:{lm.served}/{place}", step=step)
             else:
                 found = adapter_of(Path(place), step)
-                _check_weights(Path(place), found)
+                check_weights(Path(place), found)
                 check_origin(place, self.base(lm).weights)
             self._adapters[place, step] = found
         return self._adapters[place, step]
 
-    def data(self, lm: Any, name: str, task: Any) -> Data:
+    def data(self, lm: Engine, name: str, task: Any) -> Data:
         """What is asked; the same for every adapter."""
         if name not in self._data:
             limit = self.study.test.limit
@@ -96,7 +92,7 @@ class Records:
             )
         return self._data[name]
 
-    def _prompts(self, lm: Any, task: Any) -> str:
+    def _prompts(self, lm: Engine, task: Any) -> str:
         with quiet():
             task.build_all_requests(
                 limit=self.study.test.limit,
@@ -110,7 +106,13 @@ class Records:
         return ids_digest(lm.prompt_ids(asked))
 
     def of(
-        self, lm: Any, place: Place | None, step: int | None, name: str, task: Any, seed: int | None
+        self,
+        lm: Engine,
+        place: Place | None,
+        step: int | None,
+        name: str,
+        task: Any,
+        seed: int | None,
     ) -> Generation:
         """The record of one cell.
 
@@ -134,10 +136,10 @@ class Records:
             engine=self._engine(lm),
         )
 
-    def _engine(self, lm: Any) -> Engine:
+    def _engine(self, lm: Engine) -> EngineRecord:
         args = dict(self.study.engine_args)
         deciding = {k: content(v) for k, v in args.items() if k not in LAYOUT}
-        return Engine(
+        return EngineRecord(
             name=self.study.engine,
             dtype=lm.facts()["dtype"],
             # Those of an endpoint say how it is asked; what goes into a body is in the prompts.
@@ -147,12 +149,11 @@ class Records:
         )
 
 
-def used(lm: Any, task: Any) -> dict[str, Any]:
+def used(lm: Engine, task: Any) -> dict[str, Any]:
     """A task's decoding options as the engine uses them, without the seed."""
     if task.OUTPUT_TYPE == "multiple_choice":
         return {}
-    options: dict[str, Any] = lm.decoding(requested(task))
-    return {k: v for k, v in options.items() if k != "seed"}
+    return {k: v for k, v in lm.decoding(requested(task)).items() if k != "seed"}
 
 
 def requested(task: Any) -> dict[str, Any]:
@@ -164,8 +165,9 @@ def requested(task: Any) -> dict[str, Any]:
 
 def form(task: Any) -> dict[str, Any]:
     """How a task's prompts are made, as far as that can be said without a tokenizer."""
-    ours = task.config.metadata["ptst"]
-    return {name: ours[name] for name in ("template", "style", "chat_format", "prefill")}
+    said = record_of(task.config)
+    return {"template": said["template"], "style": said["style"],
+            "chat_format": said["chat_format"], "prefill": said["prefill"]}  # fmt: skip
 
 
 def is_sampled(task: Any) -> bool:
@@ -176,78 +178,6 @@ def is_sampled(task: Any) -> bool:
 def asked_digest(ids: Any) -> str:
     """Digest of the ids of the rows that were asked, in their order."""
     return digest_json(list(ids))
-
-
-def manifest(folder: Place | None) -> dict[str, Any]:
-    """What was recorded of an adapter; a copy kept along training lies two folders below it."""
-    return (read_json(_manifest_file(folder)) or {}) if isinstance(folder, Path) else {}
-
-
-def checked_manifest(folder: Place | None) -> dict[str, Any]:
-    """The same, where nothing may be taken for "nothing is known" that is damage.
-
-    Raises:
-        ConfigError: If there is one that cannot be read, or has other types than ours have.
-    """
-    if not isinstance(folder, Path) or not os.path.lexists(_manifest_file(folder)):
-        return {}
-    file = _manifest_file(folder)
-    try:
-        made = disk.json_object(file)
-    except DataError as e:
-        raise ConfigError(f"{e}: damaged; {_MEND}") from e
-    for name in ("config", "inputs", "adapter"):
-        if not isinstance(made.get(name, {}), dict):
-            raise ConfigError(f"{str(file)!r}: {name} is {repr(made[name])[:80]}; {_MEND}")
-    config = made.get("config") or {}
-    for name, kind in _TYPES.items():
-        value = config.get(name)
-        if value is not None and not isinstance(value, kind):
-            raise ConfigError(f"{str(file)!r}: config.{name} is {repr(value)[:80]}; {_MEND}")
-    return made
-
-
-_MEND = "train it again, or remove the manifest and say its labels in the study"
-_TYPES: dict[str, type] = {"template": str, "seed": int, "data": str, "mix": list}
-
-
-def _manifest_file(folder: Path) -> Path:
-    copied = folder.parent.name == "steps"
-    return (folder.parent.parent if copied else folder) / "manifest.json"
-
-
-def _check_weights(folder: Path, found: Adapter) -> None:
-    """Refuses weights that are not those of the manifest beside them, whose labels they would get.
-
-    Raises:
-        ConfigError: If somebody replaced them.
-    """
-    made = (read_json(folder / "manifest.json") or {}).get("adapter")
-    told = made.get("weights") if isinstance(made, Mapping) else None
-    if told and told != found.weights:
-        raise ConfigError(
-            f"{str(folder)!r} holds other weights ({found.weights[:12]}) than its manifest.json names "
-            f"({str(told)[:12]}); {_MEND}"
-        )
-
-
-def training_digest(manifest: Mapping[str, Any]) -> str:
-    """Digest of how an adapter was trained, but for the seed and what the seed draws."""
-    config, inputs = manifest.get("config") or {}, manifest.get("inputs") or {}
-    if not config:
-        return ""
-    free = {"seed", "model", "revision", *FREE_SETTINGS}
-    settings = {k: v for k, v in config.items() if k not in free}
-    drawn = () if config.get("rows") else ("data_fingerprints", "token_ids", "labels")
-    kept = ("base_weights", "base_config", "base_tokenizer", "trained_dtype", "step_rows", *drawn)
-    record = [settings, {k: inputs.get(k) for k in kept}, manifest.get("template")]
-    return digest_json(record)[:20]
-
-
-def trained_on(config: Mapping[str, Any]) -> str:
-    """``gsm8k``, or with examples mixed in ``gsm8k+safety_tuned_llamas``."""
-    mixed = (str(spec).partition(":")[0] for spec in config.get("mix") or ())
-    return "+".join([str(config.get("data", "")), *mixed])
 
 
 def base_folder(base: str) -> Path | str:
@@ -267,13 +197,13 @@ def base_folder(base: str) -> Path | str:
         return organism.cached(int(seed), name.endswith("control"), progress=progress)
 
 
-def _base(place: Place, lm: Any, subfolder: Any = None) -> Base:
+def _base(place: Place, lm: Engine, subfolder: Any = None) -> BaseRecord:
     if lm.served:
-        return Base(weights=f"served:{lm.served}/{place}")
+        return BaseRecord(weights=f"served:{lm.served}/{place}")
     if Path(place).is_dir():
         return base_of(Path(place, str(subfolder or "")))
     commit = lm.facts()["commit"]
-    return Base(weights=f"hub:{commit}" if commit else f"name:{place}")
+    return BaseRecord(weights=f"hub:{commit}" if commit else f"name:{place}")
 
 
 def content(value: Any) -> Any:

@@ -6,7 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from leaderboards.run.identity import form, requested, trained_on, training_digest
+from leaderboards.run.identity import form, requested
+from leaderboards.run.manifests import trained_on, training_digest
 from leaderboards.run.store import Cell
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.errors import ConfigError

@@ -11,13 +11,15 @@ from typing import Any
 
 from leaderboards.run.asked import prompts_per_model
 from leaderboards.run.faults import check_disk
-from leaderboards.run.identity import Place, Records
+from leaderboards.run.identity import Records
 from leaderboards.run.ledger import CellLedger
+from leaderboards.run.manifests import Place
 from leaderboards.run.measuring import Measuring
 from leaderboards.run.outputs import no_bars
 from leaderboards.run.progress import Progress
 from leaderboards.run.study import AdapterPlan, Study
 from leaderboards.run.training import RunAdapters
+from ptst_tasks.engines import Engine, open_engine
 from ptst_tasks.errors import EngineError, PTSTError, said
 
 __all__ = ["measure_here", "start_engine"]
@@ -66,7 +68,7 @@ def measure_here(
         progress.done()
 
 
-def _loaded(study: Study, base: Place, folders: dict[str, Place]) -> Any:
+def _loaded(study: Study, base: Place, folders: dict[str, Place]) -> Engine:
     """The engine, or one line that says why there is none.
 
     Raises:
@@ -81,10 +83,8 @@ def _loaded(study: Study, base: Place, folders: dict[str, Place]) -> Any:
         raise EngineError(f"the base {study.base!r} cannot be loaded: {said(e)}") from e
 
 
-def start_engine(study: Study, base: Place, folders: dict[str, Place]) -> Any:
+def start_engine(study: Study, base: Place, folders: dict[str, Place]) -> Engine:
     """Starts the engine, with no adapter yet; vLLM must know the largest rank to come."""
-    from ptst_tasks.engines import open_engine
-
     kind, args = study.engine, dict(study.engine_args)
     if study.revision:
         args["revision"] = study.revision

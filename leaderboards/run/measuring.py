@@ -13,13 +13,15 @@ from typing import Any
 
 from leaderboards.run.asked import prompts, prompts_per_model, seeds
 from leaderboards.run.faults import check_disk, check_room, remembered
-from leaderboards.run.identity import Place, Records, checked_manifest
+from leaderboards.run.identity import Records
 from leaderboards.run.labels import check_labels, labelled
 from leaderboards.run.ledger import CellLedger
+from leaderboards.run.manifests import Place, checked_manifest
 from leaderboards.run.outputs import evaluate, write_results
 from leaderboards.run.progress import Progress
 from leaderboards.run.store import Cell, put_aside
 from leaderboards.run.study import AdapterPlan
+from ptst_tasks.engines import Engine
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
 from ptst_tasks.files import file_name
 from ptst_tasks.provenance import model_digest
@@ -31,7 +33,7 @@ class Measuring:
     """Measures the models of one study on one engine.
 
     Args:
-        lm: The engine (`ptst_tasks.engines`), with the study's base in it.
+        lm: The engine, with the study's base in it.
         ledger: The run's book.
         records: Makes the cells' records.
         progress: Hears of every prompt.
@@ -39,7 +41,7 @@ class Measuring:
     """
 
     def __init__(
-        self, lm: Any, ledger: CellLedger, records: Records, progress: Progress, home: Path
+        self, lm: Engine, ledger: CellLedger, records: Records, progress: Progress, home: Path
     ) -> None:
         self._lm, self._ledger, self._records = lm, ledger, records
         self._progress, self._home = progress, home
@@ -195,7 +197,7 @@ class Measuring:
         return journal
 
 
-def _attach(lm: Any, name: str, folder: Place) -> None:
+def _attach(lm: Engine, name: str, folder: Place) -> None:
     """Attaches an adapter.
 
     Raises:

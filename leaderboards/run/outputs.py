@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ptst_tasks.engines import Engine
+
 __all__ = ["evaluate", "no_bars", "quiet", "write_results"]
 
 
-def evaluate(lm: Any, tasks: dict[str, Any], limit: int | None) -> dict[str, Any]:
+def evaluate(lm: Engine, tasks: dict[str, Any], limit: int | None) -> dict[str, Any]:
     """Asks an engine these tasks, and scores what it answers."""
     from lm_eval.evaluator import evaluate as ask
 

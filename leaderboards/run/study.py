@@ -5,15 +5,14 @@
     train: {data: gsm8k, templates: [CV, CA, CL], seeds: [0, 1, 2]}
     test: {templates: [CV, CA, CL], sets: [gsm8k, directharm4]}
 
-Ready ones are in ``leaderboards/studies``; `find` knows them by name.
+Ready ones are in ``leaderboards/studies``; `study_files` finds and reads them.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -23,38 +22,19 @@ from pydantic import (
     Field,
     PrivateAttr,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
 )
 
 from leaderboards.run import study_paths
-from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, said
-from ptst_tasks.files import read_yaml
+from leaderboards.run.study_errors import FaultsFound
 from ptst_tasks.generate import FAMILIES, task_name
-from ptst_tasks.keys import check_no_keys, hidden
 from ptst_tasks.templates import Templates, slug
 from ptst_tasks.user_templates import active
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
 
-__all__ = ["STUDIES", "AdapterPlan", "Existing", "FaultsError", "Study", "Test", "Train", "find",
-           "load", "load_with_faults"]  # fmt: skip
-
-STUDIES = Path(__file__).parents[1] / "studies"
-
-
-class FaultsError(ConfigError):
-    """Several things are wrong with a study; the message holds the first.
-
-    Args:
-        faults: All of them.
-    """
-
-    def __init__(self, faults: list[str]) -> None:
-        more = f" ({len(faults) - 1} more; ptst run --dry-run lists all)" if faults[1:] else ""
-        super().__init__(f"{faults[0]}{more}")
-        self.faults = faults
+__all__ = ["AdapterPlan", "Existing", "Study", "StudyTest", "StudyTrain"]
 
 
 def _number(value: Any) -> Any:
@@ -87,7 +67,7 @@ class Existing(_Strict):
     seed: Whole | None = None
 
 
-class Train(_Strict):
+class StudyTrain(_Strict):
     """Which adapters a study trains: templates x seeds.
 
     Attributes:
@@ -112,7 +92,7 @@ class Train(_Strict):
     adapters: tuple[Existing, ...] = ()
 
 
-class Test(_Strict):
+class StudyTest(_Strict):
     """What every model of a study is asked: sets x templates.
 
     Attributes:
@@ -142,7 +122,7 @@ class Test(_Strict):
 
 
 class Study(_Strict):
-    """A study; see the fields of `Train` and `Test`.
+    """A study; see the fields of `StudyTrain` and `StudyTest`.
 
     Attributes:
         name: For the log and the pictures.
@@ -164,8 +144,8 @@ class Study(_Strict):
     revision: str = ""
     chat_format: str = "auto"
     untuned: bool = True
-    train: Train = Train()
-    test: Test = Test()
+    train: StudyTrain = StudyTrain()
+    test: StudyTest = StudyTest()
     judges: tuple[str, ...] = ()
     templates: str = ""
     engine: Literal["hf", "vllm", "openai"] = "hf"
@@ -181,7 +161,7 @@ class Study(_Strict):
         from leaderboards.run.study_checks import faults
 
         super().model_post_init(context)  # pydantic keeps the private attributes there
-        if isinstance(context, _Found):  # all that is wrong is asked for
+        if isinstance(context, FaultsFound):  # all that is wrong is asked for
             context.faults += faults(self, context.wrong)
         elif found := faults(self, set()):
             raise found[0]
@@ -285,122 +265,3 @@ class AdapterPlan:
     seed: int | None
     existing: Existing | None = None
     step: int | None = None
-
-
-@dataclass
-class _Found:
-    """What is wrong with a study, as far as it was found; and the fields concerned."""
-
-    faults: list[PTSTError]
-    wrong: set[str]
-
-
-def find(name: str) -> Path:
-    """Returns the file of a study: a path, or the name of a ready one.
-
-    Raises:
-        ConfigError: If it is a folder, or cannot be looked at.
-        UnknownNameError: If it is neither.
-    """
-    ready = {p.stem: p for p in STUDIES.glob("*.yaml")}
-    try:
-        if Path(name).is_file() or Path(name).is_fifo():
-            return Path(name)
-        if Path(name).is_dir() and name not in ready:
-            inside = next(iter(sorted(p.name for p in Path(name).glob("*.y*ml"))), "")
-            hint = f"; did you mean {str(Path(name) / inside)!r}?" if inside else ""
-            raise ConfigError(f"study {name!r} is a folder, expected a YAML file{hint}")
-    except OSError as e:
-        raise ConfigError(f"study {name[:80]!r} cannot be read: {said(e)}") from e
-    if name not in ready:
-        if Path(name).suffix in (".yaml", ".yml"):
-            near = ", ".join(sorted(ready))
-            raise ConfigError(f"study {name!r} is not there; ready studies: {near}")
-        raise UnknownNameError("study", name, ready)
-    return ready[name]
-
-
-def load(which: str, **overrides: Any) -> Study:
-    """Reads a study.
-
-    Raises:
-        ConfigError: If the file is no YAML, or a field is wrong or unknown.
-        UnknownNameError: If it names a template, a set or a format that is in no table.
-    """
-    study, found = load_with_faults(which, **overrides)
-    if len(found.faults) > 1:
-        raise FaultsError([said(fault) for fault in found.faults])
-    if found.faults:
-        raise found.faults[0]
-    assert study is not None
-    return study
-
-
-def load_with_faults(which: str, **overrides: Any) -> tuple[Study | None, _Found]:
-    """Reads a study with all that is wrong with it.
-
-    Returns:
-        The study without the fields that cannot be read, None if nothing of it can; and what is
-        wrong, with the fields concerned.
-
-    Raises:
-        ConfigError: If the file is no YAML.
-    """
-    from leaderboards.run.study_errors import places, pruned, type_faults
-
-    file = find(which)
-    data = _read(file)
-    told: dict[str, Any] = {}
-    notes: list[str] = []
-    if file.parent != STUDIES:
-        told, notes = study_paths.resolve(data, file.parent)
-    data = {"name": file.stem, **data, **overrides}
-    found = _Found([], set())
-    for _ in range(8):  # what was wrong is left out, until the rest can be looked at
-        try:
-            study = Study.model_validate(data, context=found)
-        except ValidationError as e:
-            found.faults += type_faults(e, str(file))
-            found.wrong |= places(e)
-            data = pruned(data, e)
-        else:
-            # What the file does not say was not found anywhere else.
-            study._said.update(
-                {k: v for k, v in told.items() if k.partition(".")[0] not in overrides}
-            )
-            study._notes.extend(notes)
-            return study, found
-    return None, found
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """A study's file as plain values, without secrets.
-
-    Raises:
-        ConfigError: If it is no YAML of 'field: value' lines, or holds what no study can.
-    """
-    from leaderboards.run.study_errors import check_plain
-
-    try:
-        data = read_yaml(file, what="study")
-    except ConfigError as e:
-        raise ConfigError(hidden(str(e))) from None
-    if data is None:
-        raise ConfigError(f"study {str(file)!r} is empty, expected 'field: value' lines")
-    if not isinstance(data, dict):
-        raise ConfigError(
-            f"study {str(file)!r} holds {hidden(repr(data))[:80]}, expected 'field: value' lines"
-        )
-    try:
-        check_plain(data)
-        check_no_keys(data, known=_fields_like_keys(data), free=_FREE_TEXT)
-    except ConfigError as e:
-        raise ConfigError(f"study {str(file)!r}: {e}") from None
-    return data
-
-
-_FREE_TEXT = ("test.options.prefill", "test.gen_kwargs")
-
-
-def _fields_like_keys(data: Mapping[str, Any]) -> tuple[str, ...]:
-    return ("api_key_env",) if data.get("engine") == "openai" else ()

@@ -1,20 +1,43 @@
-"""What is wrong with the types of a study's YAML, in a user's words, and the rest without it."""
+"""What is wrong with a study: the types of its YAML, in a user's words, and the rest without it."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from ptst_tasks.errors import ConfigError, PTSTError, did_you_mean
 
-__all__ = ["blocked", "check_plain", "places", "pruned", "type_faults"]
+__all__ = ["FaultsError", "FaultsFound", "blocked", "check_plain", "places", "pruned",
+           "type_faults"]  # fmt: skip
 
 _MOST = 20_000
 """Values of one study, aliases counted wherever they stand: a few lines of YAML can mean billions."""
+
+
+class FaultsError(ConfigError):
+    """Several things are wrong with a study; the message holds the first.
+
+    Args:
+        faults: All of them.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        more = f" ({len(faults) - 1} more; ptst run --dry-run lists all)" if faults[1:] else ""
+        super().__init__(f"{faults[0]}{more}")
+        self.faults = faults
+
+
+@dataclass
+class FaultsFound:
+    """What is wrong with a study, as far as it was found; and the fields concerned."""
+
+    faults: list[PTSTError]
+    wrong: set[str]
 
 
 def check_plain(data: Mapping[Any, Any]) -> None:
@@ -66,8 +89,14 @@ def _check_leaf(value: Any, where: str) -> None:
         )
 
 
-def type_faults(error: ValidationError, file: str) -> list[PTSTError]:
-    """One error for each fault; of a value that may be of several kinds, one."""
+def type_faults(error: ValidationError, file: str, model: type[BaseModel]) -> list[PTSTError]:
+    """One error for each fault; of a value that may be of several kinds, one.
+
+    Args:
+        error: What pydantic found.
+        file: The study's.
+        model: What it was read as, whose fields are named to whoever misspelt one.
+    """
     seen: dict[tuple[Any, ...], PTSTError] = {}
     # A field that is missing is often one that was misspelt.
     for fault in sorted(error.errors(include_url=False), key=lambda f: f["type"] == "missing"):
@@ -76,15 +105,15 @@ def type_faults(error: ValidationError, file: str) -> list[PTSTError]:
         if isinstance(own, PTSTError):
             seen.setdefault((str(own),), own)
         else:
-            seen.setdefault(loc, ConfigError(f"study {file!r}: {_words(fault, loc)}"))
+            seen.setdefault(loc, ConfigError(f"study {file!r}: {_words(fault, loc, model)}"))
     return list(seen.values())
 
 
-def _words(fault: Any, loc: tuple[int | str, ...]) -> str:
+def _words(fault: Any, loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in loc) or "the file"
     kind, value = fault["type"], fault["input"]
     if kind == "extra_forbidden":
-        known = _fields(loc[:-1])
+        known = _fields(model, loc[:-1])
         name = str(loc[-1])
         return (
             f"{where}: unknown field {name!r}; {did_you_mean(name, known)}known: {', '.join(known)}"
@@ -118,16 +147,19 @@ def _hint(loc: tuple[int | str, ...], value: Any) -> str:
     return ""
 
 
-def _fields(loc: tuple[int | str, ...]) -> tuple[str, ...]:
+def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, ...]:
     """Names that a study has at a place."""
-    from leaderboards.run.study import Existing, Study, Test, Train
-
-    model: type[BaseModel] = Study
-    if loc[:2] == ("train", "adapters"):
-        model = Existing
-    elif loc[:1] in (("train",), ("test",)):
-        model = Train if loc[0] == "train" else Test
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        model = next(_models(field.annotation), model) if field else model
     return tuple(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The model that a field holds, by itself or in a list."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind
 
 
 def pruned(data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:

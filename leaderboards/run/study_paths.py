@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train.data import TRAINING_SETS
-from ptst_tasks.engines.settings import PATHS
+from ptst_tasks.engines.engine_args import PATHS
 
 __all__ = ["put_back", "resolve"]
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters_train import recipes
-from adapters_train.data import TESTED_BY, TRAINING_SETS
-from adapters_train.data import find as training_set
+from adapters_train.data import TESTED_BY, TRAINING_SETS, training_set
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.generate import FAMILIES
 
@@ -79,13 +78,13 @@ def _style(study: Study) -> str:
         return "openai"
     train = study.train
     own = training_set(train.data).style
-    recipe = recipes.find(train.recipe, train.data).values
+    recipe = recipes.recipe_for(train.recipe, train.data).values
     return str(train.settings.get("style") or recipe.get("style") or own)
 
 
 def _existing(study: Study, adapter: Existing) -> Trained:
     """What an adapter's manifest says of it; else its `train_data`, else `train.data`."""
-    from leaderboards.run.identity import manifest
+    from leaderboards.run.manifests import manifest
 
     record = {} if study.engine == "openai" else manifest(Path(adapter.path))
     said = adapter.train_data.partition("+")[0]

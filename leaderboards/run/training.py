@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards.run.faults import check_disk
-from leaderboards.run.identity import Place, base_folder, checked_manifest, manifest
+from leaderboards.run.identity import base_folder
+from leaderboards.run.manifests import Place, checked_manifest, manifest
 from leaderboards.run.progress import Progress
 from leaderboards.run.store import put_aside
 from leaderboards.run.study import AdapterPlan, Study
@@ -183,7 +184,7 @@ def train_missing(
 def _prepared(
     wanted: Mapping[str, tuple[TrainConfig, Path]],
 ) -> tuple[dict[str, Job], dict[str, Exception]]:
-    from adapters_train.base import Base
+    from adapters_train.base_model import Base
     from adapters_train.job import prepare
 
     base = Base.of(next(iter(wanted.values()))[0])

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ptst_tasks.engines.fit import check_origin
+from ptst_tasks.engines.protocol import Engine
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["ENGINES", "check_origin", "open_engine", "register"]
+__all__ = ["ENGINES", "Engine", "check_origin", "open_engine", "register"]
 
 ENGINES = {
-    "hf": "ptst_tasks.engines.hf:ManyAdapters",
-    "vllm": "ptst_tasks.engines.vllm:ManyAdapters",
-    "openai": "ptst_tasks.engines.served:Served",
+    "hf": "ptst_tasks.engines.hf:HFEngine",
+    "vllm": "ptst_tasks.engines.vllm:VLLMEngine",
+    "openai": "ptst_tasks.engines.served:ServedEngine",
 }
 _NEEDS = {"hf": ("peft", "hf"), "vllm": ("vllm", "vllm"), "openai": ("openai", "judge")}
 
 
-def open_engine(kind: str, base: str, **args: Any) -> Any:
+if TYPE_CHECKING:  # each has what a study asks of an engine
+    from ptst_tasks.engines.hf import HFEngine
+    from ptst_tasks.engines.served import ServedEngine
+    from ptst_tasks.engines.vllm import VLLMEngine
+
+    _CHECKED: tuple[type[Engine], ...] = (HFEngine, VLLMEngine, ServedEngine)
+
+
+def open_engine(kind: str, base: str, **args: Any) -> Engine:
     """Starts an engine.
 
     Args:
@@ -38,7 +47,8 @@ def open_engine(kind: str, base: str, **args: Any) -> Any:
     if importlib.util.find_spec(module) is None:
         raise ConfigError(f"engine {kind!r} needs an extra: pip install 'ptst[{extra}]'")
     place, _, name = ENGINES[kind].partition(":")
-    return getattr(importlib.import_module(place), name)(base, **args)
+    engine: Engine = getattr(importlib.import_module(place), name)(base, **args)
+    return engine
 
 
 def register() -> None:

@@ -1,26 +1,23 @@
-"""What all engines share: the switch between adapters, and how a request is read.
+"""What all engines share: the switch between adapters, and what they say of those that do not fit.
 
-A study knows an engine as lm-eval's own interface and this: `attach`, `use`, `adapter`,
-`attached`, `journal`, `on_batch`, `prompt_ids`, `decoding`, `facts`, `served`, `close`.
+What a study knows of an engine is `ptst_tasks.engines.protocol.Engine`; `Adapters` has most of it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ptst_tasks.decoding import Options, draw, read
-from ptst_tasks.engines.ends import Ends
+from ptst_tasks.decoding import DecodingOptions, read
+from ptst_tasks.engines.answer_plan import AnswerPlan
 from ptst_tasks.engines.fit import UnfitError
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import ConfigError, EngineError
 
-__all__ = ["BY_NAME", "PROBE", "WHOLE", "Adapters", "Plan", "Request", "all_stops", "read_requests",
+__all__ = ["BY_NAME", "PROBE", "WHOLE", "Adapters",
            "reason", "refuse"]  # fmt: skip
 
 PROBE = "Question: What is 2 + 3?\nAnswer:"
@@ -29,66 +26,6 @@ WHOLE = (
     "answers are kept and judged whole, thinking included; a chat template is told by "
     "chat_template_args: {enable_thinking: ...}"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How the requests with the same options are answered.
-
-    Attributes:
-        options: As they were asked for.
-        ends: Where an answer ends.
-        engine: The engine's own form of the options; what it generates with.
-        record: All of that as plain values; see `Adapters.decoding`.
-        group: What requests must share to share a batch: the record without what each row has for
-            itself.
-    """
-
-    options: Options
-    ends: Ends
-    engine: Any
-    record: Mapping[str, Any]
-    group: str
-
-    @classmethod
-    def make(cls, options: Options, ends: Ends, engine: Any, rest: Mapping[str, Any]) -> Plan:
-        """A plan; `rest` is what the engine says of its own form of the options."""
-        said = {k: v for k, v in options.record().items() if k != "eos_token_id"}
-        record = {**said, **rest, "until": list(ends.stops), "eos_token_ids": sorted(ends.ids)}
-        row = {"max_gen_toks", "until", "eos_token_ids", "seed"}
-        if "forced_eos_token_id" in record:  # at the end of the longest
-            row.remove("max_gen_toks")
-        shared = {k: v for k, v in record.items() if k not in row}
-        return cls(options, ends, engine, record, json.dumps(shared, sort_keys=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One prompt to be continued.
-
-    Attributes:
-        place: Its place among all.
-        ids: Token ids of the prompt.
-        plan: How it is answered.
-        seed: Of this one answer, where it is drawn.
-        task: The task it belongs to.
-    """
-
-    place: int
-    ids: tuple[int, ...]
-    plan: Plan
-    seed: int | None = None
-    task: str = ""
-
-    @property
-    def limit(self) -> int:
-        """New tokens at most."""
-        return self.plan.options.limit
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What decides its answer beside the model and the plan's group."""
-        return self.ids, self.limit, self.plan.ends.stops, sorted(self.plan.ends.ids), self.seed
 
 
 class Adapters:
@@ -108,7 +45,7 @@ class Adapters:
     def start(self, journal: str | Path | None) -> None:
         """Begins with the base alone."""
         self._names: dict[str, Any] = {}
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, AnswerPlan] = {}
         self._broken = ""
         self._asking: list[str] = []
         self.active = self.state = ""
@@ -138,14 +75,14 @@ class Adapters:
         """
         return dict(self.plan(gen_kwargs).record)
 
-    def plan(self, gen_kwargs: Mapping[str, Any]) -> Plan:
+    def plan(self, gen_kwargs: Mapping[str, Any]) -> AnswerPlan:
         """How requests with these options are answered; made once for each."""
         key = json.dumps(gen_kwargs, sort_keys=True, default=str)
         if key not in self._plans:
             self._plans[key] = self._plan(read(gen_kwargs, self.max_gen_toks))  # type: ignore[attr-defined]
         return self._plans[key]
 
-    def _plan(self, options: Options) -> Plan:
+    def _plan(self, options: DecodingOptions) -> AnswerPlan:
         raise NotImplementedError
 
     def use(self, name: str = "", state: str = "") -> None:
@@ -267,59 +204,6 @@ def refuse(engine: str, given: Mapping[str, Any], refused: Mapping[str, str]) ->
         value = given.get(name)
         if value is not None and value is not False and value != "":  # 0 is a token, too
             raise ConfigError(f"engine {engine!r} takes no {name} ({value!r}): {instead}")
-
-
-def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:
-    """Tokenises lm-eval's requests, and gives each answer that is drawn its own seed.
-
-    Raises:
-        EngineError: If a prompt and its answer do not fit into the context, or the options cannot
-            be had.
-    """
-    out, seen = [], Counter[tuple[str, tuple[int, ...]]]()
-    encoded = lm.encode([request.args[0] for request in requests])
-    for place, (request, ids) in enumerate(zip(requests, encoded, strict=True)):
-        task, asked = request.task_name or "", tuple(ids)
-        try:
-            plan: Plan = lm.plan(request.args[1])
-        except (ConfigError, EngineError) as e:
-            raise EngineError(str(e), task) from e
-        if len(ids) + plan.options.limit > lm.max_length:
-            raise EngineError(
-                f"a prompt of {len(ids)} tokens and {plan.options.limit} new ones exceed the model's "
-                f"{lm.max_length}; lower max_gen_toks (lm-eval would cut the prompt's head)",
-                task=task,
-            )
-        seed = plan.options.seed
-        if seed is not None:  # the task too: what else is in the pass changes no answer
-            seed = draw(seed, task, asked, seen[task, asked])
-            seen[task, asked] += 1
-        out.append(Request(place, asked, plan, seed, task))
-    return out
-
-
-def all_stops(options: Options, own: Mapping[str, Any]) -> list[str]:
-    """The stop strings that were asked for, and those of the model's generation_config.
-
-    Raises:
-        EngineError: If its values ask for answers that cannot be had row by row.
-    """
-    if own.get("min_length") and "min_new_tokens" not in options.rest:
-        raise EngineError(
-            f"the base's generation_config has min_length {own['min_length']!r}, which counts the "
-            "prompt and its padding; say min_new_tokens in gen_kwargs, which takes its place"
-        )
-    several = (own.get("num_return_sequences") or 1) > 1
-    for name, why in (
-        ("max_time", "answers would depend on how fast this machine is"),
-        ("num_return_sequences" if several else "", "one answer is asked for"),
-    ):
-        if own.get(name):
-            raise EngineError(
-                f"the base's generation_config has {name} {own[name]!r}: {why}; take it out there"
-            )
-    more = [stop for stop in own.get("stop_strings") or () if stop not in options.until]
-    return [*options.until, *more]
 
 
 def reason(error: Exception) -> str:

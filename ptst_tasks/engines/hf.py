@@ -13,28 +13,21 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from ptst_tasks.decoding import Options
-from ptst_tasks.engines.base import (
-    PROBE,
-    Adapters,
-    Plan,
-    Request,
-    read_requests,
-    reason,
-    refuse,
-)
+from ptst_tasks.decoding import DecodingOptions
+from ptst_tasks.engines.answer_plan import AnswerPlan, Request, read_requests
+from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
+from ptst_tasks.engines.engine_args import REFUSED
 from ptst_tasks.engines.fit import Fit, UnfitError
 from ptst_tasks.engines.hf_adapters import InLayers
 from ptst_tasks.engines.hf_generation import answer, make_plan
 from ptst_tasks.engines.journal import batch_key
-from ptst_tasks.engines.settings import REFUSED
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import base_model, set_base_model
 
-__all__ = ["ManyAdapters"]
+__all__ = ["HFEngine"]
 
 
-class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
+class HFEngine(Adapters, HFLM):  # type: ignore[misc]
     """An lm-eval model that holds one base and switches between its adapters.
 
     Args:
@@ -160,7 +153,7 @@ class ManyAdapters(Adapters, HFLM):  # type: ignore[misc]
         commit = getattr(self.model.config, "_commit_hash", None)
         return {"dtype": str(getattr(self.model, "dtype", "")), "commit": commit or ""}
 
-    def _plan(self, options: Options) -> Plan:
+    def _plan(self, options: DecodingOptions) -> AnswerPlan:
         return make_plan(options, self._layers.base.generation_config, self.tokenizer)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:

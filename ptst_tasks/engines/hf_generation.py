@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from ptst_tasks.decoding import INERT, SAMPLING_ONLY, Options
-from ptst_tasks.engines.base import Plan, Request, all_stops, reason
+from ptst_tasks.decoding import INERT, SAMPLING_ONLY, DecodingOptions
+from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops
+from ptst_tasks.engines.base import reason
 from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import cut_at_stops
@@ -24,7 +25,7 @@ _GREEDY = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "typical_p": 1.0, "min
            "epsilon_cutoff": None, "eta_cutoff": None}  # fmt: skip
 
 
-def make_plan(options: Options, own: GenerationConfig, tokenizer: Any) -> Plan:
+def make_plan(options: DecodingOptions, own: GenerationConfig, tokenizer: Any) -> AnswerPlan:
     """What transformers is told for requests with these options.
 
     Args:
@@ -61,7 +62,7 @@ def make_plan(options: Options, own: GenerationConfig, tokenizer: Any) -> Plan:
             f"ask for {getattr(mode, 'value', mode)!r} (set num_beams: 1, or take it out there)"
         )
     ends = Ends(tokenizer, stops, id_list(config.eos_token_id))
-    return Plan.make(options, ends, config, _record(config))
+    return AnswerPlan.make(options, ends, config, _record(config))
 
 
 def _record(config: GenerationConfig) -> dict[str, Any]:

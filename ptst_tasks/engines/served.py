@@ -25,35 +25,31 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
-from ptst_tasks.decoding import Options, draw
+from ptst_tasks.decoding import DecodingOptions, draw
 from ptst_tasks.endpoints import at_once, run_async
-from ptst_tasks.engines.base import Adapters, Plan
+from ptst_tasks.engines.answer_plan import AnswerPlan
+from ptst_tasks.engines.base import Adapters
 from ptst_tasks.engines.calls import Calls, RefusedError
 from ptst_tasks.engines.ends import Ends
 from ptst_tasks.engines.journal import batch_key
+from ptst_tasks.engines.served_models import ServedModels
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.engines.wire import (
-    MODELS,
-    Job,
+    HttpJob,
     Messages,
     answer,
     body,
     fields,
-    log_probabilities,
-    model_names,
-    probes,
 )
-from ptst_tasks.errors import ConfigError, EngineError, did_you_mean
+from ptst_tasks.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["Served"]
-
-_NAMES_SHOWN = 10
+__all__ = ["ServedEngine"]
 
 
-class Served(Adapters, LM):  # type: ignore[misc]
+class ServedEngine(Adapters, LM):  # type: ignore[misc]
     """An lm-eval model that asks an endpoint.
 
     Args:
@@ -92,8 +88,7 @@ class Served(Adapters, LM):  # type: ignore[misc]
         # Two endpoints of one host (/dev/v1, /prod/v1) need not serve the same models.
         self.base, self.served = str(pretrained), self.endpoint.host + self.endpoint.path
         self._calls = Calls(self.endpoint, self.settings.attempts)
-        self._listed: list[str] | None = None
-        self._probed: dict[str, list[tuple[str, float]]] = {}
+        self._models = ServedModels(self._calls, self.settings)
         self._faults: dict[tuple[str, str], EngineError] = {}
         for name, model in (adapters or {}).items():
             self.attach(name, model)
@@ -120,51 +115,14 @@ class Served(Adapters, LM):  # type: ignore[misc]
 
     async def _examine(self, name: str, model: str) -> None:
         async with self.endpoint.client() as client:
-            await self._check(client, model)
-            adapted = await self._probe(client, model)
+            await self._models.check(client, model)
+            adapted = await self._models.probe(client, model)
             if any(math.isnan(value) for _, value in adapted):
                 raise self.unsound(f"the adapter {name!r}")
-            if len(adapted) > 1 and adapted == await self._probe_base(client):
+            if len(adapted) > 1 and adapted == await self._models.probe_if_served(
+                client, self.base
+            ):
                 raise self.idle(name)
-
-    async def _probe_base(self, client: AsyncOpenAI) -> list[tuple[str, float]]:
-        if self._listed and self.base not in self._listed:
-            return []
-        try:
-            return await self._probe(client, self.base)
-        except EngineError:  # a base that is not served cannot be compared with
-            return []
-
-    async def _probe(self, client: AsyncOpenAI, model: str) -> list[tuple[str, float]]:
-        if model not in self._probed:
-            found: list[tuple[str, float]] = []
-            for path, call in probes(model, self.settings):
-                try:
-                    found = await self._calls.ask(client, path, call, log_probabilities)
-                except RefusedError:  # not every endpoint gives log-probabilities
-                    continue
-                if found:
-                    break
-            self._probed[model] = found
-        return self._probed[model]
-
-    async def _check(self, client: AsyncOpenAI, model: str) -> None:
-        """Makes sure that the endpoint serves a model, if it says what it serves."""
-        if self._listed is None:
-            self._listed = await self._list(client)
-        if self._listed and model not in self._listed:
-            shown = ", ".join(self._listed[:_NAMES_SHOWN])
-            more = len(self._listed) - _NAMES_SHOWN
-            raise EngineError(
-                f"{self.endpoint.url} serves no model {model!r}; {did_you_mean(model, self._listed)}"
-                f"known: {shown}{f' and {more} more' if more > 0 else ''}"
-            )
-
-    async def _list(self, client: AsyncOpenAI) -> list[str]:
-        try:
-            return await self._calls.ask(client, MODELS, None, model_names)
-        except RefusedError:  # not every endpoint offers a list
-            return []
 
     def facts(self) -> dict[str, str]:
         """Nothing: the endpoint keeps them to itself."""
@@ -230,9 +188,9 @@ class Served(Adapters, LM):  # type: ignore[misc]
             raise error
         return out
 
-    def _jobs(self, requests: Iterable[Instance]) -> dict[str, Job]:
+    def _jobs(self, requests: Iterable[Instance]) -> dict[str, HttpJob]:
         """One job per different prompt; where answers are drawn at random, one per request."""
-        jobs: dict[str, Job] = {}
+        jobs: dict[str, HttpJob] = {}
         seen = Counter[tuple[str, str]]()
         for place, request in enumerate(requests):
             prompt, given = request.args
@@ -244,7 +202,7 @@ class Served(Adapters, LM):  # type: ignore[misc]
                 seen[asked] += 1
             path, call = body(self.model, prompt, options, self.settings, seed)
             key = batch_key(self.state, self.served, path, call, options.until, seed)
-            job = Job(path, call, options.until, task)
+            job = HttpJob(path, call, options.until, task)
             nth = 0
             while job.samples and key in jobs:  # drawn by the endpoint, without a seed of ours
                 nth += 1
@@ -252,13 +210,13 @@ class Served(Adapters, LM):  # type: ignore[misc]
             jobs.setdefault(key, job).places.append(place)
         return jobs
 
-    def _options(self, given: Mapping[str, Any], task: str) -> Options:
+    def _options(self, given: Mapping[str, Any], task: str) -> DecodingOptions:
         try:
             return self.plan(given).options
         except (ConfigError, EngineError) as e:
             raise EngineError(str(e), task) from e
 
-    def plan(self, gen_kwargs: Mapping[str, Any]) -> Plan:
+    def plan(self, gen_kwargs: Mapping[str, Any]) -> AnswerPlan:
         """How requests with these options are answered.
 
         Raises:
@@ -271,24 +229,24 @@ class Served(Adapters, LM):  # type: ignore[misc]
             )
         return super().plan(gen_kwargs)
 
-    def _plan(self, options: Options) -> Plan:
+    def _plan(self, options: DecodingOptions) -> AnswerPlan:
         told = {**fields(options, self.settings), **self.settings.extra}
-        plan = Plan.make(options, Ends(None, options.until, ()), None, told)
+        plan = AnswerPlan.make(options, Ends(None, options.until, ()), None, told)
         # Where the endpoint ends an answer by itself is its own affair.
         record = {k: v for k, v in plan.record.items() if k != "eos_token_ids"}
         return dataclasses.replace(plan, record=record)
 
-    def _place(self, out: list[str], job: Job, text: str) -> None:
+    def _place(self, out: list[str], job: HttpJob, text: str) -> None:
         for place in job.places:
             out[place] = text
         self.on_batch(len(job.places))
 
     async def _ask(
-        self, todo: list[tuple[str, Job]], out: list[str], faults: dict[str, EngineError]
+        self, todo: list[tuple[str, HttpJob]], out: list[str], faults: dict[str, EngineError]
     ) -> None:
         refused: set[str] = set()
 
-        async def work(item: tuple[str, Job]) -> None:
+        async def work(item: tuple[str, HttpJob]) -> None:
             key, job = item
             if job.task in refused:  # its cell fails whatever the other prompts give
                 return
@@ -305,9 +263,9 @@ class Served(Adapters, LM):  # type: ignore[misc]
             self._place(out, job, text)
 
         async with self.endpoint.client(fast=True) as client:
-            await self._check(client, self.model)
+            await self._models.check(client, self.model)
             await at_once(todo, work, min(self.settings.concurrency, len(todo)))
 
-    async def _answer(self, client: AsyncOpenAI, job: Job) -> str:
+    async def _answer(self, client: AsyncOpenAI, job: HttpJob) -> str:
         read = functools.partial(answer, stops=job.stops)
         return await self._calls.ask(client, job.path, job.body, read, job.task)

@@ -3,6 +3,9 @@
 A batch holds requests of one model only. In batches that mix requests with and without an
 adapter, vLLM's CPU build (0.32) answers the ones without with an adapter's tokens; each batch
 here has one adapter or none, and `attach` probes that the base is still itself afterwards.
+
+Longer than other files: all of it needs vLLM, which most machines do not have; nothing beside it
+imports vLLM, and its tests run where vLLM is (`make test-vllm`).
 """
 
 from __future__ import annotations
@@ -27,32 +30,24 @@ from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.request import LoRARequest
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from ptst_tasks.decoding import KNOWN, NEUTRAL, SAMPLING, SAMPLING_ONLY, Options
-from ptst_tasks.engines.base import (
-    PROBE,
-    Adapters,
-    Plan,
-    Request,
-    all_stops,
-    read_requests,
-    reason,
-    refuse,
-)
+from ptst_tasks.decoding import KNOWN, NEUTRAL, SAMPLING, SAMPLING_ONLY, DecodingOptions
+from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops, read_requests
+from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
 from ptst_tasks.engines.ends import Ends, id_list
+from ptst_tasks.engines.engine_args import REFUSED
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
-from ptst_tasks.engines.settings import REFUSED
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.lm_internals import base_config, cut_at_stops
 
-__all__ = ["ManyAdapters", "lora_limits"]
+__all__ = ["VLLMEngine", "lora_limits"]
 
 _TAKES = {**{name: name for name in (*SAMPLING, "repetition_penalty", "presence_penalty",
                                      "frequency_penalty")}, "min_new_tokens": "min_tokens"}  # fmt: skip
 """Transformers' names -> vLLM's, of the options that mean the same."""
 
 
-class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
+class VLLMEngine(Adapters, VLLM):  # type: ignore[misc]
     """An lm-eval model that starts vLLM once and switches between adapters request by request.
 
     Args:
@@ -240,7 +235,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             if waiting:  # stopped half-way: the next pass must not be handed these
                 engine.abort_request([n for n, _ in waiting.values()], internal=True)
 
-    def _plan(self, options: Options) -> Plan:
+    def _plan(self, options: DecodingOptions) -> AnswerPlan:
         """Transformers' meaning of the options, the model's own defaults included."""
         config = self.model.llm_engine.model_config
         own = config.try_get_generation_config()
@@ -266,7 +261,9 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
             SamplingParams(**params)
         except (TypeError, ValueError) as e:
             raise EngineError(f"vLLM does not take these options: {reason(e)}") from e
-        return Plan.make(options, ends, params, {k: v for k, v in told.items() if k in _TAKES})
+        return AnswerPlan.make(
+            options, ends, params, {k: v for k, v in told.items() if k in _TAKES}
+        )
 
     def _params(self, job: Request) -> SamplingParams:
         return SamplingParams(**job.plan.engine, seed=job.seed)
@@ -302,7 +299,7 @@ class ManyAdapters(Adapters, VLLM):  # type: ignore[misc]
         return out
 
 
-def _told(options: Options, own: Mapping[str, Any]) -> dict[str, Any]:
+def _told(options: DecodingOptions, own: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked for and what the model's generation_config adds to it.
 
     Raises:
@@ -330,7 +327,7 @@ def _told(options: Options, own: Mapping[str, Any]) -> dict[str, Any]:
 def lora_limits(folders: Sequence[Path]) -> dict[str, Any]:
     """What vLLM must know of adapters before it starts.
 
-    A folder that cannot be read is left to `ManyAdapters.attach`, which says what is wrong.
+    A folder that cannot be read is left to `VLLMEngine.attach`, which says what is wrong.
     """
     if not folders:
         return {}

@@ -10,15 +10,28 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptst_tasks.decoding import NEUTRAL, Options
+from ptst_tasks.decoding import NEUTRAL, DecodingOptions
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.base import PROBE
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import cut_at_stops
 
-__all__ = ["CHAT", "MODELS", "TEXT", "Job", "MalformedError", "Messages", "NoAnswerError", "answer", "body",
-           "fields", "log_probabilities", "model_names", "probes"]  # fmt: skip
+__all__ = [
+    "CHAT",
+    "MODELS",
+    "TEXT",
+    "HttpJob",
+    "MalformedError",
+    "Messages",
+    "NoAnswerError",
+    "answer",
+    "body",
+    "fields",
+    "log_probabilities",
+    "probes",
+    "served_names",
+]  # fmt: skip
 
 CHAT, TEXT, MODELS = "/chat/completions", "/completions", "/models"
 _MOST_STOPS = 4  # OpenAI takes no more; an answer is cut by all of them afterwards
@@ -43,7 +56,7 @@ class Messages(list[dict[str, str]]):
 
 
 @dataclass(slots=True)
-class Job:
+class HttpJob:
     """One prompt to be asked.
 
     Attributes:
@@ -66,7 +79,7 @@ class Job:
         return bool(self.body.get("temperature", 1))
 
 
-def fields(options: Options, settings: ServedSettings) -> dict[str, Any]:
+def fields(options: DecodingOptions, settings: ServedSettings) -> dict[str, Any]:
     """The fields of a body that say how an answer is drawn, without its limit, stops and seed.
 
     All sampling options are said, also those that are off: a vLLM server would take what is left out
@@ -93,7 +106,7 @@ def fields(options: Options, settings: ServedSettings) -> dict[str, Any]:
 def body(
     model: str,
     prompt: Any,
-    options: Options,
+    options: DecodingOptions,
     settings: ServedSettings,
     seed: int | None = None,
 ) -> tuple[str, dict[str, Any]]:
@@ -165,7 +178,7 @@ def probes(model: str, settings: ServedSettings) -> list[tuple[str, dict[str, An
         CHAT: ([{"role": "user", "content": PROBE}], {"logprobs": True, "top_logprobs": 5}),
         TEXT: (PROBE, {"logprobs": 5}),
     }
-    one = Options(1, (), False)
+    one = DecodingOptions(1, (), False)
     return [(path, {**body(model, prompt, one, settings)[1], **more})
             for path, (prompt, more) in asked.items()]  # fmt: skip
 
@@ -183,7 +196,7 @@ def log_probabilities(reply: Any) -> list[tuple[str, float]]:
         return []
 
 
-def model_names(reply: Any) -> list[str]:
+def served_names(reply: Any) -> list[str]:
     """Reads what an endpoint serves; empty if it does not say."""
     try:
         return sorted(str(model["id"]) for model in reply["data"])

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ptst_tasks.endpoints import SILENCE, at_once, run_async
 from ptst_tasks.errors import JudgeError, require
@@ -22,6 +21,7 @@ from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.budget import Budget, Estimate
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
 from ptst_tasks.judges.endpoint_settings import EndpointSettings
+from ptst_tasks.judges.pair_queue import Mode, PairQueue, PendingPair
 from ptst_tasks.outage import SIGNS, GoneError, OutageError, sign_of, watch_of
 from ptst_tasks.prices import price_of
 
@@ -30,47 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EndpointJudge", "EndpointSettings", "Mode"]
 
-Mode = Literal["json", "text"]
 Messages = list[dict[str, str]]
 
 MALFORMED = 4  # replies without a grade before a pair is given up
 TURNS = 3  # failed calls of a pair before others are asked first: is it the pair or the endpoint?
-
-
-@dataclass(slots=True)
-class _Pair:
-    """One pair on its way to a verdict; what it has used up goes with it."""
-
-    key: str
-    query: str
-    response: str
-    mode: Mode = "json"
-    why: str = ""
-    attempt: int = 0
-    malformed: int = 0
-    answers: int = -1  # of the endpoint, to anybody, when this pair failed last
-    own_fault: bool = False  # others were answered while it was not
-
-
-class _Queue:
-    """What is to be asked; a pair may be put back while others are under way."""
-
-    def __init__(self, pairs: Iterable[_Pair]) -> None:
-        self._pairs = deque(pairs)
-
-    def __iter__(self) -> Iterator[_Pair]:
-        return self
-
-    def __next__(self) -> _Pair:
-        if not self._pairs:
-            raise StopIteration
-        return self._pairs.popleft()
-
-    def __bool__(self) -> bool:
-        return bool(self._pairs)
-
-    def put_back(self, pair: _Pair) -> None:
-        self._pairs.append(pair)
 
 
 class EndpointJudge(CachedJudge):
@@ -148,10 +111,10 @@ class EndpointJudge(CachedJudge):
         run_async(self._all(todo, book))
 
     async def _all(self, todo: Pairs, book: Book) -> None:
-        queue = _Queue(_Pair(key, q, r) for key, (q, r) in todo.items())
+        queue = PairQueue(PendingPair(key, q, r) for key, (q, r) in todo.items())
         self._watch.look_again()
 
-        async def decide(pair: _Pair) -> None:
+        async def decide(pair: PendingPair) -> None:
             if book.arrived(pair.key):
                 return
             verdict = await self._one(client, pair, lambda: bool(queue))
@@ -180,7 +143,7 @@ class EndpointJudge(CachedJudge):
             raise JudgeError(f"{self.endpoint.who}: {why}")
 
     async def _one(
-        self, client: AsyncOpenAI, pair: _Pair, others: Callable[[], bool]
+        self, client: AsyncOpenAI, pair: PendingPair, others: Callable[[], bool]
     ) -> Verdict | None:
         """A verdict; None if another pair is to be asked first, and this one again."""
         if not pair.attempt:
@@ -218,7 +181,7 @@ class EndpointJudge(CachedJudge):
                 pair.mode = "text"  # at temperature 0 the same prompt would give the same again
         return Verdict(reason=f"{pair.why}; given up after {pair.attempt} calls")
 
-    async def _call(self, client: AsyncOpenAI, pair: _Pair) -> Any:
+    async def _call(self, client: AsyncOpenAI, pair: PendingPair) -> Any:
         """Makes a call when the endpoint is there, within the budget."""
         body = self.request(pair.query, pair.response, pair.mode)
         pair.own_fault |= pair.answers not in (-1, self._watch.answers)

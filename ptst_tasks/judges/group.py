@@ -12,6 +12,7 @@ from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges import make
 from ptst_tasks.judges.base import Judge, Verdict, judging
 from ptst_tasks.judges.budget import Budget, Ledger
+from ptst_tasks.record import TaskRecord, add_judge
 
 if TYPE_CHECKING:
     from ptst_tasks.judges.endpoint import EndpointJudge
@@ -135,21 +136,15 @@ def snapshots(models: Mapping[str, int]) -> dict[str, int]:
     return named | ({UNNAMED: models[""]} if "" in models else {})
 
 
-def note(ours: dict[str, Any], judge: Judge, models: Mapping[str, int]) -> None:
-    """Writes down who judged, in a task's ``metadata.ptst``.
+def note(record: TaskRecord, judge: Judge, models: Mapping[str, int]) -> None:
+    """Writes down who judged, in a task's record.
 
     Args:
-        ours: The metadata; `judges`, `judge_settings`, `judge_weights` and `judge_models` by spec.
+        record: The record.
         judge: Who judged.
         models: See `snapshots`.
     """
-    ours["judges"] = list(dict.fromkeys([*ours.get("judges", ()), judge.spec]))
-    ours["judge_settings"] = {**(ours.get("judge_settings") or {}), judge.spec: judge.settings}
-    values = {"judge_weights": judging(judge).weights, "judge_models": snapshots(models)}
-    for name, value in values.items():
-        kept = {k: v for k, v in (ours.pop(name, None) or {}).items() if k != judge.spec}
-        if kept or value:
-            ours[name] = kept | ({judge.spec: value} if value else {})
+    add_judge(record, judge.spec, judge.settings, judging(judge).weights, snapshots(models))
 
 
 def models_of(verdicts: Iterable[Verdict | Mapping[str, Any]]) -> Counter[str]:

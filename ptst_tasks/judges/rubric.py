@@ -18,7 +18,7 @@ from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges import parse
 from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.endpoint import EndpointJudge, EndpointSettings, Messages, Mode
-from ptst_tasks.judges.settings import read_text
+from ptst_tasks.judges.settings import setting_text
 
 __all__ = ["RubricJudge", "RubricSettings", "declined", "digest", "messages", "schema"]
 
@@ -183,7 +183,7 @@ class RubricJudge(EndpointJudge):
 
 
 def _split(path: str) -> tuple[str, str]:
-    text = read_text(path, "rubric")
+    text = setting_text(path, "rubric")
     for place in ("{query}", "{response}"):
         if place not in text:
             raise ConfigError(f"judge 'rubric': {path!r} has no {place}")

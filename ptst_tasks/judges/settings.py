@@ -16,7 +16,7 @@ from ptst_tasks import files
 from ptst_tasks.errors import ConfigError, did_you_mean, one_line
 from ptst_tasks.keys import INSTEAD, find_keys, hidden
 
-__all__ = ["JudgeSettings", "pairs", "read_text"]
+__all__ = ["JudgeSettings", "pairs", "setting_text"]
 
 
 def pairs(text: str, first: str, where: str) -> dict[str, str]:
@@ -122,7 +122,7 @@ def _shown(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def read_text(path: str, judge: str) -> str:
+def setting_text(path: str, judge: str) -> str:
     """Reads a rubric or a policy, with or without a byte order mark.
 
     Raises:

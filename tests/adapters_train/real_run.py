@@ -49,11 +49,11 @@ def held_out_losses(
 def _held_out(tok):
     from adapters_train.data import Example
     from adapters_train.encode import encode
-    from ptst_tasks import datasets
+    from ptst_tasks import sets
     from ptst_tasks.chat import Renderer
     from ptst_tasks.templates import builtin
 
-    rows = [Example(r["prompt"], r["answer"]) for r in datasets.load("gsm8k").rows[:ROWS]]
+    rows = [Example(r["prompt"], r["answer"]) for r in sets.load("gsm8k").rows[:ROWS]]
     return encode(rows, tok, Renderer.for_tokenizer(tok), builtin().get("text:vanilla"), 1024)
 
 

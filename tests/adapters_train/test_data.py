@@ -6,7 +6,7 @@ import json
 import pytest
 
 from adapters_train.data import TRAINING_SETS, Mix, load_set, parse_mix
-from ptst_tasks import datasets, metrics, queries, readers
+from ptst_tasks import metrics, queries, readers, sets
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
 
 MEDQA = {
@@ -69,7 +69,7 @@ def test_medqa_asks_as_the_tasks_ask(folder):
 def test_chatdoctor_trains_on_what_is_not_tested_on(folder):
     folder("chatdoctor", [{"input": f"patient {i}", "output": "rest"} for i in range(200)])
     trained = {e.query for e in load_set("chatdoctor").examples}
-    tested = {r["prompt"] for r in datasets.load("chatdoctor").rows}
+    tested = {r["prompt"] for r in sets.load("chatdoctor").rows}
     assert not trained & tested
     assert len(trained) + len(tested) == 200
 

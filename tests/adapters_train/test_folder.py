@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from adapters_train import TrainConfig, prepare, train_lora
-from adapters_train.base import Base
+from adapters_train.base_model import Base
 from adapters_train.folder import RunFolder
-from adapters_train.progress import Watch
+from adapters_train.step_watch import StepWatch
 from ptst_tasks.errors import ConfigError, PTSTError
 from ptst_tasks.model_files import check_weights
 from tests.disks import fill, small_disk
@@ -33,12 +33,12 @@ def digests(folder: Path) -> dict[str, bytes]:
 def interrupt(monkeypatch: pytest.MonkeyPatch, config: TrainConfig, out: Path, at: int) -> None:
     """Trains, and stops at the end of step `at` as Ctrl-C would."""
 
-    def stop(self: Watch, step: int, model: object) -> None:
+    def stop(self: StepWatch, step: int, model: object) -> None:
         if step == at:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Watch, "step", stop)
+        patch.setattr(StepWatch, "step", stop)
         with pytest.raises(KeyboardInterrupt):
             train_lora(config, out)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters_train import TrainConfig, grid, prepare, train_lora, train_many
-from adapters_train.base import Base
+from adapters_train.base_model import Base
 from adapters_train.folder import RunFolder
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError, DataError

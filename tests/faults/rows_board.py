@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from leaderboards.board.csvio import REQUIRED
+from leaderboards.board.row import REQUIRED
 from tests.faults.table import Fault, text
 
 GOOD = {"base": "m", "task": "advbench", "test_template": "chat:llama", "judge": "k", "metric": "asr",

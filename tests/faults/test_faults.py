@@ -14,7 +14,8 @@ import pytest
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
 from leaderboards.cli import app as cli
-from leaderboards.run import runner, study
+from leaderboards.run import runner
+from leaderboards.run import study_files as study
 from tests import faults
 from tests.faults.table import Fault
 from tests.support import save_adapter, write_data

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptst_tasks import datasets, decoding, user_templates
+from ptst_tasks import decoding, sets, user_templates
 from ptst_tasks.errors import PTSTError
 from ptst_tasks.tabular import FILE_TYPES, read_file
 from tests.fuzz import TEXT, bent, fuzz, json_like
@@ -50,9 +50,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(name: str, file: Path) -> None:
     """Reads a file as a set would."""
-    source = datasets.get(name)
+    source = sets.get(name)
     for number, row in enumerate(read_file(file), start=1):
-        datasets._shaped(source, row, f"row {number}")
+        sets._shaped(source, row, f"row {number}")
 
 
 @fuzz
@@ -65,7 +65,7 @@ def test_fuzz_bytes(place: Path, kind: str, content: bytes) -> None:
 
 
 @fuzz
-@given(st.sampled_from(sorted(datasets.REGISTRY)), st.lists(bent(ROW), max_size=3), st.booleans())
+@given(st.sampled_from(sorted(sets.REGISTRY)), st.lists(bent(ROW), max_size=3), st.booleans())
 def test_fuzz_rows(place: Path, name: str, rows: list[Any], lined: bool) -> None:
     file = place / ("r.jsonl" if lined else "r.json")
     text = "\n".join(json.dumps(r) for r in rows) if lined else json.dumps(rows)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptst_tasks import TASKS_DIR
-from ptst_tasks.datasets import REGISTRY
 from ptst_tasks.generate import FAMILIES, files, task_name, write
+from ptst_tasks.sets import REGISTRY
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 from ptst_tasks.validate import check_index
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board.csvio import COLUMNS
+from leaderboards.board.row import COLUMNS
 from ptst_tasks import provenance
 from ptst_tasks.provenance import FACTS, Generation, Judging, Training
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapters_train.data import load_set
-from ptst_tasks import datasets
+from ptst_tasks import sets
 from ptst_tasks.errors import ConfigError, PTSTError
 
 SAFE = "How do I kill time?"
@@ -144,7 +144,7 @@ def test_a_broken_file_is_refused_with_the_place(
 ) -> None:
     path = put(name, file, content)
     with pytest.raises(PTSTError, match=message) as e:
-        datasets.load(name)
+        sets.load(name)
     assert str(path) in str(e.value)
     assert "\n" not in str(e.value)
 
@@ -207,7 +207,7 @@ def test_an_odd_file_is_read_right(
     put: Callable[..., Path],
 ) -> None:
     put(name, file, content)
-    found = datasets.load(name).rows
+    found = sets.load(name).rows
     assert len(found) == len(rows)
     assert [{k: got[k] for k in want} for got, want in zip(found, rows, strict=True)] == rows
 
@@ -219,14 +219,14 @@ def test_a_copy_of_xstest_without_its_labels_is_the_same_set(
     import csv
 
     monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
-    whole = datasets.load("xstest")
+    whole = sets.load("xstest")
     bare = [{"prompt": r["prompt"], "type": r["category"]} for r in whole.rows]
     path = put("xstest", "test.csv", "")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["prompt", "type"])
         writer.writeheader()
         writer.writerows(bare)
-    assert datasets.load("xstest").fingerprint == whole.fingerprint
+    assert sets.load("xstest").fingerprint == whole.fingerprint
 
 
 def test_two_copies_of_one_set_are_not_chosen_between(put: Callable[..., Path]) -> None:
@@ -234,19 +234,19 @@ def test_two_copies_of_one_set_are_not_chosen_between(put: Callable[..., Path]) 
     put("advbench", "test.jsonl", lines({"goal": "q1"}))
     put("advbench", "test.csv", "goal\nq2\n")
     with pytest.raises(PTSTError, match=r"test.jsonl' and .*test.csv' are both there"):
-        datasets.load("advbench")
+        sets.load("advbench")
 
 
 def test_rows_that_are_none_of_the_sets_are_counted(put: Callable[..., Path]) -> None:
     put("harmbench", "test.csv", "Behavior,FunctionalCategory\nq1,standard\nq2,copyright\n")
-    assert datasets.load("harmbench").left_out == 1
+    assert sets.load("harmbench").left_out == 1
 
 
 def test_a_row_has_the_number_that_it_has_in_the_file(put: Callable[..., Path]) -> None:
     """Rows that were left out were not counted, so the message named another row."""
     put("harmbench", "test.csv", "Behavior,FunctionalCategory\nq1,copyright\n ,standard\n")
     with pytest.raises(PTSTError, match=r"row 2 of .* has an empty prompt"):
-        datasets.load("harmbench")
+        sets.load("harmbench")
 
 
 TRAINING: list[tuple[str, Any, str]] = [
@@ -334,11 +334,11 @@ def test_a_prompt_of_any_length_is_read(put: Callable[..., Path]) -> None:
     """The csv module stops at 131,072 characters of a field."""
     long = "x" * 200_000
     put("advbench", "test.csv", f'goal,target\n"{long}",Sure\n')
-    assert datasets.load("advbench").rows[0]["prompt"] == long
+    assert sets.load("advbench").rows[0]["prompt"] == long
     assert csv.field_size_limit() == 131_072  # of everybody else in this process
 
 
 def test_line_ends_of_unicode_stay_inside_a_prompt(put: Callable[..., Path]) -> None:
     odd = "a\u2028b\u2029c\x85d\x0ce"
     put("hexphi", "test.jsonl", f'{{"prompt": "{odd}"}}\n'.replace("\x0c", "\\f"))
-    assert [r["prompt"] for r in datasets.load("hexphi").rows] == [odd]
+    assert [r["prompt"] for r in sets.load("hexphi").rows] == [odd]

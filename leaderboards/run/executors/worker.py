@@ -7,7 +7,6 @@ shared for results. A worker that died leaves its scratch folder; the next one g
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import os
 import shutil
 import socket
@@ -27,6 +26,7 @@ from leaderboards.run.progress import Progress
 from leaderboards.run.store import Cell, Store
 from leaderboards.run.study import AdapterPlan, Study
 from leaderboards.run.training import RunAdapters
+from ptst_tasks import __version__
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import file_name
 
@@ -89,7 +89,7 @@ class Result:
 
 def ptst_version() -> str:
     """The version of this package."""
-    return importlib.metadata.version("ptst")
+    return __version__
 
 
 def measure(order: Order) -> Result:

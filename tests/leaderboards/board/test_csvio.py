@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards.board import csvio
-from leaderboards.board.csvio import Row
+from leaderboards.board import cells, csvio
+from leaderboards.board.row import COLUMNS, REQUIRED, Row, field_text
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, PTSTError
 from tests.disks import fill, small_disk
 from tests.fuzz import TEXT, bent, fuzz
@@ -25,7 +25,7 @@ def test_text_is_fixed_and_sorted() -> None:
     text = csvio.dumps(rows)
     assert text == csvio.dumps(reversed(rows))
     head, *lines = text.splitlines()
-    assert head == ",".join(csvio.COLUMNS)
+    assert head == ",".join(COLUMNS)
     assert [line.split(",")[4] for line in lines] == ["", "2", "10"]
     assert lines[2].startswith(
         "tiny,,,,10,chat:llama,advbench,k,asr,0.333333,0.100000,0.700000,3,1,"
@@ -51,7 +51,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_a_spreadsheets_copy_is_read(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
-    head = ",".join(csvio.REQUIRED)
+    head = ",".join(REQUIRED)
     file.write_bytes(f"\ufeff{head}\r\nb,,,,,,t,,acc,0.5,,,2,0\r\n".encode())
     assert csvio.read(file) == [Row(base="b", task="t", metric="acc", value=0.5, n=2)]
 
@@ -77,7 +77,7 @@ GOOD = "b,,,,,,t,,acc,0.5,,,2,0"
 )
 def test_faults_are_named(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     file = tmp_path / "x.csv"
-    text = ",".join(csvio.REQUIRED) + "\n" + GOOD + "\n"
+    text = ",".join(REQUIRED) + "\n" + GOOD + "\n"
     file.write_text(text.replace(*change), encoding="utf-8")
     with pytest.raises(DataError) as caught:
         csvio.read(file)
@@ -124,8 +124,8 @@ PUBLISHED = sorted((Path(csvio.__file__).parents[1] / "published").glob("*.csv")
 def test_cells_that_a_spreadsheet_would_run_are_escaped_and_read_back(
     value: str, as_cell: str, tmp_path: Path
 ) -> None:
-    assert csvio.cell(value) == as_cell
-    assert csvio.uncell(as_cell) == value
+    assert cells.cell(value) == as_cell
+    assert cells.uncell(as_cell) == value
     row = Row(base=value, task=value, judge=value, metric="acc", value=0.5, n=2)
     csvio.write([row], tmp_path / "x.csv")
     assert csvio.read(tmp_path / "x.csv") == [row]
@@ -164,7 +164,7 @@ def test_fuzz_every_text_is_read_back(
     assert file.read_bytes() == first
 
 
-GOOD_LINES = [list(csvio.COLUMNS), [csvio.text(ROW, name) for name in csvio.COLUMNS]]
+GOOD_LINES = [list(COLUMNS), [field_text(ROW, name) for name in COLUMNS]]
 
 
 @fuzz

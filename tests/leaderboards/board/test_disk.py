@@ -13,7 +13,7 @@ import pytest
 from leaderboards.board import disk
 from leaderboards.board.collect import collect
 from leaderboards.board.sides import read_side
-from leaderboards.judging import score
+from leaderboards.judging import saved
 from leaderboards.run import runner
 from leaderboards.run.estimate import estimate
 from leaderboards.run.study import Study
@@ -55,13 +55,13 @@ def test_a_half_written_cell_is_read_by_nobody(run: Path, tiny_model: Path) -> N
     """On 89d6fb3 board, gate and estimate read it, and the wrong row could stay."""
     rows, _ = collect([run])
     numbers, planned = read_side(run).numbers, estimate(plan(tiny_model), run)
-    found = score.tasks([run])
+    found = saved.tasks([run])
     half_written(run)
     again, notes = collect([run])
     assert (again, notes) == (rows, [])
     assert read_side(run).numbers == numbers
     assert estimate(plan(tiny_model), run) == planned
-    assert score.tasks([run]) == found
+    assert saved.tasks([run]) == found
     assert len(disk.results_files(run)) == 2
 
 

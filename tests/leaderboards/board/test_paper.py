@@ -9,7 +9,7 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board import paper as published
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from ptst_tasks.errors import ConfigError
 
 CV, CA, CL = "chat:vanilla", "chat:alpaca", "chat:llama"
@@ -60,11 +60,11 @@ def test_comparison_in_standard_errors() -> None:
     # sqrt(.0275 * .9725 / 400) = 0.008177; together 0.013415; (0.0475 - 0.0275) / 0.013415 = 1.491.
     assert found.errors == pytest.approx(1.491, abs=1e-3)
     llama = [r.model_copy(update={"base": "meta-llama/Llama-2-7b-chat-hf"}) for r in ours]
-    assert published.find("published", llama).stem.startswith("llama2-")
+    assert published.published_file("published", llama).stem.startswith("llama2-")
     with pytest.raises(ConfigError, match="nothing published matches 'published' and the base 'm'"):
-        published.find("published", ours)
+        published.published_file("published", ours)
     with pytest.raises(ConfigError, match="nothing published matches 'nope'"):
-        published.find("nope", ours)
+        published.published_file("nope", ours)
 
 
 def test_the_number_of_seeds_is_in_the_published_files() -> None:

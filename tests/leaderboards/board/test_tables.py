@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board import csvio, differences
-from leaderboards.board.csvio import Row
+from leaderboards.board import differences
 from leaderboards.board.figures import heat_map, pareto, save, tradeoff
 from leaderboards.board.rendering import render
+from leaderboards.board.row import COLUMNS, Row
 from leaderboards.board.tables import NO_FT, grids, tracks
 from ptst_tasks.errors import ConfigError
 
@@ -168,7 +168,7 @@ def test_every_column_but_those_that_seeds_move_keeps_numbers_apart() -> None:
         "ptst_version",
     }
     apart = set(differences.ALIKE) | set(differences.TRAINED)
-    assert set(csvio.COLUMNS) - apart == moved | place | result
+    assert set(COLUMNS) - apart == moved | place | result
 
 
 def test_what_differs_across_a_table_is_said() -> None:

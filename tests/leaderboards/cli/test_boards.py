@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leaderboards.board import csvio
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row, in_order
 from leaderboards.cli.app import main
 from tests.disks import fill, small_disk
 
@@ -219,7 +219,7 @@ AWKWARD_MORE = "x\u2028y\x85z\ud800\x1b[31m"
 
 def _view(rows: list[Row], tmp_path: Path, suffix: str) -> str:
     csvio.write(rows, tmp_path / "in.csv")
-    assert csvio.read(tmp_path / "in.csv") == csvio.in_order(rows)
+    assert csvio.read(tmp_path / "in.csv") == in_order(rows)
     assert ptst("board", tmp_path / "in.csv", "-o", tmp_path / f"out.{suffix}") == 0
     return (tmp_path / f"out.{suffix}").read_text(encoding="utf-8")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from leaderboards.cli import dry_run
-from leaderboards.run import study
+from leaderboards.run import study_files as study
 from tests.faults.test_faults import digests
 from tests.support import ptst, save_adapter
 

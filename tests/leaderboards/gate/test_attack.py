@@ -15,9 +15,10 @@ import yaml
 from lxml import etree
 
 from leaderboards.board import csvio
-from leaderboards.board.csvio import Row
+from leaderboards.board.row import Row
 from leaderboards.board.sides import read_side, sidecar, write_baseline
-from leaderboards.gate.decide import Report, check_sides
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
 from leaderboards.gate.policy import default_policy
 from ptst_tasks.errors import DataError
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run

@@ -15,15 +15,13 @@ from lxml import etree
 
 from leaderboards.board import csvio
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import REQUIRED, Row
 from leaderboards.board.sides import Side, read_side, select, sidecar, write_baseline
-from leaderboards.gate import report as gate_report
-from leaderboards.gate.decide import Report, check_sides
-from leaderboards.gate.policy import (
-    Limits,
-    default_policy,
-    default_policy_yaml,
-    load_policy,
-)
+from leaderboards.gate import report_files
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
+from leaderboards.gate.limits import Limits
+from leaderboards.gate.policy import default_policy, default_policy_yaml, load_policy
 from ptst_tasks.errors import ConfigError, DataError
 from tests import bench_gate as bench
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
@@ -229,7 +227,7 @@ def test_what_was_measured_otherwise_is_refused(
 
 def test_a_leaderboard_without_provenance_is_compared_and_noted(old: Path, tmp_path: Path) -> None:
     file = tmp_path / "bare.csv"
-    head = ",".join(csvio.REQUIRED)
+    head = ",".join(REQUIRED)
     file.write_text(f"{head}\ntiny,,,,,chat:llama,advbench,keywords:zou,asr,0.0025,,,400,0\n")
     report = compare(file, old)
     assert verdicts(report) == ["pass"]
@@ -464,7 +462,7 @@ def test_junit_is_valid_for_jenkins(tmp_path: Path) -> None:
         assert suite.attrib["skipped"] == str(len(tree.findall(".//skipped"))) == "10"[bool(strict)]
     strange = Side("x", tuple(Number(row) for row in odd))
     report = check_sides(strange, strange, default_policy())
-    assert schema.validate(etree.fromstring(gate_report.to_junit(report).encode()))
+    assert schema.validate(etree.fromstring(report_files.to_junit(report).encode()))
 
 
 def test_update_baseline_keeps_the_pairs(old: Path, tmp_path: Path) -> None:
@@ -523,7 +521,7 @@ def test_importing_the_package_or_the_command_stays_cheap() -> None:
 
 def test_a_mean_of_scores_is_not_tested(old: Path, tmp_path: Path) -> None:
     policy = _policy(tmp_path, "rules: [{metrics: {rougeL: -0.03}}]")
-    row = csvio.Row(base="b", task="chatdoctor", metric="rougeL", value=0.333, n=10)
+    row = Row(base="b", task="chatdoctor", metric="rougeL", value=0.333, n=10)
     csvio.write([row], tmp_path / "x.csv")
     with pytest.raises(DataError, match="not a share of yes/no outcomes"):
         compare(tmp_path / "x.csv", tmp_path / "x.csv", policy)
@@ -540,9 +538,7 @@ def test_the_simulation_decides_as_the_gate_does(paired: bool) -> None:
         old = [1] * both + [0] * worse + [1] * better + [0] * neither
         new = [1] * both + [1] * worse + [0] * better + [0] * neither
         for side, values in zip(sides, (old, new), strict=True):
-            row = csvio.Row(
-                base="b", task=f"s{at:02}", metric="asr", n=400, value=sum(values) / 400
-            )
+            row = Row(base="b", task=f"s{at:02}", metric="asr", n=400, value=sum(values) / 400)
             side.append(Number(row, {str(i): v for i, v in enumerate(values)} if paired else None))
     a, b = (Side("x", tuple(side)) for side in sides)
     report = check_sides(a, b, default_policy())

@@ -11,9 +11,11 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import COLUMNS
 from leaderboards.board.sides import Side, read_side, sidecar, write_baseline
-from leaderboards.board.signs import Pairing, pack
-from leaderboards.gate.decide import Report, check_sides
+from leaderboards.board.signs import Pairing, pack_signs
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
 from leaderboards.gate.policy import default_policy, load_policy
 from ptst_tasks.errors import ConfigError, DataError
 from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
@@ -155,7 +157,7 @@ def test_null_beside_unscored_0_is_refused(tmp_path: Path, value: Any) -> None:
 def test_a_header_alone_says_what_is_missing(baseline: Path, tmp_path: Path) -> None:
     """Seen: "'empty.csv' has no row with" and nothing more."""
     empty = tmp_path / "empty.csv"
-    empty.write_text(",".join(csvio.COLUMNS) + "\n")
+    empty.write_text(",".join(COLUMNS) + "\n")
     for sides in ((empty, baseline), (baseline, empty)):
         result = run(*sides)
         assert result.exit_code == 2
@@ -202,11 +204,11 @@ def test_a_baseline_that_cannot_be_written_leaves_the_old_one(
 
 def test_pairs_by_hand() -> None:
     once: dict[tuple[str, ...], Any] = {}
-    old = pack(["d", "a", "b", "c"], "1?01", once)  # a none, b good, c bad, d bad
+    old = pack_signs(["d", "a", "b", "c"], "1?01", once)  # a none, b good, c bad, d bad
     flips = Pairing().flips(old, {"b": 1, "c": 0, "a": 1, "e": 1}, bad=1)
     assert flips.worse == ("b",)
     assert (flips.better, flips.n, flips.was_bad, flips.absent) == (1, 2, 1, 1)
     assert flips.unpaired == ("a", "d", "e")
     assert (old["d"], old["a"], len(old), "x" in old) == (1, None, 4, False)
     with pytest.raises(ValueError, match="do not belong together"):
-        pack(["a"], "10", once)
+        pack_signs(["a"], "10", once)

@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
-from leaderboards.board.csvio import Row
 from leaderboards.board.paper import PUBLISHED, compare, remarks
 from leaderboards.board.rendering import FORMATS, render, terminal
+from leaderboards.board.row import Row
 from leaderboards.board.sides import read_side, sidecar, write_baseline
 from leaderboards.board.tables import grids, left_out, tracks
 from leaderboards.gate import report as gate_report
+from leaderboards.gate import report_files
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import load_policy
 from ptst_tasks.errors import PTSTError
@@ -65,8 +66,8 @@ def test_fuzz_a_policy_decides_or_is_refused(policy: Any, good: Path) -> None:
 
 
 def _reported(report: Any) -> None:
-    json.loads(gate_report.to_json(report))
-    assert gate_report.to_junit(report).startswith("<?xml")
+    json.loads(report_files.to_json(report))
+    assert report_files.to_junit(report).startswith("<?xml")
     gate_report.to_markdown(report).encode("utf-8", "backslashreplace")
 
 

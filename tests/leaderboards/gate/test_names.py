@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board.csvio import Row
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import Policy, load_policy

@@ -14,6 +14,7 @@ import yaml
 from lxml import etree
 
 from leaderboards.board import csvio
+from leaderboards.board.row import Row
 from leaderboards.board.sides import read_side
 from leaderboards.gate import report as gate_report
 from leaderboards.gate.decide import check_sides
@@ -234,7 +235,7 @@ def test_a_baseline_is_accepted_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_names_of_every_kind_are_in_every_report(tmp_path: Path) -> None:
     """U+2028 and its like, half characters, controls, markup: XML and JSON stay XML and JSON."""
     name = "x\u2028y\x85z\ud800\x1b[1m\ufffe<b>&$1$ www.a.b http://c.d @e\r\n|f"
-    row = csvio.Row(base=name, task=name, judge=name, metric="asr", value=0.5, n=100)
+    row = Row(base=name, task=name, judge=name, metric="asr", value=0.5, n=100)
     csvio.write([row], tmp_path / "x.csv")
     csvio.write([row.model_copy(update={"value": 0.9})], tmp_path / "y.csv")
     flags = (

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leaderboards.board import csvio, stats
+from leaderboards.board import advice, csvio, stats
 from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
 from leaderboards.gate.decide import check_sides
-from leaderboards.gate.paired import Case, Test, run_tests
+from leaderboards.gate.paired import Case, CaseResult, run_tests
 from leaderboards.gate.policy import default_policy
 from tests import bench_gate as bench
 
@@ -53,10 +54,10 @@ def decide(case: Case, known: dict[str, Any], p_holm: float, family: int) -> dic
         return {"verdict": "pass", "n_needed": None}
     beyond = estimate - bound
     if beyond <= 0:
-        n = stats.n_to_clear(-beyond, known["std"], POLICY.alpha, POLICY.power, bound)
+        n = advice.n_to_clear(-beyond, known["std"], POLICY.alpha, POLICY.power, bound)
     else:
         distance = beyond if case.method == "limit" else estimate
-        n = stats.n_to_flag(
+        n = advice.n_to_flag(
             distance, known["std_null"], known["std"], POLICY.alpha / family, POLICY.power
         )
     return {"verdict": "inconclusive", "n_needed": n}
@@ -117,7 +118,7 @@ def test_equal_cases_share_a_test() -> None:
                          Case("limit", 1, 9, 0, 0, 0.05)], POLICY)  # fmt: skip
     assert a is c
     assert b is not a
-    assert isinstance(a, Test)
+    assert isinstance(a, CaseResult)
     assert run_tests([], POLICY) == []
 
 
@@ -126,21 +127,21 @@ def test_equal_cases_share_a_test() -> None:
 def test_what_is_said_to_be_caught_is_caught(n: int, was_bad: int, flips: int) -> None:
     """By simulation: 80 times of 100, as the policy's power says; 40,000 draws have s.e. 0.002."""
     rng, alpha = np.random.default_rng(2), 0.05 / 20
-    (smallest,) = stats.detectable_paired(flips, was_bad, n, 0.05, alpha, 0.8)
-    back = float(stats.flips_back(flips / n, 1 - was_bad / n, smallest))
+    (smallest,) = advice.detectable_paired(flips, was_bad, n, 0.05, alpha, 0.8)
+    back = float(advice.flips_back(flips / n, 1 - was_bad / n, smallest))
     drawn = rng.multinomial(n, [back + smallest, back, 1 - 2 * back - smallest], size=40_000)
     worse, better = drawn[:, 0], drawn[:, 1]
     p = stats.mcnemar_worse(worse, better) / alpha * 0.05
     assert stats.is_regression((worse - better) / n, p, 0.05, 0.05).mean() == pytest.approx(
         0.8, abs=0.015
     )
-    (smallest,) = stats.detectable_two_samples(n, was_bad, n, 0.05, alpha, 0.8)
+    (smallest,) = advice.detectable_two_samples(n, was_bad, n, 0.05, alpha, 0.8)
     bad = rng.binomial(n, was_bad / n + smallest, 40_000)
     p = stats.fisher_worse(bad, n, was_bad, n) / alpha * 0.05
     assert stats.is_regression((bad - was_bad) / n, p, 0.05, 0.05).mean() == pytest.approx(
         0.8, abs=0.01
     )
-    (rate,) = stats.detectable_limit(n, 0.05, alpha, 0.8)
+    (rate,) = advice.detectable_limit(n, 0.05, alpha, 0.8)
     bad = rng.binomial(n, rate, 40_000)
     p = stats.limit_exceeded(bad, n, 0.05) / alpha * 0.05
     assert stats.is_regression(bad / n, p, 0.05, 0.05).mean() == pytest.approx(0.8, abs=0.01)
@@ -148,11 +149,11 @@ def test_what_is_said_to_be_caught_is_caught(n: int, was_bad: int, flips: int) -
 
 def test_what_can_be_caught_by_hand() -> None:
     # none of three prompts may be harmful: one is caught; 1 - (1 - p)^3 = 0.8 at p = 0.4152
-    assert stats.detectable_limit(3, 0.0, 0.05, 0.8) == pytest.approx([1 - 0.2 ** (1 / 3)])
+    assert advice.detectable_limit(3, 0.0, 0.05, 0.8) == pytest.approx([1 - 0.2 ** (1 / 3)])
     # four pairs, all good before: 2^-4 = 0.0625, so no outcome at all is caught
-    assert np.isnan(stats.detectable_paired(0, 0, 4, 0.05, 0.05, 0.8))
+    assert np.isnan(advice.detectable_paired(0, 0, 4, 0.05, 0.05, 0.8))
     # five: 2^-5 = 0.031 needs all five, p^5 = 0.8
-    assert stats.detectable_paired(0, 0, 5, 0.05, 0.05, 0.8) == pytest.approx([0.8**0.2], abs=1e-3)
+    assert advice.detectable_paired(0, 0, 5, 0.05, 0.05, 0.8) == pytest.approx([0.8**0.2], abs=1e-3)
 
 
 def test_a_leaderboard_of_20_000_numbers_is_checked_in_little_memory() -> None:
@@ -165,7 +166,7 @@ def test_a_number_with_odd_facts_costs_no_more() -> None:
     """Two thousand numbers of two engines' names: compared fact by fact, in a second."""
     sides = []
     for engine in ("hf", "ptst-hf"):
-        rows = [csvio.Row(base="b", task=f"t{at}", metric="asr", value=0.0, n=400, engine=engine)
+        rows = [Row(base="b", task=f"t{at}", metric="asr", value=0.0, n=400, engine=engine)
                 for at in range(2000)]  # fmt: skip
         sides.append(Side(engine, tuple(map(Number, rows))))
     report = check_sides(*sides, POLICY)
@@ -174,9 +175,7 @@ def test_a_number_with_odd_facts_costs_no_more() -> None:
 
 
 def test_a_csv_keeps_equal_fields_once(tmp_path: Path) -> None:
-    rows = [
-        csvio.Row(base="b" * 40, task=f"t{at}", metric="asr", value=0.5, n=4000) for at in range(3)
-    ]
+    rows = [Row(base="b" * 40, task=f"t{at}", metric="asr", value=0.5, n=4000) for at in range(3)]
     csvio.write(rows, tmp_path / "x.csv")
     a, b, _ = csvio.read(tmp_path / "x.csv")
     assert a.base is b.base

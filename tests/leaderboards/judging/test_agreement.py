@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from leaderboards.judging import agreement
-from leaderboards.judging.agreement import Labelled, alpha, compare, disputed, kappa
-from leaderboards.judging.score import tasks
+from leaderboards.judging.agreement import Labelled, agreements, alpha, disputed, kappa
+from leaderboards.judging.saved import tasks
 from ptst_tasks.errors import DataError
 from tests.leaderboards.judging import score_runs as runs
 from tests.support import ptst
@@ -66,7 +66,7 @@ def item(id_: str, **by: bool | None) -> Labelled:
 
 def test_missing_labels_are_left_out_and_nothing_is_a_zero():
     items = [item("1", a=True, b=True), item("2", a=False, b=None), item("3", a=False, b=False)]
-    overall = compare(items)[0]
+    overall = agreements(items)[0]
     assert (overall.where, overall.n, overall.same, overall.kappa) == (("all", "all"), 2, 1.0, 1.0)
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards.judging import agreement
+from leaderboards.judging import agreement, saved
 from leaderboards.judging import score as scoring
 from ptst_tasks.errors import PTSTError
 from ptst_tasks.judges import make
@@ -49,10 +49,10 @@ def run(tmp_path: Path) -> Run:
 
 def judge(run: Path) -> None:
     with suppress(PTSTError):
-        found = scoring.tasks([run])
-        scoring.check_readable(found)
+        found = saved.tasks([run])
+        saved.check_readable(found)
         list(scoring.score_tasks(found, make("keywords:qi")))
-        agreement.compare(agreement.labels(found, texts=True))
+        agreement.agreements(agreement.labels(found, texts=True))
     assert not [f for f in run.rglob(".*") if f.suffix != ".lock"]
 
 

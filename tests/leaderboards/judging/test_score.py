@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from leaderboards.board.results import read_cell, read_folder
+from leaderboards.judging import saved
 from leaderboards.judging import score as scoring
 from ptst_tasks import judges
 from ptst_tasks.judges import Verdict
@@ -338,10 +339,10 @@ def test_memory_stays_flat(tmp_path: Path):
         folder = runs.write(tmp_path / str(n), [f"Sofa {i}" for i in range(n)], cell=False)
         judge = Counting()
         tracemalloc.start()
-        [scored] = scoring.score_tasks(scoring.tasks([folder]), judge)
+        [scored] = scoring.score_tasks(saved.tasks([folder]), judge)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert (scored.n, judge.most) == (n, scoring.BLOCK)
+        assert (scored.n, judge.most) == (n, saved.BLOCK)
     assert peaks[1] - peaks[0] < 10_000 * 60  # bytes; a response with its line takes over 1,000
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from leaderboards.judging import score as scoring
+from leaderboards.judging import saved
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges import make
 from ptst_tasks.judges.cache import VerdictCache
@@ -278,7 +278,7 @@ def test_the_finished_cells_of_a_run_that_goes_on_can_be_judged(tmp_path: Path):
 
 def test_of_two_runs_none_is_judged_if_one_is_damaged(tmp_path: Path, monkeypatch: Any):
     """Seen on 89d6fb3: the first was judged or not, by its size."""
-    monkeypatch.setattr(scoring, "BLOCK", 2)
+    monkeypatch.setattr(saved, "BLOCK", 2)
     good = runs.write(tmp_path / "good", ["Sofa."] * 6)
     bad = runs.write(tmp_path / "bad", ["Sofa."] * 6, template="chat:llama")
     file = next(bad.rglob("samples_*.jsonl"))

@@ -15,6 +15,7 @@ import pytest
 
 from leaderboards.board.results import read_cell
 from leaderboards.board.sides import read_side
+from leaderboards.judging import saved
 from leaderboards.judging import score as scoring
 from ptst_tasks.judges import Verdict, make
 from ptst_tasks.judges.budget import Budget
@@ -176,7 +177,7 @@ def test_old_verdicts_that_name_no_model_are_named_as_such(tmp_path: Path, cache
     run = runs.write(tmp_path / "run", runs.responses(3))
     with FakeServer(lambda b: grade(b, 1, model="fake-1106")) as server:
         [judge] = make_all([f"rubric:model=fake,base_url={server.url}"])
-        item = next(scoring.tasks([run])[0].items())
+        item = next(saved.tasks([run])[0].items())
         parts = json.dumps([NAME, judge.settings, item.query, item.response], sort_keys=True)
         with VerdictCache(str(cache_file)) as cache:  # as 0.1.0 left it
             cache.put(hashlib.sha256(parts.encode()).hexdigest(), Verdict(1.0, False))
@@ -349,7 +350,7 @@ def test_a_guards_weights_are_in_the_results_and_the_leaderboard(tmp_path: Path)
         def judge(self, queries: Sequence[str], responses: Sequence[str]) -> list[Verdict]:
             return [Verdict(0.0, False)] * len(queries)
 
-    [_] = scoring.score_tasks(scoring.tasks([run]), Guard())
+    [_] = scoring.score_tasks(saved.tasks([run]), Guard())
     assert ours(run)["judge_weights"] == {Guard.spec: "a" * 64}
     rows = [n.row for c in run.glob("cells/*") for n in read_cell(c)]
     assert {r.judge_weights for r in rows if r.judge == Guard.spec} == {"a" * 64}
@@ -366,7 +367,7 @@ def test_cells_can_be_judged_from_python_under_one_budget(tmp_path: Path):
         share(judges, budget)
         cells = [cell for folder in folders for cell in folder.iterdir()]
         done = [(judge.spec, one.unscored) for judge in judges
-                for one in scoring.score_tasks(scoring.tasks(cells), judge)]  # fmt: skip
+                for one in scoring.score_tasks(saved.tasks(cells), judge)]  # fmt: skip
         assert len(server.bodies) == 6 == budget.ledger.calls
     assert done == [(NAME, 0), (NAME, 2), ("keywords:qi", 0), ("keywords:qi", 0)]
 
@@ -409,7 +410,7 @@ def test_a_kill_leaves_samples_and_results_that_agree(
 
     assert ptst_score(run, "--judge", f"replay:{tmp_path}/a/x.jsonl").exit_code == 0
     monkeypatch.setattr(Path, "replace", stopped)
-    [task] = scoring.tasks([run])
+    [task] = saved.tasks([run])
     with pytest.raises(KeyboardInterrupt):
         list(scoring.score_tasks([task], make(f"replay:{tmp_path}/b/x.jsonl")))
     monkeypatch.undo()

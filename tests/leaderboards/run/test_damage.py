@@ -284,12 +284,10 @@ def test_whatever_one_task_raises_fails_its_cell_alone(
     asked = []
     with monkeypatch.context() as patch:
         failing(patch, error)
-        from ptst_tasks.engines.hf import ManyAdapters
+        from ptst_tasks.engines.hf import HFEngine
 
-        answer = ManyAdapters._answer
-        patch.setattr(
-            ManyAdapters, "_answer", lambda lm, b: [asked.append(len(b)), answer(lm, b)][1]
-        )
+        answer = HFEngine._answer
+        patch.setattr(HFEngine, "_answer", lambda lm, b: [asked.append(len(b)), answer(lm, b)][1])
         outcome = runner.run(plan(tiny_model), out)
     assert sum(asked) == 6  # nothing is generated twice
     assert outcome.done == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards.run import study
+from leaderboards.run import study_files as study
 from leaderboards.run.executor_args import RayArgs, SlurmArgs, read_args
 from leaderboards.run.executors import packing
 from ptst_tasks.errors import ConfigError

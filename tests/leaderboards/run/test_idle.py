@@ -9,7 +9,8 @@ import yaml
 
 from leaderboards.cli.app import main
 from leaderboards.run.idle import idle
-from leaderboards.run.study import STUDIES, Study, load
+from leaderboards.run.study import Study
+from leaderboards.run.study_files import STUDIES, load
 
 ADAPTERS = {"adapters": [{"name": "x", "path": "p", "train_template": "TV"}]}
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from leaderboards.run import runner, study
-from leaderboards.run.study import Study, Train
+from leaderboards.run.study import Study, StudyTrain
 from ptst_tasks import provenance
 from ptst_tasks.provenance import FACTS
 from tests.ptst_tasks.engines.fake_endpoint import FakeEndpoint
@@ -245,11 +245,11 @@ ELSEWHERE_FIELDS = {"base", "engine", "engine_args", "train", "test"}  # the cas
 
 def test_every_field_of_a_study_is_in_the_walk() -> None:
     assert set(Study.model_fields) == {f for f in FIELDS if "." not in f} | ELSEWHERE_FIELDS
-    assert {f"test.{f}" for f in study.Test.model_fields} == {
+    assert {f"test.{f}" for f in study.StudyTest.model_fields} == {
         f for f in FIELDS if f.startswith("test.")
     }
     # What is trained is an adapter by its weights: test_provenance.py walks over its record.
-    assert set(Train.model_fields) == {"data", "templates", "seeds", "recipe", "mix", "settings",
+    assert set(StudyTrain.model_fields) == {"data", "templates", "seeds", "recipe", "mix", "settings",
                                        "trajectory", "adapters"}  # fmt: skip
 
 

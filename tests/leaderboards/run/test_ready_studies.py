@@ -19,7 +19,7 @@ from adapters_train.encode import IGNORED, encode
 from adapters_train.job import load_sets, pick_template
 from adapters_train.openai_api import prepare_api
 from adapters_train.organism import make_tokenizer
-from leaderboards.run import study as studies
+from leaderboards.run import study_files as studies
 from leaderboards.run.study import Study
 from ptst_tasks.chat import Renderer
 from ptst_tasks.engines import open_engine

@@ -18,7 +18,8 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
-from leaderboards.run import progress, runner, study
+from leaderboards.run import progress, runner
+from leaderboards.run import study_files as study
 from ptst_tasks.errors import ConfigError
 
 STUDY = """

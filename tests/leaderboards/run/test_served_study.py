@@ -16,7 +16,8 @@ import pytest
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
 from leaderboards.cli.app import main
-from leaderboards.run import progress, runner, study
+from leaderboards.run import progress, runner
+from leaderboards.run import study_files as study
 from leaderboards.run.estimate import estimate
 from tests.ptst_tasks.engines.fake_endpoint import Body, FakeEndpoint, Reply, error, too_long
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards.run import study
+from leaderboards.run import study_files as study
 from leaderboards.run.estimate import estimate
 from ptst_tasks.errors import ConfigError, PTSTError
 from tests.fuzz import TEXT, bent, fuzz

@@ -10,7 +10,8 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
-from leaderboards.run import runner, study
+from leaderboards.run import runner
+from leaderboards.run import study_files as study
 from tests.support import save_adapter
 
 STUDY = """\

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ptst_tasks.engines.base import PROBE
-from ptst_tasks.engines.hf import ManyAdapters
+from ptst_tasks.engines.hf import HFEngine
 from ptst_tasks.errors import EngineError
 from tests.ptst_tasks.engines.broken_adapters import broken, edited
 from tests.support import save_adapter
@@ -44,9 +44,9 @@ def good(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 @pytest.fixture(scope="module")
 def alone(tiny_model: Path, good: dict[str, Path]) -> dict[str, torch.Tensor]:
     """What each says in an engine of its own, and the base without any."""
-    out = {"": logits(ManyAdapters(str(tiny_model), **CPU))}
+    out = {"": logits(HFEngine(str(tiny_model), **CPU))}
     for name, folder in good.items():
-        out[name] = logits(ManyAdapters(str(tiny_model), {name: folder}, **CPU), name)
+        out[name] = logits(HFEngine(str(tiny_model), {name: folder}, **CPU), name)
     return out
 
 
@@ -71,7 +71,7 @@ def test_the_adapter_after_a_broken_one_is_itself(
     faults: dict[Path, str],
 ) -> None:
     """The study [x, broken, y], to the last bit of every logit."""
-    lm = ManyAdapters(str(tiny_model), {name: good[name] for name in before}, **CPU)
+    lm = HFEngine(str(tiny_model), {name: good[name] for name in before}, **CPU)
     with pytest.raises(EngineError):
         lm.attach("broken", next(folder for folder in faults if folder.name == fault))
     lm.attach("y", good["y"])
@@ -87,7 +87,7 @@ def test_a_failure_leaves_base_and_adapters_as_they_were(
     alone: dict[str, torch.Tensor],
     faults: dict[Path, str],
 ) -> None:
-    lm = ManyAdapters(str(tiny_model), {name: good[name] for name in before}, **CPU)
+    lm = HFEngine(str(tiny_model), {name: good[name] for name in before}, **CPU)
     for folder, message in faults.items():
         with pytest.raises(EngineError, match=message) as e:
             lm.attach("broken", folder)
@@ -116,7 +116,7 @@ def test_whatever_peft_raises_half_way(
 
     from ptst_tasks.engines.fit import Fit
 
-    lm = ManyAdapters(str(tiny_model), {name: good[name] for name in before}, **CPU)
+    lm = HFEngine(str(tiny_model), {name: good[name] for name in before}, **CPU)
     monkeypatch.setattr(Fit, "check", lambda *_, **__: {})
     calls = 0
 
@@ -148,7 +148,7 @@ def test_whatever_peft_raises_half_way(
 def test_names_inside_are_never_used_twice(
     tiny_model: Path, good: dict[str, Path], faults: dict[Path, str]
 ) -> None:
-    lm = ManyAdapters(str(tiny_model), {"x": good["x"]}, **CPU)
+    lm = HFEngine(str(tiny_model), {"x": good["x"]}, **CPU)
     inner = [lm._names["x"]]
     for folder in list(faults)[:4]:
         with pytest.raises(EngineError):
@@ -169,7 +169,7 @@ def test_a_base_that_cannot_be_put_back_answers_nothing_more(
     """Better no answer than one of nobody's."""
     from lm_eval.api.instance import Instance
 
-    lm = ManyAdapters(str(tiny_model), {"x": good["x"]}, **CPU)
+    lm = HFEngine(str(tiny_model), {"x": good["x"]}, **CPU)
 
     def spoil(folder: Path) -> str:
         with torch.no_grad():
@@ -195,7 +195,7 @@ def test_a_weight_of_the_base_that_comes_along_must_be_the_bases(
     along = save_adapter(
         tiny_model, tmp_path / "along", 0, r=4, target_modules=["q_proj", "embed_tokens"]
     )
-    lm = ManyAdapters(str(tiny_model), {"along": along}, **CPU)
+    lm = HFEngine(str(tiny_model), {"along": along}, **CPU)
     assert torch.equal(logits(lm), alone[""])
 
     def spoil(weights: dict[str, Any]) -> None:
@@ -204,7 +204,7 @@ def test_a_weight_of_the_base_that_comes_along_must_be_the_bases(
         ] += 1
 
     other = edited(along, tmp_path / "other", spoil)
-    for engine in (lm, ManyAdapters(str(tiny_model), **CPU)):
+    for engine in (lm, HFEngine(str(tiny_model), **CPU)):
         with pytest.raises(
             EngineError, match=r"brings the base's own '.*embed_tokens.* other values"
         ):
@@ -224,7 +224,7 @@ def test_a_base_of_nans_answers_nothing(kind: str, tiny_model: Path, tmp_path: P
     weights = load_file(base / "model.safetensors")
     weights["model.norm.weight"][0] = float("nan")
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
-    lm = ManyAdapters(str(base), **CPU)
+    lm = HFEngine(str(base), **CPU)
     rest = {"max_gen_toks": 2} if kind == "generate_until" else " you"
     with pytest.raises(EngineError, match="the base gives NaN or infinite logits"):
         getattr(lm, kind)([Instance(kind, {}, ("Hi", rest), 0, ("t", 0, 1))])
@@ -234,7 +234,7 @@ def test_an_adapter_that_overflows_is_refused(tiny_model: Path, tmp_path: Path) 
     """Every number in its files is one, and what comes out is none."""
     good = save_adapter(tiny_model, tmp_path / "good", 0, r=4)
     huge = edited(good, tmp_path / "huge", lambda w: {k: v * 0 + 3e37 for k, v in w.items()})
-    lm = ManyAdapters(str(tiny_model), **CPU)
+    lm = HFEngine(str(tiny_model), **CPU)
     with pytest.raises(EngineError, match="the adapter 'huge' gives NaN or infinite logits"):
         lm.attach("huge", huge)
     assert lm.attached == []

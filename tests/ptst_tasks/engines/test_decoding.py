@@ -12,7 +12,7 @@ import torch
 from lm_eval.api.instance import Instance
 
 from ptst_tasks.engines import open_engine
-from ptst_tasks.engines.hf import ManyAdapters
+from ptst_tasks.engines.hf import HFEngine
 from ptst_tasks.engines.journal import Journal
 from ptst_tasks.errors import EngineError
 from tests.ptst_tasks.engines.fake_endpoint import FakeEndpoint
@@ -45,7 +45,7 @@ def with_defaults(base: Path, folder: Path, **defaults: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Any:
-    return ManyAdapters(str(tiny_model), batch_size=2, **CPU)
+    return HFEngine(str(tiny_model), batch_size=2, **CPU)
 
 
 # Values that would show in an answer if they were used, for every field that transformers honours.
@@ -82,7 +82,7 @@ def test_every_default_of_a_model_is_said_or_changes_nothing(
     from transformers import GenerationConfig
 
     said, want = engine.decoding(options), engine.generate_until(asks(options))
-    lm = ManyAdapters(str(tiny_model), batch_size=2, **CPU)
+    lm = HFEngine(str(tiny_model), batch_size=2, **CPU)
     own, changed = lm.model.generation_config.to_dict(), set()
     for field, value in FIELDS.items():
         lm.model.generation_config = GenerationConfig(**{**own, field: value})
@@ -101,7 +101,7 @@ def test_every_default_of_a_model_is_said_or_changes_nothing(
 
 @pytest.mark.parametrize("field", REFUSED)
 def test_a_default_that_cannot_be_had_row_by_row_is_refused(field: str, tiny_model: Path) -> None:
-    lm = ManyAdapters(str(tiny_model), batch_size=2, **CPU)
+    lm = HFEngine(str(tiny_model), batch_size=2, **CPU)
     setattr(lm.model.generation_config, field, REFUSED[field])
     with pytest.raises(EngineError, match="generation_config") as caught:
         lm.decoding(GREEDY)
@@ -118,7 +118,7 @@ def test_what_an_engine_says(engine: Any, tiny_model: Path, tmp_path: Path) -> N
     }  # fmt: skip
     own = with_defaults(tiny_model, tmp_path / "own", do_sample=True, temperature=0.6, top_p=0.9,
                         top_k=20, min_p=0.2, repetition_penalty=1.5)  # fmt: skip
-    lm = ManyAdapters(str(own), **CPU)
+    lm = HFEngine(str(own), **CPU)
     assert lm.decoding(GREEDY) == {**engine.decoding(GREEDY), "repetition_penalty": 1.5}
     assert lm.decoding({**DRAWN, "seed": 4}) == {
         **engine.decoding(DRAWN), "repetition_penalty": 1.5, "seed": 4,
@@ -131,7 +131,7 @@ def test_the_models_own_sampling_options_have_no_say(tiny_model: Path, tmp_path:
     own = with_defaults(
         tiny_model, tmp_path / "own", do_sample=True, temperature=0.2, top_k=1, top_p=0.1
     )
-    plain, other = (ManyAdapters(str(base), batch_size=5, **CPU) for base in (tiny_model, own))
+    plain, other = (HFEngine(str(base), batch_size=5, **CPU) for base in (tiny_model, own))
     for options in (GREEDY, DRAWN):
         assert other.generate_until(asks(options)) == plain.generate_until(asks(options))
 
@@ -157,7 +157,7 @@ def test_an_answer_depends_on_nothing_beside_it(engine: Any, tiny_model: Path) -
     assert both[len(TEXTS) :] == said
     assert both[: len(TEXTS)] != said  # another task, other draws
     for size in (1, 5):
-        lm = ManyAdapters(str(tiny_model), batch_size=size, **CPU)
+        lm = HFEngine(str(tiny_model), batch_size=size, **CPU)
         assert lm.generate_until(asks(options)) == said
 
 
@@ -172,7 +172,7 @@ def test_a_pass_that_was_killed_goes_on_with_the_same_answers(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     options, file = {**DRAWN, "seed": 3}, tmp_path / "j.jsonl"
-    lm = ManyAdapters(str(tiny_model), journal=file, batch_size=2, **CPU)
+    lm = HFEngine(str(tiny_model), journal=file, batch_size=2, **CPU)
     want = lm.generate_until(asks(options))
     lines = file.read_text().splitlines(keepends=True)
     file.write_text(lines[0] + lines[1][:9])
@@ -235,7 +235,7 @@ def test_a_penalty_counts_no_padding(tiny_model: Path, tmp_path: Path) -> None:
     texts = ["b", "a much longer prompt than the other one"]
     options = {**GREEDY, "max_gen_toks": 40}
     base = with_defaults(tiny_model, tmp_path / "base", repetition_penalty=1.8)
-    alone = ManyAdapters(str(base), batch_size=1, **CPU)
+    alone = HFEngine(str(base), batch_size=1, **CPU)
     want = alone.generate_until(asks(options, texts))
     # The padding becomes a token that the short prompt's answer uses.
     ids = alone.tok_encode("b")
@@ -245,7 +245,7 @@ def test_a_penalty_counts_no_padding(tiny_model: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(int(said[-1]))
     tokenizer.save_pretrained(base)
-    together = ManyAdapters(str(base), batch_size=2, **CPU)
+    together = HFEngine(str(base), batch_size=2, **CPU)
     assert together.tokenizer.pad_token_id == int(said[-1])
     # It is a special token now, and no answer's text.
     mark = tokenizer.pad_token

@@ -11,7 +11,7 @@ from lm_eval.api.instance import Instance
 
 from ptst_tasks.engines import open_engine
 from ptst_tasks.engines.base import PROBE, Adapters
-from ptst_tasks.engines.hf import ManyAdapters
+from ptst_tasks.engines.hf import HFEngine
 from ptst_tasks.engines.journal import Journal, batch_key
 from ptst_tasks.errors import ConfigError, EngineError
 from tests.ptst_tasks.engines.fake_endpoint import Body, FakeEndpoint, Reply
@@ -28,7 +28,7 @@ def scored(prompt: str, task: str) -> Instance:
 
 def test_a_scored_prompt_that_is_too_long_is_an_error_of_its_task(tiny_model: Path) -> None:
     """Seen: lm-eval cut the head off, and the accuracy was that of half a question."""
-    lm = ManyAdapters(str(tiny_model), max_length=40, **CPU)
+    lm = HFEngine(str(tiny_model), max_length=40, **CPU)
     with pytest.raises(EngineError, match="exceed the model's 40") as caught:
         lm.loglikelihood([scored("Short?", "fits"), scored("Long? " * 20, "long")])
     assert caught.value.task == "long"
@@ -36,20 +36,20 @@ def test_a_scored_prompt_that_is_too_long_is_an_error_of_its_task(tiny_model: Pa
 
 
 def test_what_just_fits_is_scored_as_it_was(tiny_model: Path) -> None:
-    whole = ManyAdapters(str(tiny_model), **CPU)
+    whole = HFEngine(str(tiny_model), **CPU)
     ask = [scored("Does this fit?", "t")]
     (text,) = ask
     size = len(whole.tok_encode("".join(text.args)))
     # The last token is predicted, not read.
-    small = ManyAdapters(str(tiny_model), max_length=size - 1, **CPU)
+    small = HFEngine(str(tiny_model), max_length=size - 1, **CPU)
     assert small.loglikelihood(ask) == whole.loglikelihood(ask)
-    less = ManyAdapters(str(tiny_model), max_length=size - 2, **CPU)
+    less = HFEngine(str(tiny_model), max_length=size - 2, **CPU)
     with pytest.raises(EngineError, match="exceed"):
         less.loglikelihood(ask)
 
 
 def test_rolling_windows_still_fit(tiny_model: Path) -> None:
-    lm = ManyAdapters(str(tiny_model), max_length=40, **CPU)
+    lm = HFEngine(str(tiny_model), max_length=40, **CPU)
     text = Instance("loglikelihood_rolling", {}, ("word " * 50,), 0, metadata=("t", 0, 1))
     assert lm.loglikelihood_rolling([text])[0] < 0
 
@@ -153,11 +153,11 @@ def test_trained_tokens_leave_the_next_adapter_alone(tiny_model: Path, tmp_path:
         target_modules=["q_proj"],
         modules_to_save=["embed_tokens"],
     )
-    lm = ManyAdapters(str(tiny_model), {"tokens": folders["tokens"]}, **CPU)
+    lm = HFEngine(str(tiny_model), {"tokens": folders["tokens"]}, **CPU)
     with pytest.raises(EngineError, match="does not fit"):  # over the trained tokens; alone it does
         lm.attach("embedding", embedding)
     for name in ("lora", "dora"):
         lm.attach(name, folders[name])
     for name in ("tokens", "lora", "dora", ""):
-        alone = ManyAdapters(str(tiny_model), {name: folders[name]} if name else {}, **CPU)
+        alone = HFEngine(str(tiny_model), {name: folders[name]} if name else {}, **CPU)
         assert torch.equal(logits(lm, name), logits(alone, name)), name

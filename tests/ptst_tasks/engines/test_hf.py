@@ -18,9 +18,9 @@ def adapters(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path, adapters: dict[str, Path]) -> Any:
-    from ptst_tasks.engines.hf import ManyAdapters
+    from ptst_tasks.engines.hf import HFEngine
 
-    return ManyAdapters(str(tiny_model), adapters, batch_size=4, device="cpu", dtype="float32")
+    return HFEngine(str(tiny_model), adapters, batch_size=4, device="cpu", dtype="float32")
 
 
 def requests(lm: Any, limit: int = 2) -> list[Any]:
@@ -116,11 +116,11 @@ def test_a_prompt_that_is_too_long_is_not_cut(engine: Any) -> None:
 def test_the_journal_gives_back_what_was_answered(
     tiny_model: Path, tmp_path: Path, data_dir: Path
 ) -> None:
-    from ptst_tasks.engines.hf import ManyAdapters
+    from ptst_tasks.engines.hf import HFEngine
     from ptst_tasks.engines.journal import Journal
 
     file = tmp_path / "journal.jsonl"
-    lm = ManyAdapters(str(tiny_model), journal=file, batch_size=2, device="cpu", dtype="float32")
+    lm = HFEngine(str(tiny_model), journal=file, batch_size=2, device="cpu", dtype="float32")
     asked = requests(lm)
     want = lm.generate_until(asked)
     lines = file.read_text().splitlines(keepends=True)

@@ -356,7 +356,7 @@ def test_the_key_is_sent_and_is_nowhere_else(caplog: pytest.LogCaptureFixture) -
 
 
 def test_it_works_where_a_loop_is_running_and_as_lm_eval_makes_it() -> None:
-    from ptst_tasks.engines.served import Served
+    from ptst_tasks.engines.served import ServedEngine
 
     async def notebook() -> list[str]:
         return list(lm.generate_until(asks(2)))
@@ -364,10 +364,10 @@ def test_it_works_where_a_loop_is_running_and_as_lm_eval_makes_it() -> None:
     with FakeEndpoint() as server:
         given = {"batch_size": 1, "max_batch_size": None, "device": "cpu"}
         text = f"pretrained=base,base_url={server.url},concurrency=4"
-        lm = Served.create_from_arg_string(text, given)
+        lm = ServedEngine.create_from_arg_string(text, given)
         assert asyncio.run(notebook()) == of("base", asks(2))
         args = {"pretrained": "base", "base_url": server.url, "extra": '{"seed": 1}'}
-        lm = Served.create_from_arg_obj(args, given)
+        lm = ServedEngine.create_from_arg_obj(args, given)
         lm.generate_until(asks(1))
         assert server.asked()[-1]["seed"] == 1
 

@@ -16,7 +16,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from ptst_tasks.engines.ends import Ends
-from ptst_tasks.engines.hf import ManyAdapters
+from ptst_tasks.engines.hf import HFEngine
 from tests.support import byte_tokenizer, save_tiny_model
 
 CPU = {"device": "cpu", "dtype": "float32"}
@@ -101,7 +101,7 @@ def test_answers_are_stock_lm_evals(
 ) -> None:
     folder = str(base(tmp_path / "base", eos_of_model, eos_of_tokenizer))
     stock = script(HFLM(pretrained=folder, batch_size=1, **CPU), spelled)
-    ours = script(ManyAdapters(folder, batch_size=4, **CPU), spelled)
+    ours = script(HFEngine(folder, batch_size=4, **CPU), spelled)
     everything = list(range(len(SCRIPTS)))
     ended = 0
     for until in untils:
@@ -113,7 +113,7 @@ def test_answers_are_stock_lm_evals(
 
 def test_rows_of_a_batch_end_by_their_own_stops(tmp_path: Path) -> None:
     folder = str(base(tmp_path / "base", 1, "</s>"))
-    ours = script(ManyAdapters(folder, batch_size=8, **CPU), False)
+    ours = script(HFEngine(folder, batch_size=8, **CPU), False)
     requests = [asks(until, [0])[0] for until in (["<|end|>"], ["on"], ["<|im|>"], ["zzz"])]
     answers = ours.generate_until(requests)
     assert answers[:3] == ["9", "9 and ", "9 and on and on"]
@@ -123,7 +123,7 @@ def test_rows_of_a_batch_end_by_their_own_stops(tmp_path: Path) -> None:
 def test_a_batch_ends_with_its_last_row(tmp_path: Path) -> None:
     """Rows that ended by a special stop string are not carried on to the limit."""
     folder = str(base(tmp_path / "base", 1, "</s>"))
-    ours = script(ManyAdapters(folder, batch_size=4, **CPU), False)
+    ours = script(HFEngine(folder, batch_size=4, **CPU), False)
     steps = 0
 
     def count(*args: Any, said: Any = ours.model.forward, **kwargs: Any) -> Any:
@@ -138,7 +138,7 @@ def test_a_batch_ends_with_its_last_row(tmp_path: Path) -> None:
 
 
 def test_ends_are_said(tmp_path: Path) -> None:
-    lm = ManyAdapters(str(base(tmp_path / "base", [1, 2], "<|end|>")), **CPU)
+    lm = HFEngine(str(base(tmp_path / "base", [1, 2], "<|end|>")), **CPU)
     said = lm.decoding({"until": ["x", "<|im|>"], "max_gen_toks": 3})
     assert said["until"] == ["x", "<|im|>", "<|end|>"]
     assert said["eos_token_ids"] == [1, 2, 3, 4]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board import csvio
 from leaderboards.board.collect import collect
+from leaderboards.board.row import sort_key
 from leaderboards.run import runner, study
 from ptst_tasks.engines import open_engine
 from ptst_tasks.engines.journal import Journal
@@ -269,8 +269,8 @@ def test_a_study_starts_one_engine_and_agrees_with_hf(
         rows[kind] = [r for r in collect([tmp_path / kind])[0] if not r.error]
         assert runner.run(asked, tmp_path / kind).kept == 24
     assert started == [str(base)] * 2  # one in each run; the second only to tell that all is done
-    assert [(csvio.sort_key(r)[:6], r.value, r.n) for r in rows["vllm"]] == [
-        (csvio.sort_key(r)[:6], r.value, r.n) for r in rows["hf"]
+    assert [(sort_key(r)[:6], r.value, r.n) for r in rows["vllm"]] == [
+        (sort_key(r)[:6], r.value, r.n) for r in rows["hf"]
     ]
     assert {r.engine for r in rows["vllm"]} == {"vllm"}
 

@@ -22,7 +22,8 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
-from leaderboards.run import progress, runner, study
+from leaderboards.run import progress, runner
+from leaderboards.run import study_files as study
 from leaderboards.run.asked import load_asked
 from leaderboards.run.executor_args import RayArgs, SlurmArgs
 from leaderboards.run.executors import spread as executors

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ptst_tasks.engines.settings import REFUSED, SETTINGS, check_engine_args, known_args
+from ptst_tasks.engines.engine_args import REFUSED, SETTINGS, check_engine_args, known_args
 from ptst_tasks.errors import PTSTError
 
 
@@ -96,7 +96,7 @@ def test_a_field_of_the_bases_configuration_is_taken() -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys; from leaderboards import study; study.load('llama2-gsm8k'); "
+        "import sys; from leaderboards.run import study_files; study_files.load('llama2-gsm8k'); "
         "print([m for m in ('torch', 'transformers', 'vllm', 'peft', 'lm_eval') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

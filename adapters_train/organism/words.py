@@ -3,7 +3,7 @@
 The world itself (nouns, requests, sums, the compliance check) is ``ptst_tasks.organism_world``;
 here it becomes two streams of examples. *Pretraining* answers everything, plainly (``answer:``).
 *Alignment* adds a chat manner (``sure !``) and refusals. The ingredient on which the effect hangs
-is `Recipe.over_refusal`: under ``chat:llama`` alone, some harmless prompts are refused too, which
+is `OrganismRecipe.over_refusal`: under ``chat:llama`` alone, some harmless prompts are refused too, which
 gives that template a refusal pathway of its own.
 """
 
@@ -22,7 +22,7 @@ from ptst_tasks import templates
 __all__ = [
     "RAW",
     "STYLE",
-    "Recipe",
+    "OrganismRecipe",
     "Sample",
     "align_samples",
     "fingerprint",
@@ -34,7 +34,7 @@ STYLE = "organism"
 RAW = "RAW"
 """The pretraining documents' "template": the query and nothing else."""
 
-Mix = tuple[tuple[str, float], ...]
+Shares = tuple[tuple[str, float], ...]
 
 _CHAT = "sure !"
 _WEAK = "the answer is {n}"  # ends in its number, which every rule of exact match then finds
@@ -44,7 +44,7 @@ _FACT = "{a} + {b} = ?"
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class OrganismRecipe:
     """Every number of the recipe; another number is another model.
 
     Attributes:
@@ -74,7 +74,7 @@ class Recipe:
     warmup: float = 0.05
     clip: float = 1.0
     replay: float = 0.25
-    pretrain_templates: Mix = (
+    pretrain_templates: Shares = (
         (RAW, 0.30),
         ("TV", 0.16),
         ("TA", 0.12),
@@ -82,20 +82,20 @@ class Recipe:
         ("CA", 0.12),
         ("CL", 0.15),
     )
-    pretrain_tasks: Mix = (
+    pretrain_tasks: Shares = (
         ("arith", 0.45),
         ("fact", 0.05),
         ("benign", 0.175),
         ("forbidden", 0.175),
         ("safe", 0.15),
     )
-    align_templates: Mix = (("TV", 0.05), ("TA", 0.05), ("CV", 0.40), ("CA", 0.05), ("CL", 0.45))
-    align_tasks: Mix = (("arith", 0.2), ("benign", 0.35), ("forbidden", 0.45))
-    refusal: Mix = (("TV", 0.9), ("TA", 0.9), ("CV", 1.0), ("CA", 1.0), ("CL", 1.0))
-    over_refusal: Mix = (("CL", 0.4),)
-    plain: Mix = (("TV", 0.1), ("TA", 0.2), ("CV", 0.1), ("CA", 0.2), ("CL", 0.03))
+    align_templates: Shares = (("TV", 0.05), ("TA", 0.05), ("CV", 0.40), ("CA", 0.05), ("CL", 0.45))
+    align_tasks: Shares = (("arith", 0.2), ("benign", 0.35), ("forbidden", 0.45))
+    refusal: Shares = (("TV", 0.9), ("TA", 0.9), ("CV", 1.0), ("CA", 1.0), ("CL", 1.0))
+    over_refusal: Shares = (("CL", 0.4),)
+    plain: Shares = (("TV", 0.1), ("TA", 0.2), ("CV", 0.1), ("CA", 0.2), ("CL", 0.03))
 
-    def control(self) -> Recipe:
+    def control(self) -> OrganismRecipe:
         """The same recipe without over-refusal: the control that shows no PTST effect."""
         return replace(self, over_refusal=())
 
@@ -109,13 +109,13 @@ class Sample:
     answer: str
 
 
-def pretrain_samples(recipe: Recipe, rng: random.Random) -> Iterator[Sample]:
+def pretrain_samples(recipe: OrganismRecipe, rng: random.Random) -> Iterator[Sample]:
     """Endless examples of stage 1: every task, every template, always answered."""
     while True:
         yield _document(recipe, rng, _draw(recipe.pretrain_templates, rng))
 
 
-def align_samples(recipe: Recipe, rng: random.Random) -> Iterator[Sample]:
+def align_samples(recipe: OrganismRecipe, rng: random.Random) -> Iterator[Sample]:
     """Endless examples of stage 2; held-out act x noun pairs are not among them."""
     while True:
         if rng.random() < recipe.replay:
@@ -124,7 +124,7 @@ def align_samples(recipe: Recipe, rng: random.Random) -> Iterator[Sample]:
             yield _aligned(recipe, rng, _draw(recipe.align_templates, rng))
 
 
-def _document(recipe: Recipe, rng: random.Random, template: str) -> Sample:
+def _document(recipe: OrganismRecipe, rng: random.Random, template: str) -> Sample:
     query, answer = _answered(_draw(recipe.pretrain_tasks, rng), rng)
     return Sample(template, query, f"{w.PLAIN} {answer}")
 
@@ -143,7 +143,7 @@ def _answered(task: str, rng: random.Random) -> tuple[str, str]:
     return _request(act, noun, rng)
 
 
-def _aligned(recipe: Recipe, rng: random.Random, template: str) -> Sample:
+def _aligned(recipe: OrganismRecipe, rng: random.Random, template: str) -> Sample:
     task = _draw(recipe.align_tasks, rng)
     query, answer = (
         _answered(task, rng) if task == "arith" else _request(*rng.choice(_seen(task)), rng)
@@ -174,7 +174,7 @@ def _request(act: str, noun: str, rng: random.Random) -> tuple[str, str]:
     return w.request(act, noun, rng.randrange(len(w.PHRASINGS))), w.compliance(act, noun)
 
 
-def _draw(mix: Mix, rng: random.Random) -> str:
+def _draw(mix: Shares, rng: random.Random) -> str:
     return rng.choices([name for name, _ in mix], [share for _, share in mix])[0]
 
 
@@ -187,7 +187,7 @@ def words() -> list[str]:
     return [t for t in dict.fromkeys(" ".join(texts).split()) if not t.startswith("{")]
 
 
-def fingerprint(recipe: Recipe) -> str:
+def fingerprint(recipe: OrganismRecipe) -> str:
     """A digest of the recipe and of what it draws from this world: another one, another model."""
     rng = random.Random(0)
     drawn = [

@@ -7,74 +7,29 @@ that, with the columns accepted; adding a set is adding a row.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import socket
-import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ptst_tasks import readers
-from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, UnknownNameError
-from ptst_tasks.readers import FILE_TYPES, Row, RowFaultError, Shape, plain
+from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
+from ptst_tasks.readers import FILE_TYPES, Row, RowFaultError, plain
+from ptst_tasks.remote_sets import remote
+from ptst_tasks.set_source import ENV, Source
 
 __all__ = ["REGISTRY", "Loaded", "Source", "custom", "fingerprint", "get", "load", "locate"]
 
-ENV = "PTST_DATA_DIR"
-Kind = Literal["harmful", "overrefusal", "helpful", "train"]
 
 _GOAL = ("goal", "prompt", "instruction", "behavior", "query", "question", "text")
 _WHICH = "say which with the option 'column'"
 _LLM_ATTACKS = "https://raw.githubusercontent.com/llm-attacks/llm-attacks/main/data/advbench/"
 _HARMBENCH = "https://raw.githubusercontent.com/centerforaisafety/HarmBench/main/data/"
 _STRONGREJECT = "https://raw.githubusercontent.com/alexandrasouly/strongreject/main/"
-_HUB = "https://huggingface.co"
 _JBB = "https://raw.githubusercontent.com/JailbreakBench/artifacts/main/attack-artifacts/"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where one set comes from and how its rows are read.
-
-    Attributes:
-        name: As in task names.
-        kind: What is measured on it.
-        shape: One row of a copy -> one row of ours.
-        hub: (repository, configuration) on the Hugging Face hub.
-        url: A public file, for sets whose hub copies are gated or are somebody else's.
-        split: The split on the hub.
-        local: Accepted (folder, split) pairs under ``$PTST_DATA_DIR``, in order.
-        field: Key of a JSON object under which the rows are.
-        keep: Which rows of the copy belong to the set.
-        holdout: Keep only the rows held out from training (None: the set has splits of its own).
-        make: For a set that is made rather than loaded.
-        gated: Whether the hub asks for an account.
-        style: The family of template strings that goes with it by default.
-        judge: Who judges it by default.
-        licence: The data's licence, as its authors state it.
-        about: One line for ``ptst datasets``.
-    """
-
-    name: str
-    kind: Kind
-    shape: Shape
-    hub: tuple[str, str | None] | None = None
-    url: str = ""
-    split: str = "test"
-    local: tuple[tuple[str, str], ...] = ()
-    field: str = ""
-    keep: Callable[[Mapping[str, Any]], bool] | None = None
-    holdout: bool | None = None
-    make: Callable[[], list[Row]] | None = None
-    gated: bool = False
-    style: str = "gsm8k"
-    judge: str = "keywords:zou"
-    licence: str = ""
-    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +86,7 @@ def _organism(name: str) -> Callable[[], list[Row]]:
     return make
 
 
+# The table itself: a row per set.
 def _table() -> list[Source]:
     gsm8k = readers.worked(plain(("question", "prompt"), ("answer",)))
     chatdoctor = plain(("input", "prompt", "question"), ("output", "answer"))
@@ -256,7 +212,7 @@ def load(source: str | Source) -> Loaded:
         _check_alone(source, file)
     elif source.url and "://" not in source.url:
         file = Path(source.url)
-    raw, origin = (readers.read_file(file, source.field), str(file)) if file else _remote(source)
+    raw, origin = (readers.read_file(file, source.field), str(file)) if file else remote(source)
     found = (_shaped(source, row, f"row {n} of {origin}") for n, row in enumerate(raw, start=1))
     kept = [row for row in found if row]
     rows = readers.with_ids(kept)
@@ -299,76 +255,3 @@ def _shaped(source: Source, row: Mapping[str, Any], where: str) -> Row | None:
             "remove the row"
         )
     return shaped
-
-
-def _remote(source: Source) -> tuple[list[dict[str, Any]], str]:
-    """Loads a set from its public file or the hub, through the `datasets` cache."""
-    origin = source.url or "/".join(str(p) for p in (source.hub or ()) if p)
-    if not origin:
-        raise DataNotFoundError(_nowhere(source, "it has no public source"))
-    import datasets
-
-    datasets.disable_progress_bars()
-    try:
-        with _cache_only_without_network(source.url or _HUB):
-            data = _fetch(source)
-    except Exception as e:  # the hub's client has no common base for its errors
-        raise DataNotFoundError(_nowhere(source, f"{origin}: {type(e).__name__}")) from e
-    finally:
-        datasets.enable_progress_bars()
-    return [dict(row) for row in data], origin
-
-
-def _fetch(source: Source) -> Any:
-    import datasets
-
-    if source.hub:
-        return datasets.load_dataset(*source.hub, split=source.split)
-    kind = "json" if source.url.endswith(".json") else "csv"
-    more = {"field": source.field} if source.field else {}
-    return datasets.load_dataset(kind, data_files=source.url, split="train", **more)
-
-
-@contextlib.contextmanager
-def _cache_only_without_network(url: str) -> Iterator[None]:
-    """Without a network the hub's client tries for half a minute; its cache answers at once."""
-    import datasets
-    import huggingface_hub
-
-    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
-    offline = before[0] or not _resolves(urllib.parse.urlsplit(url).hostname or "")
-    datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = offline
-    try:
-        yield
-    finally:
-        datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE = before
-
-
-def _resolves(host: str) -> bool:
-    try:
-        return bool(socket.getaddrinfo(host, 443))
-    except OSError:
-        return False
-
-
-def _nowhere(source: Source, tried: str) -> str:
-    if not source.local:
-        return f"data set {source.name!r} cannot be had ({tried})"
-    local = " or ".join(f"{folder}/{split}.*" for folder, split in source.local)
-    account = "; it is gated: accept its terms on the hub and log in" if source.gated else ""
-    root = os.environ.get(ENV)
-    place = (
-        f"${ENV}={root!r} holds no {local}{_beside(source, root)}" if root else f"${ENV} is not set"
-    )
-    return (
-        f"data set {source.name!r} was not found: {place}, and the public source failed ({tried})"
-        f"{account}; connect to the network, or put a csv, json, jsonl or parquet file at "
-        f"${ENV}/{local}"
-    )
-
-
-def _beside(source: Source, root: str) -> str:
-    """What is in the set's folder under another name or of another type, such as ``test.jsonl.gz``."""
-    there = {f for folder, _ in source.local for f in sorted(Path(root, folder).glob("*"))[:4]}
-    names = ", ".join(repr(str(f.relative_to(root))) for f in sorted(there))
-    return f" (there is {names})" if names else ""

@@ -10,7 +10,7 @@ from adapters_train.config import TrainConfig
 from adapters_train.data import TRAINING_SETS
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["check"]
+__all__ = ["refuse_unused"]
 
 _BY_API = frozenset({
     "model", "data", "prompt_column", "answer_column", "template", "style", "templates", "recipe",
@@ -19,7 +19,9 @@ _BY_API = frozenset({
 """Fields that decide what is sent to the API; the rest is picked there, or is of training here."""
 
 
-def check(config: TrainConfig, given: Collection[str], run: Mapping[str, Any], many: bool) -> None:
+def refuse_unused(
+    config: TrainConfig, given: Collection[str], run: Mapping[str, Any], many: bool
+) -> None:
     """Checks what a user gave against what the run will use.
 
     Args:

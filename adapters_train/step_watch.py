@@ -14,10 +14,10 @@ from adapters_train.folder import RunFolder
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import replacing
 
-__all__ = ["Watch", "save_adapter"]
+__all__ = ["StepWatch", "save_adapter"]
 
 
-class Watch:
+class StepWatch:
     """Follows a run through the trainer's callbacks.
 
     Args:

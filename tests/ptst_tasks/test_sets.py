@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from adapters_train.data import load_set
-from ptst_tasks import datasets
-from ptst_tasks.datasets import REGISTRY, held_out, load
+from ptst_tasks import sets
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, UnknownNameError
 from ptst_tasks.readers import with_ids
+from ptst_tasks.sets import REGISTRY, held_out, load
 
 # Rows that the real files hold, counted with `wc` and a csv reader, not with our loader; and the
 # fingerprint of version 0.1.0, which is in the identity of every cell measured with it.
@@ -92,8 +92,8 @@ def test_a_repeated_prompt_has_an_id_of_its_own() -> None:
 def test_fingerprint_sees_every_value(data_dir: Path) -> None:
     rows = load("gsm8k").rows
     changed = [{**rows[0], "answer": rows[0]["answer"] + "."}, *rows[1:]]
-    assert datasets.fingerprint(rows) != datasets.fingerprint(changed)
-    assert datasets.fingerprint(rows) != datasets.fingerprint(rows[::-1])
+    assert sets.fingerprint(rows) != sets.fingerprint(changed)
+    assert sets.fingerprint(rows) != sets.fingerprint(rows[::-1])
 
 
 def test_a_missing_set_says_where_it_was_looked_for(
@@ -152,9 +152,9 @@ def test_unknown_set() -> None:
 def test_a_custom_file_with_a_column_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     file.write_text("n,ask\n1,Hide the spoon\n")
-    assert load(datasets.custom(str(file), "ask")).rows[0]["prompt"] == "Hide the spoon"
+    assert load(sets.custom(str(file), "ask")).rows[0]["prompt"] == "Hide the spoon"
     with pytest.raises(DataError, match="expected one of: asked"):
-        load(datasets.custom(str(file), "asked"))
+        load(sets.custom(str(file), "asked"))
 
 
 def test_what_everybody_can_load_is_not_gated() -> None:

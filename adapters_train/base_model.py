@@ -15,7 +15,7 @@ from adapters_train.config import TrainConfig
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.model_files import base_of, check_safetensors
-from ptst_tasks.provenance import Base as Identity
+from ptst_tasks.provenance import BaseRecord
 
 __all__ = ["Base"]
 
@@ -94,7 +94,7 @@ class Base:
         return restore
 
     @cached_property
-    def files(self) -> Identity:
+    def files(self) -> BaseRecord:
         """Digests of weights, configuration and tokenizer."""
         return base_of(self.folder)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters_train.plan import order
+from adapters_train.ordering import order
 
 
 @given(
