@@ -53,10 +53,11 @@ coverage: $(STAMP)  ## the tests once more, with the share of lines and branches
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(STAMP)  ## ruff and mypy
+check: $(STAMP)  ## ruff, mypy and the imports between rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 fix: $(STAMP)  ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
@@ -72,4 +73,4 @@ docs: $(DOCS_STAMP)  ## build the site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:  ## remove the environment and the caches
-	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .mypy_cache .ruff_cache .coverage* build dist
+	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage* build dist

@@ -23,7 +23,7 @@ _ASKED = ("names", "sets", "asked", "models", "train.data")
 
 def _sets(found: Findings) -> Iterator[str]:
     """The sets load here, as the study asks them."""
-    from leaderboards.run.runner import load_family
+    from leaderboards.run.asked import load_family
 
     for family in found.study.test.sets:
         try:

@@ -106,8 +106,8 @@ def cached(study: Study) -> Path | None:
 
 def adapters_faults(found: Findings) -> Iterator[str]:
     """Adapters that are there already: files, labels, and whether they fit the base."""
+    from leaderboards.run.labels import check_labels
     from leaderboards.run.manifests import manifest
-    from leaderboards.run.runner import _agree
 
     plans = [plan for plan in found.study.adapters() if plan.existing]
     if found.study.engine == "openai" or not plans:
@@ -122,7 +122,7 @@ def adapters_faults(found: Findings) -> Iterator[str]:
             continue
         try:
             config = manifest(folder).get("config")
-            _agree(plan, config if isinstance(config, dict) else {})
+            check_labels(plan, config if isinstance(config, dict) else {})
         except PTSTError as e:
             yield said(e)
         if fit is not None and (why := _unfit(fit, folder, found.study.engine == "vllm")):

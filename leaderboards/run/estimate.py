@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.board import disk
+from leaderboards.run.asked import load_family
 from leaderboards.run.identity import asked_digest, content, form, is_sampled, requested
-from leaderboards.run.runner import load_family
 from leaderboards.run.store import incomplete
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import digest_json, read_json

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from ptst_tasks.engines import Engine
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.files import working
 
@@ -73,7 +74,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 @contextmanager
-def remembered(lm: Any) -> Iterator[None]:
+def remembered(lm: Engine) -> Iterator[None]:
     """A block in which an engine is asked nothing twice.
 
     Where scoring one task fails, the others are scored from the answers that they had: batches are

@@ -7,7 +7,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["no_bars", "quiet", "write_results"]
+from ptst_tasks.engines import Engine
+
+__all__ = ["evaluate", "no_bars", "quiet", "write_results"]
+
+
+def evaluate(lm: Engine, tasks: dict[str, Any], limit: int | None) -> dict[str, Any]:
+    """Asks an engine these tasks, and scores what it answers."""
+    from lm_eval.evaluator import evaluate as ask
+
+    with quiet():
+        results: dict[str, Any] = ask(
+            lm,
+            {"tasks": tasks, "groups": {}, "group_map": {}},
+            limit=limit,
+            bootstrap_iters=0,
+            apply_chat_template=True,
+        )
+    return results
 
 
 def write_results(

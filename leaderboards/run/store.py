@@ -82,14 +82,24 @@ class Store:
     Args:
         run: The run's folder.
         share: Take cells that a run beside it has.
+        elsewhere: Digests of cells that lie where the study was started, and count as done here.
+        worker: Who measures, where that is another machine; each cell's record names it.
 
     Attributes:
         taken: How many cells were taken, by the run they were taken from.
         damaged: What was found damaged and put aside, a sentence each.
     """
 
-    def __init__(self, run: Path, *, share: bool = True) -> None:
+    def __init__(
+        self,
+        run: Path,
+        *,
+        share: bool = True,
+        elsewhere: frozenset[str] = frozenset(),
+        worker: str = "",
+    ) -> None:
         self.run, self.share = run, share
+        self._elsewhere, self._worker = elsewhere, worker
         self.cells, self.attic = run / "cells", run / "attic"
         self.taken: Counter[str] = Counter()
         self.damaged: list[str] = []
@@ -109,6 +119,8 @@ class Store:
 
         Its labels are brought up to date, since a study may call the same adapter otherwise.
         """
+        if cell.digest in self._elsewhere:
+            return True
         folder = self.folder(cell)
         if not disk.is_whole(folder) and not self._found_elsewhere(cell, folder):
             return False
@@ -145,7 +157,7 @@ class Store:
         Raises:
             DataError: If it is not: lm-eval logs that it cannot write, and goes on.
         """
-        write_json(aside / "cell.json", cell.record(**more))
+        write_json(aside / "cell.json", cell.record(worker=self._worker or None, **more))
         if disk.read_cell_files(aside).results is None:
             raise DataError(f"{cell.harness_task}: lm-eval wrote no results")
         self._place(aside, self.folder(cell))

@@ -3,22 +3,117 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards.run.faults import check_disk
-from leaderboards.run.manifests import checked_manifest
+from leaderboards.run.identity import base_folder
+from leaderboards.run.manifests import Place, checked_manifest, manifest
+from leaderboards.run.progress import Progress
 from leaderboards.run.store import put_aside
+from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.files import file_name
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
     from adapters_train.job import Job
 
-__all__ = ["mend", "train_missing"]
+__all__ = ["RunAdapters"]
+
+
+class RunAdapters:
+    """The adapters of one run: where each is, or why it is not there.
+
+    Args:
+        study: Whose adapters; its base is made if it is the built-in model.
+        run: The run's folder.
+        notes: Gets a sentence on whatever a reader must know.
+
+    Attributes:
+        base: Where the base is, or its name.
+        untrained: Why adapters could not be had, by name.
+    """
+
+    def __init__(self, study: Study, run: Path, notes: list[str]) -> None:
+        self.study, self.run, self._notes = study, run, notes
+        # What an endpoint serves has the name that it has there, whatever that looks like here.
+        self.base: Place = study.base if study.engine == "openai" else base_folder(study.base)
+        self.untrained: dict[str, Exception] = {}
+
+    def config(self, plan: AdapterPlan) -> TrainConfig:
+        """How a model is trained."""
+        return self.study.train_config(plan.train_template, plan.seed, str(self.base))
+
+    def wanted(self, plans: Sequence[AdapterPlan]) -> dict[str, tuple[TrainConfig, Path]]:
+        """What is to be trained for these models, and where it belongs."""
+        return {
+            plan.name: (self.config(plan), self.run / "adapters" / file_name(plan.name))
+            for plan in plans
+            if plan.name and not plan.existing
+        }
+
+    def train(self, plans: Sequence[AdapterPlan], progress: Progress) -> dict[str, Place]:
+        """Trains the adapters that are not there yet; returns where each is.
+
+        Those that could not be had are in `untrained`, and damaged ones go to the attic.
+        """
+        wanted = self.wanted(plans)
+        if wanted:
+            self._train(wanted, progress)
+        there: dict[str, Place] = {
+            name: folder for name, (_, folder) in wanted.items() if name not in self.untrained
+        }
+        old = [n for n, f in there.items() if "base_config" not in manifest(f).get("inputs", {})]
+        if old:
+            self._notes.append(
+                f"{len(old)} adapters of an earlier ptst are used as they are: {', '.join(old)}; their "
+                "manifests do not say which configuration and tokenizer the base had then"
+            )
+        # A name at an endpoint is no path: "org//x" must not become "org/x".
+        place = str if self.study.engine == "openai" else Path
+        return there | {p.name: place(p.existing.path) for p in plans if p.existing}
+
+    def copies(self, plans: Sequence[AdapterPlan], folders: dict[str, Place]) -> list[AdapterPlan]:
+        """The copies kept along training, if the study follows them; adds their folders."""
+        if not self.study.train.trajectory:
+            return []
+        out = []
+        trained = [p for p in plans if p.name and not p.existing]
+        for plan in trained:
+            every = self.config(plan).save_every
+            steps = Path(folders[plan.name]) / "steps"
+            there = {int(p.name[5:]): p for p in steps.glob("step-*") if p.name[5:].isdigit()}
+            for step, kept in sorted(there.items()):
+                out.append(replace(plan, name=f"{plan.name}@{step}", step=step))
+                folders[out[-1].name] = kept
+            if gone := [s for s in range(every, max(there, default=0), every) if s not in there]:
+                self._notes.append(f"{plan.name}: no copy of the steps {gone} is there")
+        if not out and (trained or not self.study.train.templates):
+            raise ConfigError(
+                "train.trajectory needs copies to follow: set train.settings.save_every"
+            )
+        return out
+
+    def mend(self, wanted: Mapping[str, tuple[TrainConfig, Path]]) -> None:
+        """Puts adapters of the run that are damaged aside, so that they are trained again."""
+        folders = {name: folder for name, (_, folder) in wanted.items()}
+        self._notes += mend(folders, self.run / "attic" / "adapters")
+
+    def _train(self, wanted: dict[str, tuple[TrainConfig, Path]], progress: Progress) -> None:
+        import torch
+
+        self.mend(wanted)
+        progress.start("training adapters", len(wanted))
+        try:
+            self.untrained = train_missing(wanted, lambda: progress.advance(1))
+        finally:
+            progress.done()
+        gc.collect()  # the training copy of the base goes before the engine loads its own
+        torch.cuda.empty_cache()
 
 
 def mend(folders: Mapping[str, Path], attic: Path) -> list[str]:

@@ -9,19 +9,23 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from leaderboards.board import disk
+from leaderboards.run.asked import prompts_per_model, seeds
 from leaderboards.run.executor_args import Args, RayArgs, SlurmArgs, read_args
 from leaderboards.run.executors.packing import extract, pack, unpack
 from leaderboards.run.executors.worker import Order, Result, ptst_version
-from leaderboards.run.runner import Runner
+from leaderboards.run.ledger import CellLedger
+from leaderboards.run.manifests import Place
+from leaderboards.run.progress import Progress
 from leaderboards.run.store import Cell
 from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.training import RunAdapters
 
-__all__ = ["make_orders", "spread"]
+__all__ = ["bring_home", "make_orders", "spread"]
 
 _PASSED = ("HF_HOME", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "OMP_NUM_THREADS",
            "SOURCE_DATE_EPOCH", "TOKENIZERS_PARALLELISM")  # fmt: skip
@@ -29,32 +33,36 @@ _PREFIXES = ("PTST_", "VLLM_")
 _OWN = re.compile("KEY|TOKEN|SECRET|PASS|HOST_IP|BIND")
 
 
-def spread(runner: Runner, tasks: dict[str, Any]) -> None:
+def spread(
+    tasks: dict[str, Any], ledger: CellLedger, adapters: RunAdapters, progress: Progress
+) -> None:
     """Measures a study's models with its executor.
 
     Args:
-        runner: Of the whole study.
-        tasks: Its tasks; they were loaded here to find at once what is missing.
+        tasks: The study's tasks; they were loaded here to find at once what is missing.
+        ledger: The run's book.
+        adapters: The run's adapters.
+        progress: Hears of every result.
 
     Raises:
         PTSTError: If the executor cannot be had, or can never give what is asked for.
     """
-    study = runner.study
+    study = ledger.study
     args = read_args(study.executor, study.executor_args)
     assert args is not None
-    wanted = runner.wanted(study.adapters())  # a wrong setting is found here, not on every node
-    runner.mend(wanted)
-    orders = make_orders(runner, args)
-    per_model = runner.prompts(tasks)
-    results = _results(orders, args, runner.out)
-    runner.progress.start(f"{len(orders)} tasks", len(study.adapters()) * per_model)
+    wanted = adapters.wanted(study.adapters())  # a wrong setting is found here, not on every node
+    adapters.mend(wanted)
+    orders = make_orders(ledger, adapters, args)
+    per_model = prompts_per_model(study, tasks)
+    results = _results(orders, args, ledger.store.run)
+    progress.start(f"{len(orders)} tasks", len(study.adapters()) * per_model)
     try:
         for order, result in results:
-            _bring_home(runner, order, result, tasks)
-            runner.progress.advance(len(order.plans) * per_model)
+            bring_home(order, result, tasks, ledger, adapters)
+            progress.advance(len(order.plans) * per_model)
     finally:
         results.close()  # what still runs is cancelled
-        runner.progress.done()
+        progress.done()
 
 
 def _results(
@@ -70,24 +78,24 @@ def _results(
     return on_slurm(orders, args, run / "slurm")
 
 
-def make_orders(runner: Runner, args: Args) -> list[Order]:
+def make_orders(ledger: CellLedger, adapters: RunAdapters, args: Args) -> list[Order]:
     """The tasks of a study: the base before fine-tuning, then its adapters in groups."""
-    token, known = uuid.uuid4().hex, runner.store.known()
+    study, token, known = ledger.study, uuid.uuid4().hex, ledger.store.known()
     return [
         Order(
-            study=runner.study,
+            study=study,
             plans=plans,
-            home=runner.out,
+            home=ledger.store.run,
             known=known,
-            adapters=_trained(runner, plans),
-            paths=tuple(_paths(runner.study, plans)),
+            adapters=_trained(adapters, plans),
+            paths=tuple(_paths(study, plans)),
             cwd=str(Path.cwd()),
-            env=_environment(runner),
+            env=_environment(study, adapters.base),
             version=ptst_version(),
             scratch=args.scratch,
             name=f"ptst-{token}/{number}",
         )
-        for number, plans in enumerate(_groups(runner.study, args.adapters_per_task))
+        for number, plans in enumerate(_groups(study, args.adapters_per_task))
     ]
 
 
@@ -99,8 +107,8 @@ def _groups(study: Study, size: int) -> Iterator[tuple[AdapterPlan, ...]]:
         yield tuple(plans[start : start + size])
 
 
-def _trained(runner: Runner, plans: Sequence[AdapterPlan]) -> dict[str, bytes]:
-    there = {name: folder for name, (_, folder) in runner.wanted(plans).items()}
+def _trained(adapters: RunAdapters, plans: Sequence[AdapterPlan]) -> dict[str, bytes]:
+    there = {name: folder for name, (_, folder) in adapters.wanted(plans).items()}
     return {name: pack(folder) for name, folder in there.items() if folder.is_dir()}
 
 
@@ -114,46 +122,52 @@ def _paths(study: Study, plans: Sequence[AdapterPlan]) -> Iterator[str]:
             yield str(Path(path).absolute())
 
 
-def _environment(runner: Runner) -> dict[str, str]:
+def _environment(study: Study, base: Place) -> dict[str, str]:
     """Settings that must be the same everywhere; no keys, and not this machine's address."""
     named = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith(_PREFIXES)}
     out = {k: v for k, v in named.items() if not _OWN.search(k)}
-    if str(runner.base) != runner.study.base:
+    if str(base) != study.base:
         # The built-in model lies in the user's cache; its place is part of its adapters' record.
-        out["XDG_CACHE_HOME"] = str(Path(runner.base).parents[1])
+        out["XDG_CACHE_HOME"] = str(Path(base).parents[1])
     return out
 
 
-def _bring_home(runner: Runner, order: Order, result: Result, tasks: dict[str, Any]) -> None:
-    wanted = runner.wanted(order.plans)
+def bring_home(
+    order: Order, result: Result, tasks: dict[str, Any], ledger: CellLedger, adapters: RunAdapters
+) -> None:
+    """Puts what a task brought into the run, and records what it did not bring."""
+    wanted = adapters.wanted(order.plans)
     for name, packed in result.adapters.items():
         if name in wanted and not (folder := wanted[name][1]).exists():
             unpack(packed, folder)
     brought: set[tuple[str, str, int | None]] = set()
     for cell in result.cells:
-        if cell.lost:
-            runner.add(cell)
-        elif runner.twin(cell):
+        if _put(cell, result, ledger):
             brought.add(_key(cell))
-            continue
-        if cell.digest in result.made:
-            aside = runner.store.begin(cell)
-            extract(result.made[cell.digest], aside)
-            runner.store.receive(cell, aside)
-            if disk.is_whole(runner.store.folder(cell)):
-                runner.outcome.done += 1
-                runner.fresh.append(cell)
-        elif runner.store.has(cell):
-            runner.outcome.kept += 1
-        elif result.error:  # the task ended in the middle of it
-            continue
-        else:
-            runner.fail(cell, OSError("its folder went away meanwhile; run again"))
-        brought.add(_key(cell))
-    runner.outcome.failed += result.failed
-    runner.outcome.notes += [n for n in result.notes if n not in runner.outcome.notes]
+    ledger.outcome.failed += result.failed
+    ledger.outcome.notes += [n for n in result.notes if n not in ledger.outcome.notes]
     if result.error:
-        _lost(runner, order, result.error, brought, tasks)
+        configs = {name: config.model_dump() for name, (config, _) in wanted.items()}
+        _lost(order, result.error, brought, tasks, ledger, configs)
+
+
+def _put(cell: Cell, result: Result, ledger: CellLedger) -> bool:
+    """Puts a cell into the run, and says whether its task came to it."""
+    if cell.lost:
+        ledger.add(cell)
+    elif ledger.twin(cell):
+        return True
+    if cell.digest in result.made:
+        aside = ledger.store.begin(cell)
+        extract(result.made[cell.digest], aside)
+        ledger.store.receive(cell, aside)
+        if disk.is_whole(ledger.store.folder(cell)):
+            ledger.done(cell)
+    elif not ledger.kept(cell):
+        if result.error:  # the task ended in the middle of it
+            return False
+        ledger.fail(cell, OSError("its folder went away meanwhile; run again"))
+    return True
 
 
 def _key(cell: Cell) -> tuple[str, str, int | None]:
@@ -161,14 +175,14 @@ def _key(cell: Cell) -> tuple[str, str, int | None]:
 
 
 def _lost(
-    runner: Runner, order: Order, why: str, brought: set[tuple[str, str, int | None]],
-    tasks: dict[str, Any],
+    order: Order, why: str, brought: set[tuple[str, str, int | None]], tasks: dict[str, Any],
+    ledger: CellLedger, configs: Mapping[str, dict[str, Any]],
 ) -> None:  # fmt: skip
     """Records what a task did not bring."""
-    configs = runner.wanted(order.plans)
     for plan in order.plans:
-        config = configs[plan.name][0].model_dump() if plan.name in configs else {}
+        config = configs.get(plan.name, {})
         for name, task in tasks.items():
-            rest = [s for s in runner.seeds(task) if (plan.name, name, s) not in brought]
+            every = seeds(ledger.study, task)
+            rest = [s for s in every if (plan.name, name, s) not in brought]
             if rest:
-                runner.lost(plan, {"config": config}, {name: task}, RuntimeError(why), rest)
+                ledger.lost(plan, {"config": config}, {name: task}, RuntimeError(why), rest)

@@ -15,15 +15,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import filelock
 
+from leaderboards.run.asked import load_asked
 from leaderboards.run.executors.packing import pack, unpack
+from leaderboards.run.ledger import CellLedger
+from leaderboards.run.local import measure_here
 from leaderboards.run.progress import Progress
-from leaderboards.run.runner import Runner
 from leaderboards.run.store import Cell, Store
 from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.training import RunAdapters
 from ptst_tasks import __version__
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import file_name
@@ -131,11 +133,15 @@ def _measure(order: Order, scratch: Path) -> Result:
     result = Result()
     try:
         _check(order)
-        runner = _Away(order, scratch)
+        store = Store(scratch, share=False, elsewhere=order.known, worker=_worker())
+        ledger = CellLedger(order.study, store)
+        adapters = RunAdapters(order.study, scratch, ledger.outcome.notes)
         # What a part of the order came to goes home, whatever happens to the rest.
-        result.cells, result.failed = runner.cells, runner.outcome.failed
-        result.notes = runner.outcome.notes
-        _work(order, scratch, runner)
+        result.cells, result.failed = ledger.cells, ledger.outcome.failed
+        result.notes = ledger.outcome.notes
+        _unpack(order, scratch)
+        tasks = load_asked(order.study)
+        measure_here(order.plans, tasks, ledger, adapters, Progress(), home=order.home)
     except Exception as e:  # of a library's, too: on this side nobody would see its trace
         result.error = said(e).replace(str(scratch), str(order.home))
     trained = {p.name for p in order.plans if p.name and not p.existing} - order.adapters.keys()
@@ -160,38 +166,11 @@ def _check(order: Order) -> None:
         )
 
 
-def _work(order: Order, scratch: Path, runner: Runner) -> None:
+def _unpack(order: Order, scratch: Path) -> None:
+    """Puts the adapters that were trained already where a run has its own."""
     for name, packed in order.adapters.items():
         if not (folder := scratch / "adapters" / file_name(name)).exists():
             unpack(packed, folder)
-    runner.measure(order.plans, runner.tasks())
-
-
-class _Away(Runner):
-    """A runner whose folder is not the run's."""
-
-    def __init__(self, order: Order, scratch: Path) -> None:
-        super().__init__(order.study, scratch, Progress())
-        self.store = _AwayStore(scratch, order.known)
-        self._home = order.home
-
-    def _model_args(self, folder: Path | str | None) -> dict[str, str]:
-        args = super()._model_args(folder)
-        return {k: v.replace(str(self.out), str(self._home)) for k, v in args.items()}
-
-
-class _AwayStore(Store):
-    """A store in which cells that are known at home count as done."""
-
-    def __init__(self, run: Path, known: frozenset[str]) -> None:
-        super().__init__(run, share=False)
-        self._known = known  # of the runs beside, too: the head knows them
-
-    def has(self, cell: Cell) -> bool:
-        return cell.digest in self._known or super().has(cell)
-
-    def finish(self, cell: Cell, aside: Path, **more: Any) -> None:
-        super().finish(cell, aside, worker=_worker(), **more)
 
 
 def _worker() -> str:

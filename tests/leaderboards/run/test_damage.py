@@ -14,6 +14,11 @@ import pytest
 from leaderboards.board import csvio, disk
 from leaderboards.board.collect import collect
 from leaderboards.run import runner, training
+from leaderboards.run.asked import load_asked
+from leaderboards.run.identity import Records
+from leaderboards.run.ledger import CellLedger
+from leaderboards.run.measuring import Measuring
+from leaderboards.run.progress import Progress
 from leaderboards.run.store import Store, put_aside
 from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError, EngineError
@@ -241,23 +246,17 @@ def test_a_damaged_adapter_of_the_run_is_trained_again_and_one_failure_is_its_ow
      ('{"config": {"seed": "x"}}', "config.seed is 'x'"), ("\ud800", "cannot be read")],
 )  # fmt: skip
 def test_a_damaged_manifest_fails_its_adapter_alone(
-    tiny_model: Path, data_dir: Path, tmp_path: Path, text: str, words: str,
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_model: Path, data_dir: Path, tmp_path: Path, text: str, words: str
 ) -> None:  # fmt: skip
     """On 89d6fb3 a list was a traceback, and what could not be read was no manifest."""
     folder = save_adapter(tiny_model, tmp_path / "a", 1, r=4)
     (folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     study = plan(tiny_model, {"name": "a", "path": str(folder)})
-    monkeypatch.setattr(runner.Runner, "engine", lambda *_: _NoEngine())
-    driver = runner.Runner(study, tmp_path / "run", runner.Progress())
-    driver._measure(_NoEngine(), study.adapters()[1], folder, driver.tasks())
-    assert len(driver.outcome.failed) == 2
-    assert all(words in why for _, why in driver.outcome.failed)
-
-
-class _NoEngine:
-    def close(self) -> None:
-        pass
+    ledger = CellLedger(study, Store(tmp_path / "run"))
+    measuring = Measuring(None, ledger, Records(study, tiny_model), Progress(), tmp_path / "run")
+    measuring.model(study.adapters()[1], folder, load_asked(study))
+    assert len(ledger.outcome.failed) == 2
+    assert all(words in why for _, why in ledger.outcome.failed)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

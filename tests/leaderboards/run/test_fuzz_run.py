@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from leaderboards.board import disk
 from leaderboards.judging import rejudge
 from leaderboards.run import holding, identity, runner, store
+from leaderboards.run.asked import load_asked
+from leaderboards.run.labels import check_labels, labelled
+from leaderboards.run.ledger import CellLedger
 from leaderboards.run.study import Study
 from ptst_tasks.digests import read_json
 from ptst_tasks.engines.journal import Journal
@@ -38,8 +41,7 @@ class Good:
         self.record = json.loads(self.record_file.read_text())
         self.results = json.loads(self.results_file.read_text())
         self.samples = [row for _, row in disk.rows(self.samples_file)]
-        self.driver = runner.Runner(study, run, runner.Progress())
-        self.tasks = self.driver.tasks()
+        self.ledger, self.tasks = CellLedger(study, store.Store(run)), load_asked(study)
 
     @contextlib.contextmanager
     def put(self, file: Path, text: str) -> Iterator[None]:
@@ -56,7 +58,7 @@ class Good:
         kept = store.Store(self.run, share=False)
         kept.known()
         for record in kept.done(""):
-            self.driver._current(record, self.tasks)
+            self.ledger.is_current(record, self.tasks)
         store.incomplete([read_json(self.record_file) or {}])
         disk.damage(self.cell)
         if disk.is_whole(self.cell):
@@ -138,7 +140,7 @@ def test_fuzz_a_journal(tmp_path_factory: pytest.TempPathFactory, raw: bytes, va
 @fuzz
 @given(st.data())
 def test_fuzz_the_studys_record(good: Good, data: st.DataObject) -> None:
-    study, file = good.driver.study, good.run / "study.json"
+    study, file = good.ledger.study, good.run / "study.json"
     record = study.model_dump(mode="json")
     with (
         good.put(file, dumps(data.draw(st.one_of(bent(record), json_like())))),
@@ -163,10 +165,10 @@ def test_fuzz_a_manifest(good: Good, data: st.DataObject) -> None:
             made = identity.checked_manifest(Path(folder))
         except PTSTError:
             return
-        plan = good.driver.study.adapters()[0]
-        cell = good.driver.labelled(plan, made, TASK, good.tasks[TASK], Generation())
+        plan = good.ledger.study.adapters()[0]
+        cell = labelled(good.ledger.study, plan, made, TASK, good.tasks[TASK], Generation())
         assert cell.digest
-        runner._agree(plan, made.get("config") or {})
+        check_labels(plan, made.get("config") or {})
 
 
 @fuzz

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards.run import runner
+from leaderboards.run import local, runner
 from leaderboards.run.study import Study
 from ptst_tasks.engines import open_engine
 from ptst_tasks.provenance import FACTS
@@ -54,7 +54,7 @@ def case(made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PTST_DATA_DIR", str(there["data"]))
     lm = made["lm"]
     monkeypatch.setattr(lm, "close", lambda: None)
-    monkeypatch.setattr(runner.Runner, "engine", lambda self, folders: lm)
+    monkeypatch.setattr(local, "start_engine", lambda *_: lm)
     lm._names.clear()  # the case's own adapter is attached anew, under the study's name
     fields = {
         "base": str(there["base"]), "engine": "vllm", "engine_args": dict(ARGS),

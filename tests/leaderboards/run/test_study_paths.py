@@ -148,10 +148,13 @@ def test_a_worker_gets_paths_from_where_the_study_was_started(
 ) -> None:
     from leaderboards.run.executor_args import SlurmArgs
     from leaderboards.run.executors.spread import make_orders
-    from leaderboards.run.progress import Progress
+    from leaderboards.run.ledger import CellLedger
+    from leaderboards.run.store import Store
+    from leaderboards.run.training import RunAdapters
 
     monkeypatch.chdir(tmp_path)
     found = study.load("mine/s.yaml")
-    (first, *_) = make_orders(runner.Runner(found, tmp_path / "run", Progress()), SlurmArgs())
+    ledger = CellLedger(found, Store(tmp_path / "run"))
+    (first, *_) = make_orders(ledger, RunAdapters(found, tmp_path / "run", []), SlurmArgs())
     assert (first.study.base, first.cwd, first.study.label) == ("mine/base", str(tmp_path), "base")
     assert str(mine / "base") in first.paths

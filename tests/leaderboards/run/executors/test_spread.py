@@ -24,9 +24,14 @@ from leaderboards.board import csvio
 from leaderboards.board.collect import collect
 from leaderboards.run import progress, runner
 from leaderboards.run import study_files as study
+from leaderboards.run.asked import load_asked
 from leaderboards.run.executor_args import RayArgs, SlurmArgs
 from leaderboards.run.executors import spread as executors
 from leaderboards.run.executors import worker
+from leaderboards.run.ledger import CellLedger
+from leaderboards.run.measuring import Measuring
+from leaderboards.run.store import Store
+from leaderboards.run.training import RunAdapters
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.run.test_runner import STUDY
 
@@ -117,6 +122,10 @@ def on(
 ) -> progress.Outcome:
     asked = study.load(str(file), executor=executor, executor_args=args, **(change or {}))
     return runner.run(asked, out)
+
+
+def books(asked: study.Study, out: Path) -> tuple[CellLedger, RunAdapters]:
+    return CellLedger(asked, Store(out)), RunAdapters(asked, out, [])
 
 
 def wait_for(look: Callable[[], Any], what: str, seconds: float = 90) -> Any:
@@ -269,9 +278,7 @@ def test_what_no_node_has_is_told_before_anything_runs(
 
 def test_another_version_and_missing_files_are_one_line(study_file: Path, tmp_path: Path) -> None:
     asked = study.load(str(study_file), executor="ray")
-    order = executors.make_orders(
-        runner.Runner(asked, tmp_path / "run", progress.Progress()), RayArgs(scratch=str(tmp_path))
-    )[0]
+    order = executors.make_orders(*books(asked, tmp_path), RayArgs(scratch=str(tmp_path)))[0]
     error = worker.measure(replace(order, version="0.0.1")).error
     assert "install the same version on every node" in error
     error = worker.measure(replace(order, paths=("/no/such/base",))).error
@@ -283,9 +290,7 @@ def test_a_worker_that_was_given_up_and_lives_does_no_harm(
     study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = study.load(str(study_file), executor="ray")
-    order = executors.make_orders(
-        runner.Runner(asked, tmp_path / "run", progress.Progress()), RayArgs(scratch=str(tmp_path))
-    )[0]
+    order = executors.make_orders(*books(asked, tmp_path), RayArgs(scratch=str(tmp_path)))[0]
     monkeypatch.setattr(worker, "_WAIT", 0.1)
     with worker._scratch(order) as first, worker._scratch(order) as second:
         assert first != second
@@ -331,21 +336,22 @@ def test_what_a_task_finished_comes_home_when_the_rest_errs(
     """A library's own error in the second adapter: the first one's cells are there."""
     out = tmp_path / "run"
     asked = study.load(str(study_file), executor="slurm", executor_args={"adapters_per_task": 2})
-    driver = runner.Runner(asked, out, progress.Progress())
-    tasks = driver.tasks()
+    ledger, adapters = books(asked, out)
+    tasks = load_asked(asked)
     out.mkdir()
-    _, order = executors.make_orders(driver, SlurmArgs(adapters_per_task=2, scratch=str(tmp_path)))
-    evaluate = runner.Runner._evaluate
+    args = SlurmArgs(adapters_per_task=2, scratch=str(tmp_path))
+    _, order = executors.make_orders(ledger, adapters, args)
+    evaluate = Measuring._evaluate
 
-    def err(self: Any, lm: Any, plan: Any, *rest: Any) -> None:
+    def err(self: Measuring, plan: Any, *rest: Any) -> None:
         if plan.name == "text_vanilla-s0":
             raise KeyError("odd")
-        evaluate(self, lm, plan, *rest)
+        evaluate(self, plan, *rest)
 
-    monkeypatch.setattr(runner.Runner, "_evaluate", err)
-    executors._bring_home(driver, order, worker.measure(order), tasks)
-    assert driver.outcome.done == 4
-    assert {why for _, why in driver.outcome.failed} == {"KeyError: 'odd'"}
+    monkeypatch.setattr(Measuring, "_evaluate", err)
+    executors.bring_home(order, worker.measure(order), tasks, ledger, adapters)
+    assert ledger.outcome.done == 4
+    assert {why for _, why in ledger.outcome.failed} == {"KeyError: 'odd'"}
     rows = {(r.adapter, bool(r.error)) for r in collect([out])[0]}
     assert rows == {("chat_vanilla-s0", False), ("text_vanilla-s0", True)}
     assert sorted(p.name for p in (out / "adapters").iterdir()) == [
