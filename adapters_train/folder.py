@@ -43,6 +43,15 @@ class RunFolder:
 
     out: Path
 
+    def __post_init__(self) -> None:
+        """Refuses a folder without a name of its own: the work is done beside it.
+
+        Raises:
+            ConfigError: On ``.``, ``..`` and ``/``.
+        """
+        if self.out.name in ("", ".."):
+            raise ConfigError(f"--out {str(self.out)!r} names no folder of its own; name a new one")
+
     @property
     def part(self) -> Path:
         """The folder while the run is unfinished."""
@@ -106,7 +115,8 @@ class RunFolder:
     def _worthless(self) -> bool:
         """Whether the unfinished folder holds nothing that anyone could go on from."""
         names = {p.name for p in self.part.iterdir()}
-        ours = all(n in _OURS or _left(n) for n in names)
+        begun = not names or bool(names & {_RUN, _LOCK})  # else somebody else's, of the same names
+        ours = begun and all(n in _OURS or _left(n) for n in names)
         return ours and not self._whole()
 
     def check_writable(self) -> None:

@@ -149,7 +149,7 @@ def _run(
     json: Path | None,
     api: _Api,
 ) -> None:
-    check_outputs(json=json)
+    check_outputs([file] if file else [], json=json)
     options = {**api, "report_to": "" if report_to == "none" else report_to}
     runs = _runs(given, file, out, {k: v for k, v in options.items() if v not in ("", None)})
     config = runs[0][0]

@@ -7,6 +7,7 @@ an exit code; commands only raise. A fault of ours keeps its traceback.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -20,7 +21,7 @@ from ptst_tasks.keys import hidden
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXITS", "JsonFile", "Quiet", "fail", "put_json", "run", "screen"]
+__all__ = ["EXITS", "JsonFile", "Quiet", "fail", "put_json", "put_text", "run", "screen"]
 
 EXITS = {
     0: "fine",
@@ -49,6 +50,9 @@ def run(app: typer.Typer, args: list[str] | None = None, *, prog: str | None = N
         args: Its words; those of the process if they are not said.
         prog: Its name for usage lines.
     """
+    for name in ("stdout", "stderr"):  # closed, as by `>&-`: everybody writes there
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):  # of a machine whose locale is C
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -101,6 +105,17 @@ def put_json(target: Path | None, value: Any) -> None:
     if target is None:
         return
     if str(target) == "-":
-        sys.stdout.write(dump_json(value))
+        put_text(dump_json(value))
     else:
         write_text(target, dump_json(value), what="--json")
+
+
+def put_text(text: str) -> None:
+    """Writes data to standard output, always as UTF-8: a locale must not change a CSV or JSON."""
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None:  # a notebook's, a test's
+        sys.stdout.write(text)
+        return
+    sys.stdout.flush()
+    stream.write(text.encode("utf-8", "backslashreplace"))
+    stream.flush()

@@ -14,8 +14,10 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,8 @@ def _make_parent(target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as e:  # of the system's two words for a file in the way, the plainer
         raise NotADirectoryError(errno.ENOTDIR, "Not a directory", e.filename) from e
+    except RecursionError as e:  # a call for each folder
+        raise OSError(errno.ENAMETOOLONG, "Too many folders in one another") from e
 
 
 def check_writable(target: Path, what: str) -> None:
@@ -150,25 +154,42 @@ def check_writable(target: Path, what: str) -> None:
         raise ConfigError(f"{what} {str(target)!r} cannot be written: {why}") from e
 
 
-def check_outputs(**targets: Path | None) -> None:
-    """`check_writable` for several flags; ``-`` (standard output) and None are fine.
+_KEPT = ("cell.json", "study.json", "results_*.json", "samples_*.jsonl", "*.outcomes.jsonl",
+         "manifest.json", "config.json", "adapter_config.json", "tokenizer*.json",
+         "*.safetensors", "*.bin", "*.gguf")  # fmt: skip
+"""What was measured, trained or downloaded; no report may take its place."""
+
+
+def check_outputs(reads: Iterable[Path] = (), /, **targets: Path | None) -> None:
+    """`check_writable` for several flags, and that none is written over what is read or was made.
+
+    ``-`` (standard output) and None are fine.
 
     Args:
+        reads: Files and folders that the command reads.
         **targets: Flag without its dashes -> file; ``_`` in a name stands for ``-``.
 
     Raises:
-        ConfigError: If one cannot be written, or two are the same file.
+        ConfigError: If one cannot be written, is read here, was measured, or is another one.
     """
-    seen: dict[str, str] = {}
+    inputs = {place.resolve() for place in reads}
+    seen: dict[Path, str] = {}
     for name, target in targets.items():
         if target is None:
             continue
-        flag, place = "--" + name.replace("_", "-"), str(target.absolute())
+        flag, place = "--" + name.replace("_", "-"), target.resolve()
         if first := seen.get(place):
             raise ConfigError(f"{first} and {flag} are the same file, {str(target)!r}")
         seen[place] = flag
-        if str(target) != "-":
-            check_writable(target, flag)
+        if str(target) == "-":
+            if getattr(sys.stdout, "name", "") == os.devnull:  # see `command.run`
+                raise ConfigError(f"{flag} is '-', and standard output is closed; name a file")
+            continue
+        kept = any(fnmatch(place.name, pattern) for pattern in _KEPT) and place.exists()
+        if (place in inputs and not place.is_dir()) or kept:
+            raise ConfigError(f"{flag} {str(target)!r} is read here or was measured, and would be "
+                              "written over; name another file")  # fmt: skip
+        check_writable(target, flag)
 
 
 def read_text(file: Path, *, what: str) -> str:

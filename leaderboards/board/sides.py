@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +126,8 @@ def _there(side: Side, conditions: Iterable[tuple[str, str]]) -> str:
     return "; each of these is there, but not together"
 
 
-_MEASURED = ("cell.json", "study.json", "results_*.json", "samples_*.jsonl", "*.outcomes.jsonl")
-
-
 def check_targets(inputs: Iterable[Path], **targets: Path | None) -> None:
-    """`check_outputs`, and that nothing is written over what is read or was measured.
+    """`files.check_outputs`, where the outcomes beside a baseline are read, too.
 
     Args:
         inputs: Files and folders that are read.
@@ -140,16 +136,7 @@ def check_targets(inputs: Iterable[Path], **targets: Path | None) -> None:
     Raises:
         ConfigError: With the flag.
     """
-    read = {place.resolve() for given in inputs for place in (given, sidecar(given))}
-    for name, target in targets.items():
-        if target is None or str(target) == "-":
-            continue
-        flag, place = "--" + name.replace("_", "-"), target.resolve()
-        measured = any(fnmatch(place.name, pattern) for pattern in _MEASURED) and place.exists()
-        if (place in read and not place.is_dir()) or measured:
-            raise ConfigError(f"{flag} {str(target)!r} is read here or was measured, and would be "
-                              "written over; name another file")  # fmt: skip
-    check_outputs(**targets)
+    check_outputs((p for given in inputs for p in (given, sidecar(given))), **targets)
 
 
 def sidecar(baseline: str | os.PathLike[str]) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from ptst_tasks.command import JsonFile, Quiet, put_json, screen
+from ptst_tasks.command import JsonFile, Quiet, put_json, put_text, screen
 from ptst_tasks.errors import ConfigError, did_you_mean, require
 from ptst_tasks.files import write_text
 
@@ -93,7 +93,7 @@ def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
     if (view, made.fmt) == ("paper", "text"):
         show(grids(rows, pool=pool))
     else:
-        print(made.text, end="")
+        put_text(made.text)
 
 
 def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool) -> tuple[str, str]:
@@ -201,7 +201,7 @@ def show(tables: Sequence[Grid], digits: int = 2) -> None:
         Measurement.get(console, console.options.update(width=10_000), v).maximum for v in drawn
     )
     if not console.is_terminal or widest > console.width:
-        print(render(tables, "text", digits), end="")
+        put_text(render(tables, "text", digits))
         return
     for view in drawn:
         console.print(view)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ptst_tasks.command import JsonFile, Quiet, screen
+from ptst_tasks.command import JsonFile, Quiet, put_text, screen
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import check_writable, printable, replacing
 
@@ -252,7 +252,7 @@ def _note(text: str) -> None:
 def _write(path: Path, parts: Iterable[str]) -> str:
     """Writes a report whole or not at all; returns why it could not be."""
     if str(path) == "-":
-        sys.stdout.writelines(parts)
+        put_text("".join(parts))
         return ""
     try:
         with (

@@ -39,7 +39,7 @@ def show_dry_run(
     Raises:
         ConfigError: If anything is wrong; with the only fault, or how many were printed.
     """
-    check_outputs(json=json)
+    check_outputs([Path(which)], json=json)
     found = look(which, out)
     put_json(json, found.as_json())
     if found.plan is not None and str(json) != "-":

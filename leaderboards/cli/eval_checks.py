@@ -21,6 +21,7 @@ from typing import Any
 
 from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, require
 from ptst_tasks.files import check_writable
+from ptst_tasks.keys import check_no_keys
 from ptst_tasks.lm_internals import model_names
 from ptst_tasks.options import Options
 
@@ -57,6 +58,7 @@ def check_options(config: Any, given: Mapping[str, Any]) -> None:
     Raises:
         PTSTError: With the first that is wrong.
     """
+    _check_keys(config, given)
     Options.check_names(_mapping(given.get("metadata")))
     if config.model not in (known := model_names()):
         raise UnknownNameError("model", config.model, known, where="--model")
@@ -72,6 +74,13 @@ def check_options(config: Any, given: Mapping[str, Any]) -> None:
         )
     _check_prompts(config)
     _check_reports(config)
+
+
+def _check_keys(config: Any, given: Mapping[str, Any]) -> None:
+    """A key among the options would be written into every results file."""
+    check_no_keys(config.model_args, "--model_args")
+    check_no_keys(config.gen_kwargs, "--gen_kwargs", free=("--gen_kwargs",))
+    check_no_keys(given.get("metadata"), "--metadata", free=("--metadata.prefill",))
 
 
 def _mapping(said: Any) -> Mapping[str, Any]:
@@ -234,14 +243,18 @@ def check_output(output: str | None) -> None:
     if not output:
         return
     path = Path(output)
-    if path.suffix == ".json":  # lm-eval writes NAME_DATE.json beside it
-        check_writable(path.with_name(f"{path.stem}_.json"), "--output_path")
-    elif path.exists() and not path.is_dir():
+    if path.suffix == ".json":  # lm-eval would write NAME_DATE.json, which no reader of ours finds
         raise ConfigError(
-            f"--output_path {output!r} is a file, expected a folder or a name in .json"
+            f"--output_path {output!r} is a name in .json, under which ptst would not find the "
+            "samples again; name a folder"
         )
-    else:
-        check_writable(path / "results.json", "--output_path")
+    try:
+        is_file = path.exists() and not path.is_dir()
+    except OSError as e:
+        raise ConfigError(f"--output_path {output[:80]!r} cannot be written: {e.strerror}") from e
+    if is_file:
+        raise ConfigError(f"--output_path {output!r} is a file, expected a folder")
+    check_writable(path / "results.json", "--output_path")
 
 
 def saved(output: str | None) -> frozenset[Path]:

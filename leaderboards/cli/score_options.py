@@ -110,7 +110,8 @@ class ScoreOptions:
                 raise ConfigError(f"{option} {str(file)!r}: there is no such folder")
         if str(self.record) == "-":
             raise ConfigError("--record - : expected a file, which --judge replay:FILE can read")
-        files.check_outputs(json=self.json, record=self.record)
+        reads = [self.human, Path(self.rubric_file) if self.rubric_file else None]
+        files.check_outputs(filter(None, reads), json=self.json, record=self.record)
         for option, file in (("--human", self.human), ("--cache", self.cache)):
             for out, target in (("--json", self.json), ("--record", self.record)):
                 if file and target and file.absolute() == target.absolute():

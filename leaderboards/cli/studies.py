@@ -44,7 +44,7 @@ def run(
     from leaderboards.run.idle import idle
     from leaderboards.run.study_files import load
 
-    files.check_outputs(json=json)
+    files.check_outputs([Path(study)], json=json)
     if dry_run:
         from leaderboards.cli.dry_run import show_dry_run
 

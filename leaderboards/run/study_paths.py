@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters_train.data import TRAINING_SETS
 from ptst_tasks.engines.engine_args import PATHS
+from ptst_tasks.errors import ConfigError
 
 __all__ = ["put_back", "resolve"]
 
@@ -69,7 +70,7 @@ def _judge_part(judge: str, part: str, folder: Path) -> str:
 
 def _find(value: str, folder: Path, must: bool) -> tuple[str, str]:
     """The path to use, and what to say of it."""
-    beside, here = folder / Path(value).expanduser(), Path(value)
+    beside, here = folder / _at_home(value), Path(value)
     if _is_there(beside):
         if _is_there(here) and not _same(beside, here):
             return str(beside), (
@@ -82,6 +83,16 @@ def _find(value: str, folder: Path, must: bool) -> tuple[str, str]:
             "to the study's file"
         )
     return (str(beside) if must else value), ""
+
+
+def _at_home(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as e:
+        raise ConfigError(
+            f"{value!r} begins with the home of a user whom this machine does not know; write the "
+            "whole path"
+        ) from e
 
 
 def _places(data: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:

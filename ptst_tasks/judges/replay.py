@@ -67,9 +67,11 @@ def check_record(path: str | os.PathLike[str]) -> None:
     """Checks that verdicts can be added to a file: it is new, empty or a record.
 
     Raises:
-        DataError: If it holds something else, or half a line.
+        DataError: If it is no file, holds something else, or half a line.
     """
     if Path(path).exists():
+        if not Path(path).is_file():  # a pipe would be waited for
+            raise DataError(f"record {str(path)!r} is no file, and what it holds must be read back")
         data, _ = _load(Path(path))
         if data and not data.endswith(b"\n"):
             raise DataError(f"record {str(path)!r} ends in half a line; delete that line")

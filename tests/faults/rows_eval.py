@@ -131,7 +131,7 @@ ROWS = [
           ("--output_path", "cannot be written")),
     Fault("eval: results in a file", f"{GO} --output_path study.yaml",
           ("--output_path 'study.yaml' is a file",)),
-    Fault("eval: results below a file", f"{GO} --output_path study.yaml/x/results.json",
+    Fault("eval: results below a file", f"{GO} --output_path study.yaml/x",
           ("--output_path", "cannot be written", "Not a directory")),
     Fault("eval: samples without a place", f"{GO} --log_samples", ("--output_path", "--log_samples")),
     Fault("eval: samples of a row that is not there",

@@ -85,13 +85,13 @@ OUTPUTS = [
     Fault(
         "score: --json is a file of the run",
         f"{SCORE} --json out",
-        ("--json 'out' is a file of the run",),
+        ("--json 'out' is read here or was measured",),
         link_to("results_*.json"),
     ),
     Fault(
         "score: --record is a file of the run",
         f"{SCORE} --record out",
-        ("--record 'out' is a file of the run",),
+        ("--record 'out' is read here or was measured",),
         link_to("samples_ptst_advbench*.jsonl"),
     ),
     Fault(
@@ -102,7 +102,7 @@ OUTPUTS = [
     Fault(
         "score: --json would replace the labels",
         f"{SCORE} --json l.csv --human l.csv",
-        ("--json and --human are the same file",),
+        ("--json 'l.csv' is read here",),
         text("l.csv", "id,label\n0,1\n"),
     ),
     Fault(
