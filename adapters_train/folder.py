@@ -89,6 +89,17 @@ class RunFolder:
             return self._unfinished(identity)
         return None
 
+    def holds(self, identity: dict[str, Any]) -> bool:
+        """Whether this very run is finished here and whole; changes nothing."""
+        manifest = self.manifest()
+        if not manifest:
+            return False
+        try:
+            check_same(self.out, manifest, identity)
+        except ConfigError:
+            return False
+        return not run_damage(self.out, manifest)
+
     def _unreadable(self) -> str:
         """What is wrong with a manifest that is there, beside an adapter, and cannot be read."""
         file = self.out / MANIFEST

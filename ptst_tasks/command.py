@@ -31,7 +31,7 @@ EXITS = {
 }
 """Exit code -> what it says. `ptst --help` and the docs are made from it."""
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and notes.")]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", help="Write what it says as JSON here; - for standard output."),

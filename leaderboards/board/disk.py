@@ -87,7 +87,7 @@ def _results_files(path: Path) -> list[Path]:
 
 def samples_of(results: Path, task: str) -> Path:
     """The samples that were logged with a results file."""
-    date = results.stem.removeprefix("results_")
+    date = results.stem.rpartition("_")[2]  # of results_DATE, or of NAME_DATE
     return results.with_name(f"samples_{task}_{date}.jsonl")
 
 
@@ -189,6 +189,8 @@ def _check_record(file: Path, record: Json) -> None:
     Raises:
         DataError: Otherwise, with the field.
     """
+    if not {"base", "task"} <= record.keys():  # an object, and of something else
+        raise DataError(f"{str(file)!r} does not say base and task: damaged")
     for name, kinds in _fields():
         value = record.get(name)
         if value is not None and not (isinstance(value, kinds) and not isinstance(value, bool)):

@@ -47,7 +47,7 @@ def put_in_place(results: Path) -> None:
     The caller holds the lock.
     """
     whole = next_of(results).exists()
-    date = results.stem.removeprefix("results_")
+    date = results.stem.rpartition("_")[2]
     for aside in results.parent.glob(f".samples_*_{glob.escape(date)}.jsonl.next"):
         if whole:
             aside.replace(aside.with_name(aside.name[1 : -len(".next")]))

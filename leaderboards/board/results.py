@@ -36,7 +36,7 @@ __all__ = ["read_cell", "read_file", "read_folder", "read_results"]
 
 Json = dict[str, Any]
 
-_NOT_METRICS = frozenset({"alias", "sample_len", "name", "unscored"})
+_NOT_METRICS = frozenset({"alias", "bypass", "sample_len", "name", "unscored"})
 
 
 def read_folder(folder: Path) -> tuple[list[Number], list[str]]:

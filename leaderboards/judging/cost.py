@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -209,8 +210,11 @@ def submit_all(
             continue
         ids = submit(judge, todo)
         named = " ".join(f"--batch-id {one}" for one in ids)
-        say(console, f"submitted {len(todo)} requests; to collect, run this again with {named} "
-            "in place of --batch")  # fmt: skip
+        told = f"submitted {len(todo)} requests; to collect, run this again with {named} "
+        told += "in place of --batch"
+        if console.quiet:  # paid for, and the ids are all there is of it
+            print(f"note: {told}", file=sys.stderr)
+        say(console, told)
 
 
 def collected(

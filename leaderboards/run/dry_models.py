@@ -6,15 +6,16 @@ import importlib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from leaderboards.run import memory
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.study import AdapterPlan, Study
-from ptst_tasks.digests import read_json, weights_digest
+from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError, PTSTError, said
+from ptst_tasks.model_files import adapter_of
 
 __all__ = ["adapters_faults", "base_faults", "cached", "weights_faults"]
 
@@ -127,9 +128,25 @@ def adapters_faults(found: Findings) -> Iterator[str]:
             yield said(e)
         if fit is not None and (why := _unfit(fit, folder, found.study.engine == "vllm")):
             yield f"adapter {plan.name!r} {why} ({folder})"
-        twin = first.setdefault(weights_digest(folder), plan.name)
+        record = adapter_of(folder, None)
+        twin = first.setdefault(f"{record.weights} {record.config}", plan.name)
         if twin != plan.name:
             yield f"adapters {twin!r} and {plan.name!r} are the same weights; leave one out"
+    yield from _mixed(found.study, plans)
+
+
+def _mixed(study: Study, plans: Sequence[AdapterPlan]) -> Iterator[str]:
+    """Adapters of several types: peft holds those of one type in memory."""
+    kinds: dict[str, list[str]] = (
+        {"LORA": ["those that are trained"]} if study.train.templates else {}
+    )
+    for plan in plans:
+        assert plan.existing is not None
+        config = read_json(Path(plan.existing.path) / "adapter_config.json") or {}
+        kinds.setdefault(str(config.get("peft_type", "LORA")), []).append(plan.name)
+    if len(kinds) > 1:
+        told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in sorted(kinds.items()))
+        yield f"adapters of one study must be of one type, and these are {told}; make a study of each"
 
 
 def _adapter_files(plan: AdapterPlan, folder: Path) -> Iterator[str]:

@@ -101,8 +101,8 @@ class Measuring:
             return
         with remembered(self._lm):
             self._attempt(plan, folder, ready, tasks)
-        if len(failed) == before:  # the next try of a cell reuses the answers it had
-            journal.unlink(missing_ok=True)
+        if len(failed) == before:  # else the next try of a cell reuses the answers it had
+            self._lm.journal.settle()
 
     def _attempt(
         self, plan: AdapterPlan, folder: Place | None, ready: dict[str, Cell],

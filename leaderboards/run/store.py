@@ -7,6 +7,7 @@ when it is asked for again. How a cell is read is `leaderboards.board.disk`'s bu
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -20,7 +21,7 @@ from typing import Any
 from leaderboards.board import disk
 from ptst_tasks.digests import digest_json, read_json, write_json
 from ptst_tasks.errors import DataError
-from ptst_tasks.files import working
+from ptst_tasks.files import replacing, working
 from ptst_tasks.provenance import SCHEMA, Generation, cell_digest
 
 __all__ = ["Cell", "Store", "incomplete", "put_aside"]
@@ -178,11 +179,12 @@ class Store:
         return frozenset(names)
 
     def done(self, adapter: str) -> list[dict[str, Any]]:
-        """Records of the cells of an adapter, and of its copies."""
+        """Records of the cells of an adapter and of its copies, or of one copy alone."""
         whole = (f for f in disk.cell_folders(self.run) if disk.is_whole(f))
         records = (read_json(folder / "cell.json") or {} for folder in whole)
         named = (r for r in records if {"adapter", "harness_task", "digest"} <= r.keys())
-        return [r for r in named if str(r["adapter"]).partition("@")[0] == adapter]
+        whose = ((str(r["adapter"]), r) for r in named)
+        return [r for name, r in whose if adapter in (name, name.partition("@")[0])]
 
     def fail(self, cell: Cell, error: str) -> None:
         """Records why a cell could not be had; the next run tries it again."""
@@ -268,8 +270,23 @@ def put_aside(what: Path, target: Path) -> Path:
     if os.path.lexists(target):
         numbered = (target.with_name(f"{target.name}.{n}") for n in itertools.count(1))
         target.rename(next(name for name in numbered if not os.path.lexists(name)))
-    what.rename(target)
+    try:
+        what.rename(target)
+    except OSError as e:
+        if e.errno != errno.EXDEV:
+            raise
+        _carry(what, target)
     return target
+
+
+def _carry(what: Path, target: Path) -> None:
+    """A rename to another file system: there whole before it is gone here."""
+    with replacing(target) as aside:
+        if what.is_dir():
+            shutil.copytree(what, aside, symlinks=True)
+        else:
+            shutil.copy2(what, aside)
+    _remove(what)
 
 
 def _remove(left: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import file_name
+from ptst_tasks.model_files import check_weights
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
@@ -101,7 +103,11 @@ class RunAdapters:
     def mend(self, wanted: Mapping[str, tuple[TrainConfig, Path]]) -> None:
         """Puts adapters of the run that are damaged aside, so that they are trained again."""
         folders = {name: folder for name, (_, folder) in wanted.items()}
-        self._notes += mend(folders, self.run / "attic" / "adapters")
+        self._notes += mend(folders, self._attic, copies=self.study.train.trajectory)
+
+    @property
+    def _attic(self) -> Path:
+        return self.run / "attic" / "adapters"
 
     def _train(self, wanted: dict[str, tuple[TrainConfig, Path]], progress: Progress) -> None:
         import torch
@@ -109,22 +115,29 @@ class RunAdapters:
         self.mend(wanted)
         progress.start("training adapters", len(wanted))
         try:
-            self.untrained = train_missing(wanted, lambda: progress.advance(1))
+            done = train_missing(wanted, lambda: progress.advance(1), self._attic)
+            self.untrained, told = done
+            self._notes += told
         finally:
             progress.done()
         gc.collect()  # the training copy of the base goes before the engine loads its own
         torch.cuda.empty_cache()
 
 
-def mend(folders: Mapping[str, Path], attic: Path) -> list[str]:
+def mend(folders: Mapping[str, Path], attic: Path, *, copies: bool = False) -> list[str]:
     """Puts damaged adapters of the run aside, so that they are trained again.
+
+    Args:
+        folders: Where each belongs, by name.
+        attic: Where damaged ones go.
+        copies: Whether the copies kept along training are measured, too.
 
     Returns:
         A sentence about each.
     """
     told = []
     for name, folder in folders.items():
-        if why := _damage(folder):
+        if why := _damage(folder) or (_damage_of_copies(folder) if copies else ""):
             kept = put_aside(folder, attic / f"{folder.name}.damaged")
             told.append(
                 f"adapter {name}: {why}; it is trained again, and the old one is {str(kept)!r}"
@@ -149,26 +162,35 @@ def _damage(folder: Path) -> str:
     return "" if told == weights else f"{str(folder)!r} holds other weights than were trained"
 
 
+def _damage_of_copies(folder: Path) -> str:
+    for copy in sorted(folder.glob("steps/step-*")):
+        try:
+            check_weights(copy)
+        except ConfigError as e:
+            return f"its copy {copy.name!r}: {e}"
+    return ""
+
+
 def train_missing(
-    wanted: Mapping[str, tuple[TrainConfig, Path]], on_done: Callable[[], None]
-) -> dict[str, Exception]:
+    wanted: Mapping[str, tuple[TrainConfig, Path]], on_done: Callable[[], None], attic: Path
+) -> tuple[dict[str, Exception], list[str]]:
     """Trains the adapters that are not there yet; their base is loaded once.
 
     Args:
         wanted: What to train, and where it belongs, by name.
         on_done: Hears of every adapter that is there, or cannot be had.
+        attic: Where adapters of other settings go, and come back from.
 
     Returns:
-        Why some could not be had, by name.
+        Why some could not be had, by name; and what a reader must know.
 
     Raises:
-        PTSTError: If none can be had for its input, or a folder holds another run's adapter.
+        PTSTError: If none can be had for its input.
     """
-    from adapters_train.folder import RunFolder
-
     jobs, failed = _prepared(wanted)
+    told: list[str] = []
     for name, job in jobs.items():  # before the first step: over nobody's adapter
-        RunFolder(wanted[name][1]).finished(job.identity)
+        told += _settle(name, job, wanted[name][1], attic)
     for name in wanted:
         if name in jobs:
             try:
@@ -178,7 +200,31 @@ def train_missing(
                 failed[name] = e
                 jobs = _afresh(jobs)
         on_done()
-    return failed
+    return failed, told
+
+
+def _settle(name: str, job: Job, folder: Path, attic: Path) -> list[str]:
+    """Makes a folder this job's: what was trained with other settings goes to the attic, as cells do.
+
+    Returns:
+        A sentence on what was moved.
+    """
+    from adapters_train.folder import RunFolder
+
+    mine, told = RunFolder(folder), []
+    try:
+        mine.finished(job.identity)
+    except ConfigError as e:
+        for old in (p for p in (folder, mine.part) if p.exists()):
+            kept = put_aside(old, attic / old.name)
+            told.append(f"adapter {name}: {e}; it is now {str(kept)!r}")
+    if not folder.exists():
+        name_of = re.compile(rf"{re.escape(folder.name)}(\.\d+)?")  # not those that are damaged
+        for kept in sorted(p for p in attic.glob("*") if name_of.fullmatch(p.name)):
+            if RunFolder(kept).holds(job.identity):
+                put_aside(kept, folder)
+                return [*told, f"adapter {name}: it was in the attic, and is used again"]
+    return told
 
 
 def _prepared(

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ptst_tasks.files import replacing
+
 __all__ = ["Journal", "batch_key"]
 
 
@@ -39,6 +41,7 @@ class Journal:
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
         self._known: dict[str, list[str]] = {}
+        self._used: set[str] = set()
         self.junk = 0
         if file and file.exists():
             self._known, self.junk = _read(file)
@@ -47,6 +50,8 @@ class Journal:
         """Returns the answers of a batch, if they are there; `rows` of them, if it is said."""
         answers = self._known.get(key)
         fits = answers is not None and rows in (None, len(answers))
+        if fits:
+            self._used.add(key)
         return answers if fits else None
 
     def put(self, key: str, answers: Sequence[str]) -> None:
@@ -62,7 +67,23 @@ class Journal:
         self._known[key] = list(answers)
         self._write(key, answers, sync=False)
 
+    def settle(self) -> None:
+        """Drops the answers that were used or added since it was opened: their cells are whole.
+
+        Others stay: they are of another decoding seed, or of a study that was edited meanwhile, and
+        may have been paid for.
+        """
+        if self._file is None or not self._file.exists():
+            return
+        rest = {key: answers for key, answers in self._known.items() if key not in self._used}
+        if not rest:
+            self._file.unlink()
+            return
+        with replacing(self._file) as aside, aside.open("w", encoding="ascii", newline="\n") as out:
+            out.writelines(json.dumps([key, answers]) + "\n" for key, answers in rest.items())
+
     def _write(self, key: str, answers: Sequence[str], *, sync: bool) -> None:
+        self._used.add(key)
         if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
