@@ -33,6 +33,7 @@ from leaderboards.run.ledger import CellLedger
 from leaderboards.run.measuring import Measuring
 from leaderboards.run.outcome import Outcome
 from leaderboards.run.store import Store
+from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.run.test_runner import STUDY
 
@@ -125,7 +126,7 @@ def on(
     return runner.run(asked, out)
 
 
-def books(asked: study.Study, out: Path) -> tuple[CellLedger, RunAdapters]:
+def books(asked: Study, out: Path) -> tuple[CellLedger, RunAdapters]:
     return CellLedger(asked, Store(out)), RunAdapters(asked, out, [])
 
 
