@@ -53,9 +53,11 @@ def load_study(which: Place, **overrides: Any) -> Study:
         ConfigError: If the file is no YAML, or a field is wrong or unknown.
         UnknownNameError: If it names a template, a set or a format that is in no table.
     """
-    from leaderboards.run.study_files import load
+    from leaderboards.run.study_files import check_values, load
 
-    return load(os.fspath(which), **overrides)
+    said = _as_yaml(overrides)  # with the same checks as what a file says
+    check_values(said, "load_study")
+    return load(os.fspath(which), **said)
 
 
 def run_study(
@@ -241,6 +243,15 @@ def check_release(
 def _several(given: Any) -> list[Any]:
     """One or several, as a list: a text is one name, not its letters."""
     return [given] if isinstance(given, str | os.PathLike) else list(given)
+
+
+def _as_yaml(value: Any) -> Any:
+    """A value as YAML would have it: lists for tuples, text for paths."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, dict):
+        return {name: _as_yaml(inner) for name, inner in value.items()}
+    return [_as_yaml(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _check_limits(max_calls: int | None, max_cost: float | None, max_unscored: float) -> None:
