@@ -154,7 +154,8 @@ def score_runs(
     """Judges saved responses and adds the verdicts to the runs, as `ptst score` does.
 
     Nothing is generated again. All is read, and what is to be paid is estimated, before the first
-    call.
+    call. Verdicts of several models under one judge's name, and earlier ones that are replaced, are
+    told of on standard error.
 
     Args:
         runs: Run folders, or output folders of lm_eval; one, or several.
