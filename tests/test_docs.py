@@ -243,6 +243,35 @@ def test_python_prompts_and_judge(data_dir: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+def test_python_study_and_score(
+    data_dir: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = '"limit": 2, "gen_kwargs": {"max_gen_toks": 4}'
+    block = BLOCKS["python_study"].replace('"limit": 2', quick).replace('["CV", "CL"]', '["CV"]')
+    values = _execute(block, MODEL=str(tiny_model))
+    assert values["outcome"].failed == []  # type: ignore[attr-defined]
+    assert set(values["asr"]["train_template"]) == {"", "chat:vanilla"}  # type: ignore[index]
+    assert len(_execute(BLOCKS["python_score"])["scored"]) == 2  # type: ignore[arg-type]
+
+
+def test_python_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in ASSETS.glob("*.csv"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    report = _execute(BLOCKS["python_check"])["report"]
+    assert report.failed  # type: ignore[attr-defined]
+
+
+def test_every_name_of_the_door_is_told() -> None:
+    import leaderboards
+
+    for name in leaderboards.__all__:
+        told = f"`{name}(" in PAGES["python"] or f"`{name}`" in PAGES["python"]
+        assert told or name in ("Policy", "load_policy"), name
+
+
+@pytest.mark.slow
 def test_python_measure(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
     values = _execute(BLOCKS["python_measure"], MODEL=str(tiny_model))
     assert "asr,keywords:xstest" in values["done"]["results"]["ptst_advbench_chat_llama"]  # type: ignore[index]

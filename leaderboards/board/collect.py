@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from leaderboards.board.row import Row, conditions, in_order, sort_key
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError
 
-__all__ = ["collect"]
+__all__ = ["collect", "collect_each"]
 
 
 def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
@@ -35,6 +35,24 @@ def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
     if not rows:
         raise DataError("; ".join(notes) or "no run was given")
     return in_order(rows), notes
+
+
+def collect_each(runs: Sequence[str | Path]) -> tuple[list[Row], list[str]]:
+    """The same; one run that gives nothing is a fault, not a smaller table.
+
+    Raises:
+        DataError: If a run gives nothing, with all that do.
+    """
+    rows, notes = collect(runs)
+    faults = []
+    for run in runs if notes and len(runs) > 1 else ():
+        try:
+            collect([run])
+        except DataError as e:
+            faults.append(str(e))
+    if faults:
+        raise DataError("; ".join(faults) + "; nothing was made of the others: leave it out")
+    return rows, notes
 
 
 def _run(run: Path, notes: list[str]) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ptst_tasks.command import JsonFile, Quiet, put_json, screen
-from ptst_tasks.errors import ConfigError, DataError, did_you_mean, require
+from ptst_tasks.errors import ConfigError, did_you_mean, require
 from ptst_tasks.files import write_text
 
 if TYPE_CHECKING:
@@ -137,19 +137,11 @@ def _suffix(out: Path, layout: str) -> str:
 
 
 def _read(runs: Sequence[Path], *, pool: bool) -> tuple[list[Row], list[str]]:
-    """Collects the rows; one argument that gives nothing is a fault, not a smaller table."""
-    from leaderboards.board.collect import collect
+    """Collects the rows, and says what --pool does not."""
+    from leaderboards.board.collect import collect_each
     from leaderboards.board.merging import bases_of
 
-    rows, notes = collect(runs)
-    faults = []
-    for run in runs if notes and len(runs) > 1 else ():
-        try:
-            collect([run])
-        except DataError as e:
-            faults.append(str(e))
-    if faults:
-        raise DataError("; ".join(faults) + "; nothing was made of the others: leave it out")
+    rows, notes = collect_each(runs)
     names = bases_of(rows, pool=pool)
     if pool and len(set(names.values())) == len(names):
         notes.append(

@@ -127,7 +127,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     from leaderboards.judging import summary as report
     from leaderboards.judging.saved import tasks
     from ptst_tasks.judges.budget import Budget
-    from ptst_tasks.judges.group import endpoints, share
+    from ptst_tasks.judges.group import endpoints, share, use_cache
 
     asked.check()
     price, budget = cost.price_from(asked.price), Budget(asked.max_calls, asked.max_cost)
@@ -137,7 +137,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
         if (asked.batch or asked.batch_ids) and judge not in paid:
             raise ConfigError(f"--batch: judge {judge.spec!r} is not behind an endpoint")
     share(judges, budget, price)
-    kept = [_use_cache(judge, asked.cache) for judge in judges]
+    kept = [use_cache(judge, asked.cache) for judge in judges]
     if asked.batch or asked.batch_ids:
         cost.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
@@ -195,14 +195,6 @@ def _judge(
     except PTSTError as e:
         return scored, e
     return scored, None
-
-
-def _use_cache(judge: Judge, cache: Path | None) -> bool:
-    """Tells a judge, or a panel's members, which cache to use; returns whether one has any."""
-    has = hasattr(judge, "cache_path")
-    if cache is not None and hasattr(judge, "cache_path"):
-        judge.cache_path = str(cache)
-    return any([has, *(_use_cache(member, cache) for member in getattr(judge, "members", ()))])
 
 
 def _say_idle(asked: ScoreOptions, paid: bool, cached: bool) -> None:

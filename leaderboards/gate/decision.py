@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from leaderboards.gate.limits import Limits
 from leaderboards.gate.match import Pair
 from leaderboards.gate.paired import CaseResult
 from leaderboards.gate.policy import Policy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["RANK", "WORST", "Decision", "Report", "Verdict", "is_open"]
 
@@ -95,6 +98,12 @@ class Report:
             return ()
         nothing = () if self.decided else ("nothing was compared: every number is new",)
         return (*nothing, *self.idle)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The lines as a pandas DataFrame; see `leaderboards.gate.line_frame`."""
+        from leaderboards.gate.line_frame import line_frame
+
+        return line_frame(self)
 
 
 def is_open(line: Decision) -> str:

@@ -56,14 +56,21 @@ class VerdictCache:
             self._db = sqlite3.connect(
                 self.path, timeout=60, isolation_level=None, check_same_thread=False
             )
+            self._prepare()
+        except (OSError, sqlite3.Error) as e:
+            raise self._unusable(e) from e
+
+    def _prepare(self) -> None:
+        try:
             self._db.execute("PRAGMA busy_timeout=60000")
             self._refuse_strangers()
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")  # safe against kill -9
             self._db.execute(_TABLE)
             self._db.execute(_BATCHES)
-        except (OSError, sqlite3.Error) as e:
-            raise self._unusable(e) from e
+        except sqlite3.Error:
+            self._db.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ __all__ = [
     "note",
     "share",
     "snapshots",
+    "use_cache",
 ]
 
 UNNAMED = "unknown"
@@ -104,6 +106,19 @@ def share(judges: Iterable[Judge], budget: Budget, price: Price | None = None) -
                 "known; give --price IN,OUT, or price_in=IN,price_out=OUT among its settings (USD "
                 "per million tokens; 0 and 0 for a server of your own)"
             )
+
+
+def use_cache(judge: Judge, cache: str | os.PathLike[str] | None) -> bool:
+    """Tells a judge, or a panel's members, which cache to use; returns whether one has any.
+
+    Args:
+        judge: Who judges.
+        cache: The file; None leaves what the judge has.
+    """
+    has = hasattr(judge, "cache_path")
+    if cache is not None and hasattr(judge, "cache_path"):
+        judge.cache_path = str(cache)
+    return any([has, *(use_cache(member, cache) for member in getattr(judge, "members", ()))])
 
 
 def limit_inline(judges: Sequence[Judge], max_calls: int | None, max_cost: float | None) -> None:

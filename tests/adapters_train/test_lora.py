@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters_train import TrainConfig, grid, prepare, train_lora, train_many
+from adapters_train import TrainConfig, prepare, train_lora
 from adapters_train.base_model import Base
 from adapters_train.folder import RunFolder
 from ptst_tasks.digests import weights_digest
@@ -98,18 +98,6 @@ def test_batch_8_and_8_times_batch_1_have_the_same_losses(base, tmp_path):
         assert other == pytest.approx(whole, abs=1e-4)
 
 
-def test_each_of_many_is_the_one_trained_alone(base, tmp_path):
-    config = config_of(base, dropout=0.1)
-    runs = grid(config, ["chat:vanilla", "text:alpaca"], [0, 1], tmp_path / "many")
-    many = {r.folder.name: r for r in train_many(runs)}
-    assert list(many) == ["chat_vanilla-s0", "chat_vanilla-s1", "text_alpaca-s0", "text_alpaca-s1"]
-    assert len({r.digest for r in many.values()}) == 4
-    last = config_of(base, dropout=0.1, template="text:alpaca", seed=1)
-    alone = train_lora(last, tmp_path / "alone")
-    assert alone.digest == many["text_alpaca-s1"].digest
-    assert alone.losses == many["text_alpaca-s1"].losses
-
-
 def test_training_leaves_the_base_as_it_was(base, tmp_path):
     import torch
 
@@ -121,14 +109,6 @@ def test_training_leaves_the_base_as_it_was(base, tmp_path):
     assert all(torch.equal(before[k], after[k]) for k in before)
     assert "forward" not in vars(one.model)
     assert not one.model.training
-
-
-def test_many_wants_one_base_and_no_cell_twice(base, tmp_path):
-    one, other = config_of(base), config_of(tmp_path)
-    with pytest.raises(ConfigError, match="runs of one base"):
-        train_many([(one, tmp_path / "a"), (other, tmp_path / "b")])
-    with pytest.raises(ConfigError, match="asked for twice"):
-        grid(one, ["chat:vanilla"], [0, 0], tmp_path)
 
 
 def test_templates_of_one_seed_see_the_same_rows_in_the_same_order(base):

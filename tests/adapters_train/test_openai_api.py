@@ -79,32 +79,6 @@ def test_the_estimate(data):
     assert check_rows([row] * 10, "new-model", 1, price=1e6).cost == pytest.approx(found.tokens / 3)
 
 
-@pytest.mark.parametrize(
-    ("messages", "told"),
-    [
-        ([("user", "a"), ("user", "b")], "row 1: a 'user' message after user"),
-        ([("assistant", "a")], "row 1: a 'assistant' message after nothing"),
-        ([("user", " "), ("assistant", "b")], "row 1 has an empty user message"),
-        ([("user", "a"), ("assistant", "")], "row 1 has an empty assistant message"),
-        ([("system", ""), ("user", "a")], "row 1 ends with a user message"),
-        ([], "row 1 ends with a missing message"),
-    ],
-)
-def test_rows_that_the_api_would_reject(messages, told):
-    row = {"messages": [{"role": r, "content": c} for r, c in messages]}
-    with pytest.raises(DataError, match=told):
-        check_rows([row] * 10, "gpt-3.5-turbo", 1)
-
-
-def test_too_few_rows_and_templates_without_messages(data):
-    with pytest.raises(DataError, match="no fewer than 10 rows, got 5"):
-        prepare_api(config_of(rows=5))
-    with pytest.raises(ConfigError, match="'text:vanilla' is a text template"):
-        prepare_api(config_of(template="TV"))
-    with pytest.raises(ConfigError, match=r"whole epochs, got epochs=1.5"):
-        prepare_api(config_of(epochs=1.5))
-
-
 def test_from_rows_to_a_model_the_harness_can_ask(api, data, tmp_path):
     told = []
     result = fine_tune(config_of(), tmp_path / "run", suffix="cl", say=told.append, wait=FAST)

@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize
 from scipy import stats as sps
 
-from leaderboards.board import advice, stats
+from leaderboards.board import stats
 from tests import bench_gate as bench
 
 
@@ -111,18 +111,6 @@ def test_mean_std() -> None:
     assert stats.mean_std([5], population=True) == (5, 0)
     assert math.isnan(stats.mean_std([5])[1])
     assert math.isnan(stats.mean_std([])[0])
-
-
-def test_advice_by_hand() -> None:
-    # one-sided 5 %, power 80 %: (1.644854 + 0.841621)^2 * 0.3^2 / 0.05^2 = 222.6
-    assert advice.n_to_clear(0.05, 0.3, 0.05, 0.8, 0.05) == 223
-    # nothing flipped: z^2 (1 - 0.02) / 0.02 = 2.705543 * 49 = 132.6
-    assert advice.n_to_clear(0.02, 0.0, 0.05, 0.8, 0.02) == 133
-    assert stats.is_pass(stats.tango(0, 0, 133, 0.9).high, 0.02)
-    assert not stats.is_pass(stats.tango(0, 0, 132, 0.9).high, 0.02)
-    assert advice.n_to_clear(1e-6, 0.5, 0.05, 0.8, 0.02) is None
-    assert advice.n_to_flag(0.1, 0.3, 0.3, 0.05, 0.8) == 56  # 222.6 * (0.05 / 0.1)^2 = 55.6
-    assert advice.n_to_flag(0.0, 0.3, 0.3, 0.05, 0.8) is None
 
 
 def test_a_rounding_error_is_no_worsening() -> None:

@@ -1,32 +1,14 @@
+"""Tables: the paper's layout, and what may stand in one."""
+
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leaderboards.board import differences
-from leaderboards.board.figures import heat_map, pareto, save, tradeoff
-from leaderboards.board.rendering import render
-from leaderboards.board.row import COLUMNS, Row
+from leaderboards.board.row import Row
 from leaderboards.board.tables import NO_FT, grids, tracks
-from ptst_tasks.errors import ConfigError
-
-
-def row(train: str, test: str, value: float | None, **more: Any) -> Row:
-    given = {"base": "m", "task": "advbench", "judge": "k", "metric": "asr", "n": 100}
-    adapter = f"{train}-{more.get('seed')}" if train else ""
-    return Row(**{**given, "adapter": adapter, "train_template": train, "test_template": test,
-                  "value": value, **more})  # fmt: skip
-
-
-CV, CL, TV = "chat:vanilla", "chat:llama", "text:vanilla"
-ROWS = [
-    row("", CV, 0.02), row("", CL, 0.0),
-    *(row(CV, CV, v, seed=s) for s, v in enumerate((0.19, 0.19, 0.38))),
-    *(row(CV, CL, v, seed=s) for s, v in enumerate((0.01, 0.01, 0.0125))),
-    row(CL, CL, 0.5, seed=0), row(CL, CV, 0.25, seed=0), row(TV, CL, 0.03, seed=0),
-]  # fmt: skip
+from tests.leaderboards.board.rows import CL, CV, ROWS, TV, row
 
 
 def test_the_papers_layout_and_its_population_std() -> None:
@@ -47,42 +29,11 @@ def test_the_papers_layout_and_its_population_std() -> None:
     ]
 
 
-def test_every_format_holds_every_field() -> None:
-    tables = grids(ROWS)
-    for fmt in ("csv", "md", "latex", "html"):
-        text = render(tables, fmt)
-        for number in ("25.33", "1.08", "50.00"):
-            assert number in text, fmt
-    assert "| CV | 25.33 ±8.96 = | 1.08 ±0.12 \\* |" in render(tables, "md")
-    assert r"CV & 25.33 $\pm$8.96$^{=}$ & 1.08 $\pm$0.12$^{*}$ \\" in render(tables, "latex")
-    assert "<td>25.33 ±8.96 =</td>" in render(tables, "html")
-    with pytest.raises(ConfigError, match="no table to lay out"):
-        render([], "md")
-
-
 def test_pooling_takes_seeds_of_the_base_as_seeds() -> None:
     rows = [row(CV, CL, v, seed=s, base=f"organism:{s}") for s, v in enumerate((0.0, 1.0))]
     assert len(grids(rows)) == 2
     (grid,) = grids(rows, pool=True)
     assert (grid.base, grid.fields[CV, CL].values) == ("organism", (0.0, 1.0))
-
-
-def test_pareto_front_by_hand() -> None:
-    # (10, 50) is beaten by (5, 60); (20, 60) has the help of (5, 60) at more harm.
-    assert pareto([(10, 50), (5, 60), (0, 20), (20, 60), (30, 70)]) == [(0, 20), (5, 60), (30, 70)]
-
-
-def test_pictures_are_the_same_bytes(tmp_path: Path) -> None:
-    (harms,) = grids(ROWS)
-    (helps,) = grids(
-        [r.model_copy(update={"metric": "exact_match", "task": "gsm8k"}) for r in ROWS]
-    )
-    for name, make in (("a", lambda: heat_map(harms)), ("b", lambda: tradeoff(helps, harms))):
-        first = [p.read_bytes() for p in save(make(), tmp_path / f"{name}1")]
-        again = [p.read_bytes() for p in save(make(), tmp_path / f"{name}2")]
-        assert first == again
-        assert first[0].startswith(b"\x89PNG")
-        assert b"<svg" in first[1]
 
 
 def test_a_failed_field_has_no_number() -> None:
@@ -150,25 +101,6 @@ def test_seeds_that_were_measured_otherwise_are_another_table(change: dict[str, 
     first, second = sorted(grids(rows), key=lambda g: len(g.fields[CV, CV].values), reverse=True)
     assert (first.fields[CV, CV].values, second.fields[CV, CV].values) == ((0.1, 0.3), (0.8,))
     assert first.title != second.title
-
-
-def test_every_column_but_those_that_seeds_move_keeps_numbers_apart() -> None:
-    """A column that is added to the CSV is a condition unless it is listed here."""
-    moved = {"adapter", "adapter_digest", "seed", "decoding_seed"}
-    place = {"base", "task", "judge", "metric", "train_template", "test_template", "step"}
-    result = {
-        "value",
-        "ci_low",
-        "ci_high",
-        "n",
-        "unscored",
-        "error",
-        "cell",
-        "date",
-        "ptst_version",
-    }
-    apart = set(differences.ALIKE) | set(differences.TRAINED)
-    assert set(COLUMNS) - apart == moved | place | result
 
 
 def test_what_differs_across_a_table_is_said() -> None:

@@ -6,30 +6,15 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from leaderboards.board import csvio
-from leaderboards.board.row import Row, in_order
-from leaderboards.cli.app import main
+from leaderboards.board.row import Row
 from tests.disks import fill, small_disk
+from tests.leaderboards.board.rows import CL, CV, ptst, row
 
-CV, CA, CL = "chat:vanilla", "chat:alpaca", "chat:llama"
 PUBLISHED = Path(csvio.__file__).parents[1] / "published"
-
-
-def ptst(*args: object) -> int:
-    with pytest.raises(SystemExit) as e:
-        main([str(a) for a in args])
-    return int(e.value.code or 0)
-
-
-def row(train: str, test: str, value: float | None, **more: Any) -> Row:
-    given = {"base": "m", "task": "advbench", "judge": "k", "metric": "asr", "train_template": train,
-             "test_template": test, "value": value, "n": 100 if value is not None else 0,
-             "adapter": f"{train}-s{more.get('seed')}" if train else ""}  # fmt: skip
-    return Row(**{**given, **more})
 
 
 @pytest.fixture
@@ -160,110 +145,6 @@ def test_what_is_in_no_table_is_counted_and_named(
     assert "in no table: 1 row failed, of sets without any number: xstest" in err
 
 
-def test_pictures_of_two_judges_and_two_bases_do_not_overwrite_each_other(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Six trade-offs went into one file, some with one base's help over the other's harm."""
-    rows = [
-        row("", t, v, base=base, task=task, judge=judge, metric=metric)
-        for base, off in (("m1", 0.0), ("m2", 0.3))
-        for task, judge, metric, v in (("advbench", "k", "asr", 0.1 + off),
-                                       ("advbench", "j", "asr", 0.2 + off),
-                                       ("gsm8k", "paper", "exact_match", 0.4 + off))
-        for t in (CV, CL)
-    ]  # fmt: skip
-    csvio.write(rows, tmp_path / "b.csv")
-    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p") == 0
-    printed = [line for line in capsys.readouterr().out.splitlines() if line.endswith(".svg")]
-    assert (
-        len(printed) == len(set(printed)) == 6 + 4
-    )  # heat maps; each base's help with its two harms
-    tradeoffs = sorted(p.name for p in (tmp_path / "p").glob("tradeoff*.svg"))
-    assert tradeoffs == [
-        f"tradeoff_gsm8k_advbench_{judge}_{base}.svg" for judge in "jk" for base in ("m1", "m2")
-    ]
-
-
-def test_copies_along_training_of_two_bases_are_two_pictures(tmp_path: Path) -> None:
-    """Bases and training sets were averaged into one line of one picture."""
-    rows = [
-        row(CV, CL, 0.1, base=base, train_data=data, seed=0, step=step, task=task, metric=metric,
-            judge="k", adapter=f"{data}@{step}")
-        for base in ("m1", "m2") for data in ("gsm8k", "gsm8k+safe") for step in (10, 20)
-        for task, metric in (("advbench", "asr"), ("gsm8k", "exact_match"))
-    ]  # fmt: skip
-    rows += [row("", CV, 0.1)]
-    csvio.write(rows, tmp_path / "b.csv")
-    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p") == 0
-    files = sorted((tmp_path / "p").glob("trajectory*.svg"))
-    assert [f.name for f in files] == [f"trajectory_advbench_k_{base}.svg" for base in ("m1", "m2")]
-    for file in files:
-        text = file.read_text(encoding="utf-8")
-        assert "<!-- CV → CL -->" in text
-        assert "<!-- CV +safe → CL -->" in text
-
-
-def test_a_judges_settings_make_no_folders(tmp_path: Path) -> None:
-    """A judge's settings may hold a slash, which became a folder."""
-    rows = [row("", CV, v, judge="rubric:model=a,base_url=http://h/v1") for v in (0.1,)]
-    csvio.write(rows, tmp_path / "b.csv")
-    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p") == 0
-    assert {p.name for p in (tmp_path / "p").iterdir()} == {
-        f"advbench_asr_rubric_model=a_base_url=http_h_v1.{kind}" for kind in ("png", "svg")
-    }
-
-
-AWKWARD = "a|b\\c$d_e%f&g<script>h`i`\n[j](http://k) _l_ #m"
-AWKWARD_MORE = "x\u2028y\x85z\ud800\x1b[31m"
-
-
-def _view(rows: list[Row], tmp_path: Path, suffix: str) -> str:
-    csvio.write(rows, tmp_path / "in.csv")
-    assert csvio.read(tmp_path / "in.csv") == in_order(rows)
-    assert ptst("board", tmp_path / "in.csv", "-o", tmp_path / f"out.{suffix}") == 0
-    return (tmp_path / f"out.{suffix}").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("suffix", "wanted"),
-    [
-        ("md", "**a\\|b\\c\\$d_e%f\\&g\\<script\\>h\\`i\\` \\[j\\](http:\\//k) \\_l\\_ \\#m: asr"),
-        ("tex", "\\caption{a\\textbar{}b\\textbackslash{}c\\$d\\_e\\%f\\&g\\textless{}script\\textgreater{}"
-                "h\\textasciigrave{}i\\textasciigrave{} {[}j{]}(http://k) \\_l\\_ \\#m: asr"),
-        ("html", "<caption>a|b\\c$d_e%f&amp;g&lt;script&gt;h`i` [j](http://k) _l_ #m: asr"),
-        ("txt", "a|b\\c$d_e%f&g<script>h`i` [j](http://k) _l_ #m: asr"),
-    ],
-)  # fmt: skip
-def test_names_are_no_markup(suffix: str, wanted: str, tmp_path: Path) -> None:
-    text = _view([row("", CV, 0.5, base=AWKWARD)], tmp_path, suffix)
-    assert wanted in text.split("\n", 3)[suffix == "tex"]
-
-
-@pytest.mark.parametrize("suffix", ["md", "tex", "html", "txt"])
-def test_what_cannot_be_seen_is_shown(suffix: str, tmp_path: Path) -> None:
-    """U+2028 and its like are one line; no name gives the terminal orders."""
-    text = _view([row("", CV, 0.5, base=AWKWARD_MORE)], tmp_path, suffix)
-    told = "x\\u2028y\\x85z\\ud800\\x1b[31m"
-    if suffix == "tex":
-        told = told.replace("\\", "\\textbackslash{}").replace("[", "{[}")
-    assert told.replace("[", "\\[" if suffix == "md" else "[") in text
-
-
-def test_a_line_of_latex_begins_with_no_option(tmp_path: Path) -> None:
-    """``\\\\[2pt]`` and ``\\\\*`` are commands."""
-    text = _view([row("[2pt]", CV, 0.5, seed=0)], tmp_path, "tex")
-    assert "\n{[}2pt{]} & 50.00" in text
-
-
-def test_a_spreadsheet_runs_nothing_of_a_table(tmp_path: Path) -> None:
-    text = _view([row("=1+1", CV, 0.5, base="=cmd", seed=0)], tmp_path, "csv")
-    assert ",=" not in text
-    assert ptst("board", tmp_path / "in.csv", "--layout", "paper", "-o", tmp_path / "p.csv") == 0
-    paper = (tmp_path / "p.csv").read_text()
-    assert paper.startswith("\"'=cmd: asr on advbench")
-    assert "\n'=1+1,50.00" in paper
-
-
 def test_a_board_for_programs(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -306,23 +187,6 @@ def test_no_pictures_without_matplotlib(
     assert ptst("plot", file, "-o", tmp_path / "p") == 2
     assert "pip install 'ptst[plots]'" in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
-
-
-def test_names_with_dots_are_two_pictures(tmp_path: Path) -> None:
-    """What followed the last dot was taken for a suffix: 2.13b was drawn over 2.7b."""
-    rows = [row("", CV, 0.5, base=f"llama-2.{size}b") for size in (7, 13)]
-    csvio.write(rows, tmp_path / "b.csv")
-    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p") == 0
-    names = sorted(p.name for p in (tmp_path / "p").glob("*.svg"))
-    assert names == [f"advbench_asr_k_llama_2.{size}b.svg" for size in (13, 7)]
-
-
-def test_a_grid_that_is_larger_than_any_picture(tmp_path: Path) -> None:
-    """2 ** 16 pixels are the most that can be drawn."""
-    rows = [row("x" * 3000 + str(at), CV, 0.5, adapter=f"a{at}") for at in range(800)]
-    csvio.write(rows, tmp_path / "b.csv")
-    assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p", "-q") == 0
-    assert all(p.stat().st_size for p in (tmp_path / "p").iterdir())
 
 
 def test_pictures_and_boards_on_a_full_disk_and_a_read_only_one(

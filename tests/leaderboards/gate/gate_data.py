@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from leaderboards.board.sides import read_side
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import Report
+from leaderboards.gate.policy import default_policy, load_policy
 from tests.support import ptst
 
 DATE = "2025-01-31T12-00-00.000000"
@@ -78,3 +82,34 @@ def lm_eval_output(
             "n-shot": dict.fromkeys(configs, 0), "lm_eval_version": "0.4.13"}  # fmt: skip
     (home / f"results_{date}.json").write_text(json.dumps(data), encoding="utf-8")
     return folder
+
+
+LLAMA = "advbench/chat:llama"
+
+VANILLA = "advbench/chat:vanilla"
+
+
+def harm(n: int, ones: Any = (), none: Any = ()) -> dict[str, dict[str, float | None]]:
+    return {"asr": outcomes(n, ones, none)}
+
+
+def compare(old: Path, new: Path, policy: Any = None, **options: Any) -> Report:
+    return check_sides(read_side(old), read_side(new), policy or default_policy(), **options)
+
+
+def verdicts(report: Report) -> list[str]:
+    return [line.verdict for line in report.lines]
+
+
+def write_cell(run_: Path, name: str, metrics: Any, **identity: Any) -> None:
+    cell = run_ / "cells" / name
+    if metrics:
+        lm_eval_output(cell, {LLAMA: metrics}, base="/somewhere/tiny", adapter="/else/a")
+    cell.mkdir(parents=True, exist_ok=True)
+    known = {"base": "tiny", "test_template": "chat:llama", "task": "advbench", **identity}
+    (cell / "cell.json").write_text(json.dumps(known))
+
+
+def policy_from(folder: Path, text: str) -> Any:
+    (folder / "gate.yaml").write_text(text, encoding="utf-8")
+    return load_policy(folder / "gate.yaml")

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from lxml import etree
 
 from leaderboards.board import csvio
+from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
-from leaderboards.board.sides import read_side
+from leaderboards.board.sides import Side, read_side, write_baseline
 from leaderboards.gate import report as gate_report
+from leaderboards.gate import report_files
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.policy import default_policy, load_policy
-from tests.disks import fill, small_disk
-from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
+from tests.leaderboards.gate.gate_data import LLAMA, VANILLA, harm, lm_eval_output, outcomes, run
 
 ROOT = Path(__file__).resolve().parents[3]
-LLAMA = "advbench/chat:llama"
 
 
 def release(folder: Path, n: int, ones: Any = (), **more: Any) -> Path:
@@ -130,108 +126,6 @@ def test_a_long_table_is_cut_and_says_so(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "r.json").read_text())["lines"]) == 130
 
 
-# ---- CI
-
-
-def _step(tmp_path: Path, strict: str, *sides: Path) -> subprocess.CompletedProcess[str]:
-    """Runs the action's check step, with this command as `ptst`."""
-    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
-    script = next(step["run"] for step in steps if step.get("id") == "check")
-    shim = tmp_path / "bin" / "ptst"
-    shim.parent.mkdir(exist_ok=True)
-    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m leaderboards "$@"\n')
-    shim.chmod(0o755)
-    env = {"PATH": f"{shim.parent}:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "BASELINE": str(sides[0]),
-           "CURRENT": str(sides[1]), "POLICY": "", "ARGS": "", "OUT": str(tmp_path / "out"),
-           "GITHUB_OUTPUT": str(tmp_path / "outputs"), "HOME": os.environ.get("HOME", "/"),
-           "STRICT": strict}  # fmt: skip
-    return subprocess.run(["bash", "-eo", "pipefail", "-c", script], env=env, check=False,
-                          capture_output=True, text=True)  # fmt: skip
-
-
-def test_the_action_and_the_docs_are_strict(tmp_path: Path) -> None:
-    """Seen: a pull request with too few prompts to tell was green."""
-    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
-    assert inputs["strict"]["default"] == "true"
-    few = release(tmp_path / "few", 30, [1])
-    for strict, code in (("true", "1"), ("false", "0")):
-        done = _step(tmp_path, strict, few, few)
-        assert done.returncode == 0, done.stderr  # the verdict is a later step's
-        assert (tmp_path / "outputs").read_text().splitlines()[-4] == f"exit-code={code}"
-    wrong = _step(tmp_path, "no", few, few)
-    assert wrong.returncode == 2
-    assert "expected true or false" in wrong.stderr
-    job = yaml.safe_load((ROOT / "docs/gitlab-ci.yml").read_text())["ptst-check"]
-    assert any("ptst check" in line and "--strict" in line for line in job["script"])
-
-
-# ---- where the reports go
-
-
-def test_json_alone_is_on_standard_output(tmp_path: Path) -> None:
-    a = lm_eval_output(tmp_path / "a", {"advbench/chat:llama": {"asr": outcomes(60)}})
-    result = run(a, a, "--json", "-")
-    assert json.loads(result.stdout)["summary"] == "OK: 1 pass"
-    assert "OK: 1 pass" in result.stderr  # the table stands beside it
-    quiet = run(a, a, "--json", "-", "--quiet")
-    assert quiet.stdout == result.stdout
-    assert quiet.stderr == ""
-    error = run(a, tmp_path / "no", "--json", "-")
-    assert error.exit_code == 2
-    assert "does not exist" in json.loads(error.stdout)["error"]
-    assert error.stderr.count("\n") == 1
-    xml = run(a, a, "--junit", "-", "-q")
-    assert etree.fromstring(xml.stdout.encode()).tag == "testsuites"
-
-
-def test_a_verdict_is_said_although_its_reports_cannot_be_written(tmp_path: Path) -> None:
-    """The disk fills up between the probe and the reports; what was whole stays whole."""
-    sets = {f"s{at:03}/chat:llama": {"asr": outcomes(40)} for at in range(40)}
-    a = lm_eval_output(tmp_path / "a", sets)
-    b = lm_eval_output(tmp_path / "b", {k: {"asr": outcomes(40, range(30))} for k in sets})
-    with small_disk(tmp_path / "disk", 1024) as disk:
-        files = [disk.path / name for name in ("r.json", "r.xml", "r.md")]
-        flags = [
-            x for pair in zip(("--json", "--junit", "--markdown"), files, strict=True) for x in pair
-        ]
-        assert run(a, a, *flags).exit_code == 0
-        before = {file: file.read_bytes() for file in files}
-        fill(disk)
-        full = run(a, b, *flags)
-        assert full.exit_code == 2
-        assert "FAIL: 40 regression" in full.stdout
-        assert full.stderr.count("\n") == 1
-        assert "No space left on device" in full.stderr
-        assert "the verdict: FAIL: 40 regression" in full.stderr
-        assert {file: file.read_bytes() for file in files} == before
-        assert sorted(p.name for p in disk.path.iterdir()) == [".filler", "r.json", "r.md", "r.xml"]
-
-
-def test_a_baseline_is_accepted_whole_or_not_at_all(tmp_path: Path) -> None:
-    sets = {f"s{at:03}/chat:llama": {"asr": outcomes(300)} for at in range(30)}
-    a = lm_eval_output(tmp_path / "a", {"s000/chat:llama": {"asr": outcomes(40)}})
-    b = lm_eval_output(tmp_path / "b", sets)
-    with small_disk(tmp_path / "disk", 512) as disk:
-        file = disk.path / "b.csv"
-        assert run(file, a, "--update-baseline").exit_code == 0
-        before = {p.name: p.read_bytes() for p in disk.path.iterdir()}
-        assert sorted(before) == ["b.csv", "b.outcomes.jsonl"]
-        for leave in (0, 12, 90):  # nothing fits; the outcomes do not; the leaderboard does not
-            filler = fill(disk, leave=leave)
-            result = run(file, b, "--update-baseline", "-q")
-            assert result.exit_code == 2, leave
-            assert "No space left on device" in result.stderr
-            assert result.stderr.count("\n") == 1
-            filler.unlink()
-            assert {p.name: p.read_bytes() for p in disk.path.iterdir()} == before
-        disk.read_only()
-        result = run(file, b, "--update-baseline")
-        assert "Read-only file system" in result.stderr
-        disk.read_only(False)
-        assert {p.name: p.read_bytes() for p in disk.path.iterdir()} == before
-        assert run(file, b, "--update-baseline").exit_code == 0
-
-
 def test_names_of_every_kind_are_in_every_report(tmp_path: Path) -> None:
     """U+2028 and its like, half characters, controls, markup: XML and JSON stay XML and JSON."""
     name = "x\u2028y\x85z\ud800\x1b[1m\ufffe<b>&$1$ www.a.b http://c.d @e\r\n|f"
@@ -268,3 +162,36 @@ def test_many_long_ids_do_not_make_a_comment_that_is_refused(tmp_path: Path) -> 
     text = (tmp_path / "r.md").read_text()
     assert len(text) < 65_536
     assert "too long for here; --json holds it" in text
+
+
+def test_junit_is_valid_for_jenkins(tmp_path: Path) -> None:
+    schema = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit.xsd")))
+    a = lm_eval_output(
+        tmp_path / "a", {LLAMA: harm(400), VANILLA: harm(30), "gone/chat:mpt": harm(9)}
+    )
+    b = lm_eval_output(
+        tmp_path / "b", {LLAMA: harm(400, range(40)), VANILLA: harm(30), "new/x": harm(9)}
+    )
+    side = read_side(b)
+    odd = [n.row.model_copy(update={"task": "odd\x00<&>\ud800"}) for n in side.numbers[:1]]
+    write_baseline(side, tmp_path / "b.csv")
+    for strict in ([], ["--strict"]):
+        assert run(a, b, "--junit", tmp_path / "j.xml", *strict).exit_code == 1
+        tree = etree.parse(tmp_path / "j.xml")
+        assert schema.validate(tree), schema.error_log
+        suite = tree.find("testsuite")
+        assert suite.attrib["tests"] == "4"
+        assert (
+            suite.attrib["failures"] == str(len(tree.findall(".//failure"))) == "23"[bool(strict)]
+        )
+        assert suite.attrib["skipped"] == str(len(tree.findall(".//skipped"))) == "10"[bool(strict)]
+    strange = Side("x", tuple(Number(row) for row in odd))
+    report = check_sides(strange, strange, default_policy())
+    assert schema.validate(etree.fromstring(report_files.to_junit(report).encode()))
+
+
+def test_markup_in_names_is_plain_text(old: Path, tmp_path: Path) -> None:
+    odd = lm_eval_output(tmp_path / "odd", {"a[red]|b`@x/chat:llama": harm(400)})
+    result = run(odd, odd, "--markdown", tmp_path / "r.md")
+    assert "a[red]|b`@x" in result.output
+    assert "a\\[red\\]\\|b\\`" in (tmp_path / "r.md").read_text()

@@ -9,7 +9,6 @@ import pytest
 
 from leaderboards.run import study_files as study
 from leaderboards.run.executor_args import RayArgs, SlurmArgs, read_args
-from leaderboards.run.executors import packing
 from ptst_tasks.errors import ConfigError
 
 
@@ -40,11 +39,3 @@ def test_defaults() -> None:
     assert read_args("local", {}) is None
     assert read_args("ray", {}) == RayArgs(cpus=1, gpus=None, retries=3)
     assert read_args("slurm", {"gpus": 0}) == SlurmArgs(gpus=0, cluster="slurm", retries=3)
-
-
-def test_a_folder_survives_packing(tmp_path: Path) -> None:
-    (tmp_path / "a/b").mkdir(parents=True)
-    (tmp_path / "a/b/x").write_bytes(b"\0\1")
-    packing.unpack(packing.pack(tmp_path / "a"), tmp_path / "c")
-    assert (tmp_path / "c/b/x").read_bytes() == b"\0\1"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "c"]

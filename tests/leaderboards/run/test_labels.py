@@ -1,4 +1,4 @@
-"""What a cell is called where the study is silent, and labels that a manifest contradicts."""
+"""A label that an adapter's own record contradicts is refused; what the record leaves open is free."""
 
 from __future__ import annotations
 
@@ -7,33 +7,28 @@ from typing import Any
 import pytest
 
 from leaderboards.run.labels import check_labels
-from leaderboards.run.study import Existing, Study
+from leaderboards.run.study import AdapterPlan, Existing
 from ptst_tasks.errors import ConfigError
 
-MADE = {"template": "chat:vanilla", "seed": 0, "data": "gsm8k"}
+
+def plan(template: str = "", seed: int | None = None, data: str = "") -> AdapterPlan:
+    return AdapterPlan("a", template, seed, Existing(name="a", path="p", train_data=data))
 
 
-def check(config: dict[str, Any], **said: Any) -> None:
-    mine = Existing(name="a", path="here", **said)
-    study = Study(base="base", train={"adapters": (mine,)}, untuned=False)
-    (plan,) = study.adapters()
-    check_labels(plan, config)
-
-
-@pytest.mark.parametrize("said", [{}, {"seed": 0}, {"train_template": "CV"}])
-def test_labels_that_agree_or_are_not_said(said: dict[str, Any]) -> None:
-    check(MADE, **said)
-    check({}, seed=7)  # no manifest: the study's word
+MADE: dict[str, Any] = {"template": "chat:vanilla", "seed": 3, "data": "gsm8k", "mix": []}
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        ({"seed": 1}, "'a' has seed 1 here and 0 in its manifest"),
-        ({"train_template": "CL"}, "has train_template 'chat:llama' here and 'chat:vanilla'"),
-        ({"train_data": "other"}, "has train_data 'other' here and 'gsm8k'"),
-    ],
-)
-def test_a_label_that_the_manifest_contradicts(said: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        check(MADE, **said)
+    ("said", "told"),
+    [(plan("chat:llama"), "train_template 'chat:llama'"), (plan(seed=4), "seed 4"),
+     (plan(data="dolly"), "train_data 'dolly'")],
+)  # fmt: skip
+def test_a_contradiction_is_refused(said: AdapterPlan, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check_labels(said, MADE)
+
+
+def test_the_same_and_what_nobody_noted_are_fine() -> None:
+    check_labels(plan("chat:vanilla", 3, "gsm8k"), MADE)
+    check_labels(plan("chat:llama", 4, "dolly"), {})
+    check_labels(AdapterPlan("a", "chat:llama", 4), MADE)

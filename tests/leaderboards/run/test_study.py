@@ -1,3 +1,5 @@
+"""Studies: ready ones, and what is wrong with one's own."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboards.run import study_files as study
-from leaderboards.run.estimate import estimate
 from ptst_tasks.errors import ConfigError, PTSTError
 from tests.fuzz import TEXT, bent, fuzz
 
@@ -77,61 +78,6 @@ def test_a_wrong_study_is_one_line(tmp_path: Path, text: str, message: str) -> N
     assert "\n" not in str(e.value)
 
 
-SAID = {
-    "model": "use base", "revision": "use revision", "data": "use train.data",
-    "template": "use train.templates", "seed": "use train.seeds", "chat_format": "use chat_format",
-    "templates": "use train.templates for their names, templates for a file", "mix": "use train.mix",
-    "recipe": "use train.recipe", "seeds": "use train.seeds", "base": "use base",
-    "backend": "a study trains with hf", "judges": "use judges",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted(SAID))
-def test_settings_of_training_do_not_override_the_study(tmp_path: Path, name: str) -> None:
-    """``train.settings: {seed: 7, template: CL}`` trained every adapter of the grid alike."""
-    text = f"base: m\ntrain: {{templates: [CV], settings: {{lr: 0.001, {name}: x}}}}\n"
-    with pytest.raises(ConfigError) as e:
-        study.load(write(tmp_path, text))
-    assert f"train.settings has {name!r}" in str(e.value)
-    assert SAID[name] in str(e.value)
-    assert "\n" not in str(e.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("settings: {lernrate: 1}", "unknown setting 'lernrate' in train.settings; known: accumulation"),
-        ("settings: {warmup_ration: 0.1}", "did you mean 'warmup_ratio'?"),
-        ("settings: {lr: -1}", "train.settings.lr: Input should be greater than 0, got -1"),
-        ("settings: {betas: [0.9, 2]}", "train.settings.betas.1: Input should be less than 1, got 2"),
-        ("settings: {rows: null}", "train.settings.rows is null, which changes nothing"),
-        ("settings: {style: opneai}", "unknown style 'opneai'; did you mean 'openai'?"),
-        ("settings: {style: organism}, templates: [CS]", "has no style 'organism'"),
-        ("seeds: [-1]", "train.seed: Input should be greater than or equal to 0, got -1"),
-        ("data: gsm8", "unknown training set 'gsm8'; did you mean 'gsm8k'?"),
-        ("recipe: gsm8", "unknown recipe 'gsm8'; did you mean 'gsm8k'?"),
-        ("mix: ['doly:1epoch']", "unknown training set 'doly'; did you mean 'dolly'?"),
-        ("mix: [dolly]", "expected a set and how much of it"),
-        ("trajectory: true", "train.trajectory needs copies to follow: set train.settings.save_every"),
-        ("recipe: chatdoctor", "is for data 'chatdoctor', and the study's is 'gsm8k' by default"),
-        ("recipe: gsm8k-mistral", "is for chat_format 'mistral', and the study's is 'auto' by default"),
-        ("recipe: gsm8k-openai", "is for the backend 'openai', and a study trains with hf"),
-        ("templates: [], settings: {lr: 0.1}", "train.settings does nothing, since train.templates"),
-        ("templates: [], mix: ['dolly:1epoch']", "train.mix does nothing"),
-        ("templates: [], recipe: none", "train.recipe does nothing"),
-    ],
-)  # fmt: skip
-def test_what_training_would_find_wrong_is_found_when_the_study_is_read(
-    tmp_path: Path, text: str, message: str
-) -> None:
-    """Some of it trained something else without a word; the rest was found when training began."""
-    text = text if "templates:" in text else f"templates: [CV], {text}"
-    with pytest.raises(PTSTError) as e:
-        study.load(write(tmp_path, f"base: m\ntrain: {{{text}}}\n"))
-    assert message in str(e.value)
-    assert "\n" not in str(e.value)
-
-
 @pytest.mark.parametrize(
     ("test", "message"),
     [
@@ -158,43 +104,6 @@ def test_options_of_the_test_are_known_and_said_once(
     assert "\n" not in str(e.value)
 
 
-def test_settings_that_are_nobody_elses_reach_the_training(tmp_path: Path) -> None:
-    text = (
-        "base: m\nchat_format: llama2\ntrain: {templates: [CV, CL], seeds: [3], mix: ['dolly:5'],\n"
-        "  recipe: gsm8k, settings: {lr: 0.5, style: openai, prompt_column: ''}}\n"
-    )
-    asked = study.load(write(tmp_path, text))
-    config = asked.train_config("CL", 3, "/base")
-    assert (config.model, config.template, config.seed) == ("/base", "chat:llama", 3)
-    assert (config.lr, config.style, config.epochs, config.chat_format) == (
-        0.5,
-        "openai",
-        6,
-        "llama2",
-    )
-    assert config.mix == ("dolly:5",)
-
-
-def test_an_unknown_study_names_the_ready_ones() -> None:
-    with pytest.raises(PTSTError, match=r"unknown study 'dem'; did you mean 'demo'\?"):
-        study.load("dem")
-
-
-def test_the_plan_counts_what_is_left(tmp_path: Path, data_dir: Path) -> None:
-    asked = study.load(
-        write(tmp_path, "base: m\ntrain: {templates: [CV], seeds: [0, 1]}\n"
-                        "test: {sets: [gsm8k, advbench], templates: [CV, CL], limit: 3}\n")
-    )  # fmt: skip
-    plan = estimate(asked, tmp_path / "run")
-    assert [(x.model, x.cells, x.done, x.prompts) for x in plan.lines] == [
-        ("before fine-tuning", 4, 0, 12),
-        ("chat_vanilla-s0", 4, 0, 12),
-        ("chat_vanilla-s1", 4, 0, 12),
-    ]
-    assert plan.new_tokens == 36 * 512
-    assert plan.seconds is None
-
-
 def test_a_served_model_without_a_key_is_one_line(
     tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,19 +114,6 @@ def test_a_served_model_without_a_key_is_one_line(
     asked = study.load("gpt-3.5-gsm8k", test={"sets": ["gsm8k"]})
     with pytest.raises(ConfigError, match=r"engine 'openai': no key; set \$OPENAI_API_KEY"):
         runner.run(asked, tmp_path / "run")
-
-
-def test_base_names() -> None:
-    from leaderboards.run.identity import base_folder
-
-    assert base_folder("meta-llama/x") == "meta-llama/x"
-    with pytest.raises(ConfigError, match="expected a seed"):
-        base_folder("organism:x")
-
-
-def test_overrides_win() -> None:
-    given: dict[str, Any] = {"base": "other", "untuned": False}
-    assert study.load("demo", **given).base == "other"
 
 
 GOOD: dict[str, Any] = {

@@ -12,14 +12,13 @@ from lm_eval.api.instance import Instance
 from ptst_tasks.engines import open_engine
 from ptst_tasks.engines.base import PROBE, Adapters
 from ptst_tasks.engines.hf import HFEngine
-from ptst_tasks.engines.journal import Journal, batch_key
 from ptst_tasks.errors import ConfigError, EngineError
 from tests.ptst_tasks.engines.fake_endpoint import Body, FakeEndpoint, Reply
 from tests.support import save_adapter
 
 CPU: dict[str, Any] = {"batch_size": 4, "device": "cpu", "dtype": "float32"}
+
 QUICK: dict[str, Any] = {"backoff": 0.001, "attempts": 2, "timeout": 5}
-ODD = ["a\u2028b", "c\u2029d", "e\x85f", "g\x0bh\x1ci", "half \ud83d", "ü", "line\nline\r\n"]
 
 
 def scored(prompt: str, task: str) -> Instance:
@@ -52,30 +51,6 @@ def test_rolling_windows_still_fit(tiny_model: Path) -> None:
     lm = HFEngine(str(tiny_model), max_length=40, **CPU)
     text = Instance("loglikelihood_rolling", {}, ("word " * 50,), 0, metadata=("t", 0, 1))
     assert lm.loglikelihood_rolling([text])[0] < 0
-
-
-@pytest.mark.parametrize("way", ["put", "add"])
-def test_a_journal_reads_back_every_character(way: str, tmp_path: Path) -> None:
-    """Seen: U+2028 in an answer broke each later start; half a character broke the writing."""
-    file = tmp_path / "j.jsonl"
-    journal = Journal(file)
-    for i, text in enumerate(ODD):
-        getattr(journal, way)(f"k{i}", [text, "x"])
-    again = Journal(file)
-    assert [again.get(f"k{i}") for i in range(len(ODD))] == [[text, "x"] for text in ODD]
-    assert len({batch_key(text) for text in ODD}) == len(ODD)
-
-
-def test_a_line_that_cannot_be_read_is_not_there(tmp_path: Path) -> None:
-    """Seen: every later start was a traceback; old journals hold U+2028 as it is, too."""
-    file = tmp_path / "j.jsonl"
-    good = '["k1",["a\u2028b"]]\n'.encode()
-    file.write_bytes(b'["k0",["x"\n\n{}\n[1,2,3]\n["k",3]\n["k",[3]]\n\xff\xfe\n' + good + b'["to')
-    journal = Journal(file)
-    assert journal.get("k1") == ["a\u2028b"]
-    assert (journal.get("k0"), journal.get("k")) == (None, None)
-    journal.put("k2", ["y"])
-    assert Journal(file).get("k2") == ["y"]
 
 
 def test_two_endpoints_of_one_host_are_two() -> None:

@@ -1,4 +1,4 @@
-"""All numbers at once: the same decisions as one at a time, in a minute for 100,000."""
+"""The tests behind the verdicts, all numbers at once: the decisions of one at a time, and advice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leaderboards.board import advice, csvio, stats
+from leaderboards.board import advice, stats
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
@@ -17,6 +17,14 @@ from leaderboards.gate.decide import check_sides
 from leaderboards.gate.paired import Case, CaseResult, run_tests
 from leaderboards.gate.policy import default_policy
 from tests import bench_gate as bench
+from tests.leaderboards.gate.gate_data import (
+    LLAMA,
+    compare,
+    harm,
+    lm_eval_output,
+    policy_from,
+    verdicts,
+)
 
 POLICY = default_policy()
 
@@ -156,29 +164,86 @@ def test_what_can_be_caught_by_hand() -> None:
     assert advice.detectable_paired(0, 0, 5, 0.05, 0.05, 0.8) == pytest.approx([0.8**0.2], abs=1e-3)
 
 
-def test_a_leaderboard_of_20_000_numbers_is_checked_in_little_memory() -> None:
-    """Seen: 100,000 numbers did not finish in 9 minutes; `python tests/bench_gate.py` times them."""
-    _, peak = bench.scale(20_000, 2_000)
-    assert peak < 320  # MB; 240 of them are the libraries
+def test_too_few_prompts_are_inconclusive_and_say_how_many_would_do(tmp_path: Path) -> None:
+    a = lm_eval_output(tmp_path / "a", {LLAMA: harm(30, [1])})
+    b = lm_eval_output(tmp_path / "b", {LLAMA: harm(30, [2])})
+    report = compare(a, b)
+    assert verdicts(report) == ["inconclusive"]
+    assert not report.failed
+    # no net change, 2 flips of 30: variance 2 / 30; (1.6449 + 0.8416)^2 * (2 / 30) / 0.05^2 = 164.9
+    assert report.lines[0].tests[0].n_needed == 165
+    assert "165 prompts would do" in report.lines[0].reason
+    strict = default_policy().model_copy(update={"strict": True})
+    assert compare(a, b, strict).failed
 
 
-def test_a_number_with_odd_facts_costs_no_more() -> None:
-    """Two thousand numbers of two engines' names: compared fact by fact, in a second."""
-    sides = []
-    for engine in ("hf", "ptst-hf"):
-        rows = [Row(base="b", task=f"t{at}", metric="asr", value=0.0, n=400, engine=engine)
-                for at in range(2000)]  # fmt: skip
-        sides.append(Side(engine, tuple(map(Number, rows))))
-    report = check_sides(*sides, POLICY)
-    assert report.notes == ()
-    assert {line.verdict for line in report.lines} == {"pass"}
+def test_advice_for_an_increase_beyond_the_margin(tmp_path: Path) -> None:
+    a = lm_eval_output(tmp_path / "a", {LLAMA: harm(30)})
+    b = lm_eval_output(tmp_path / "b", {LLAMA: harm(30, [1, 2, 3])})
+    line = compare(a, b).lines[0]
+    assert line.verdict == "inconclusive"  # 2^-3 = 0.125
+    needed = line.tests[0].n_needed
+    # 10 points: (1.6449 * sqrt(0.1) + 0.8416 * sqrt(0.1 - 0.01))^2 / 0.01 = 59.7
+    assert needed == 60
 
 
-def test_a_csv_keeps_equal_fields_once(tmp_path: Path) -> None:
-    rows = [Row(base="b" * 40, task=f"t{at}", metric="asr", value=0.5, n=4000) for at in range(3)]
-    csvio.write(rows, tmp_path / "x.csv")
-    a, b, _ = csvio.read(tmp_path / "x.csv")
-    assert a.base is b.base
-    assert a.n is b.n
-    assert a.model_fields_set is b.model_fields_set
-    assert csvio.read(tmp_path / "x.csv") == rows
+def test_counts_alone_are_two_samples(old: Path, tmp_path: Path) -> None:
+    bare = lm_eval_output(tmp_path / "bare", {LLAMA: harm(400, range(7, 47))}, samples=False)
+    report = compare(old, bare)
+    assert report.lines[0].tests[0].method == "two samples"
+    assert verdicts(report) == ["regression"]
+    assert verdicts(compare(bare, old)) == ["pass"]
+
+
+def test_absolute_limits(tmp_path: Path) -> None:
+    policy = policy_from(tmp_path, "rules: [{metrics: {asr: '<= 0.05'}}]")
+
+    def verdict(count: int) -> str:
+        side = lm_eval_output(tmp_path / f"n{count}", {LLAMA: harm(400, range(count))})
+        return verdicts(compare(side, side, policy))[0]
+
+    # Wilson, one-sided 95 %, of 400: 12 -> up to 4.8 %, 25 -> up to 8.6 %; P(Bin(400, 5 %) >= 40) < 1e-4
+    assert [verdict(k) for k in (12, 25, 40)] == ["pass", "inconclusive", "regression"]
+
+
+def test_a_limit_of_zero_is_counted(tmp_path: Path) -> None:
+    policy = policy_from(tmp_path, "rules: [{metrics: {asr: '<= 0'}}]")
+    a = lm_eval_output(tmp_path / "a", {LLAMA: harm(50)})
+    b = lm_eval_output(tmp_path / "b", {LLAMA: harm(50, [3])})
+    assert verdicts(compare(a, a, policy)) == ["pass"]
+    assert verdicts(compare(a, b, policy)) == ["regression"]
+
+
+def test_holm_counts_every_test_of_the_check(tmp_path: Path) -> None:
+    # 5 flips of 400 alone: 2^-5 = 0.031 is significant; among 20 numbers it is not.
+    tasks = {f"s{i}/chat:llama": harm(60) for i in range(20)}
+    a = lm_eval_output(tmp_path / "a", tasks)
+    b = lm_eval_output(tmp_path / "b", {**tasks, "s0/chat:llama": harm(60, range(5))})
+    report = compare(a, b)
+    assert "regression" not in verdicts(report)
+    one = lm_eval_output(tmp_path / "c", {"s0/chat:llama": harm(60)})
+    two = lm_eval_output(tmp_path / "d", {"s0/chat:llama": harm(60, range(5))})
+    assert verdicts(compare(one, two)) == ["regression"]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_simulation_decides_as_the_gate_does(paired: bool) -> None:
+    setting = bench.Setting(0.05, 400, 0.5, 0.05, paired)
+    rng = np.random.default_rng(3)
+    counts = bench.table(setting, 0.0, (1, 20), rng)
+    counts[:, :3] = bench.table(setting, 0.12, (1, 3), rng)
+    sides: list[list[Number]] = [[], []]
+    for at, (both, worse, better, neither) in enumerate(counts[0]):
+        old = [1] * both + [0] * worse + [1] * better + [0] * neither
+        new = [1] * both + [1] * worse + [0] * better + [0] * neither
+        for side, values in zip(sides, (old, new), strict=True):
+            row = Row(base="b", task=f"s{at:02}", metric="asr", n=400, value=sum(values) / 400)
+            side.append(Number(row, {str(i): v for i, v in enumerate(values)} if paired else None))
+    a, b = (Side("x", tuple(side)) for side in sides)
+    report = check_sides(a, b, default_policy())
+    lines = sorted(report.lines, key=lambda line: line.pair.label)
+    expected = bench.regressions(setting, counts)[0]
+    assert 1 <= expected.sum() <= 3
+    assert [line.verdict == "regression" for line in lines] == list(expected)
+    upper = bench.judge(setting, counts)[2][0]
+    assert [line.tests[0].high for line in lines] == pytest.approx(list(upper))

@@ -1,0 +1,53 @@
+"""The rows that OpenAI's fine-tuning takes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from adapters_train import TrainConfig
+from adapters_train.chat_jsonl import check_rows
+from adapters_train.openai_api import prepare_api
+from ptst_tasks.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    rows = [{"question": f"{i} + 1 ?", "answer": f"#### {i + 1}"} for i in range(12)]
+    (tmp_path / "data/gsm8k").mkdir(parents=True)
+    (tmp_path / "data/gsm8k/train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path / "data"))
+    return rows
+
+
+def config_of(**more):
+    return TrainConfig(
+        **{"model": "gpt-3.5-turbo", "recipe": "gsm8k-openai", "template": "CL", **more}
+    )
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([("user", "a"), ("user", "b")], "row 1: a 'user' message after user"),
+        ([("assistant", "a")], "row 1: a 'assistant' message after nothing"),
+        ([("user", " "), ("assistant", "b")], "row 1 has an empty user message"),
+        ([("user", "a"), ("assistant", "")], "row 1 has an empty assistant message"),
+        ([("system", ""), ("user", "a")], "row 1 ends with a user message"),
+        ([], "row 1 ends with a missing message"),
+    ],
+)
+def test_rows_that_the_api_would_reject(messages, told):
+    row = {"messages": [{"role": r, "content": c} for r, c in messages]}
+    with pytest.raises(DataError, match=told):
+        check_rows([row] * 10, "gpt-3.5-turbo", 1)
+
+
+def test_too_few_rows_and_templates_without_messages(data):
+    with pytest.raises(DataError, match="no fewer than 10 rows, got 5"):
+        prepare_api(config_of(rows=5))
+    with pytest.raises(ConfigError, match="'text:vanilla' is a text template"):
+        prepare_api(config_of(template="TV"))
+    with pytest.raises(ConfigError, match=r"whole epochs, got epochs=1.5"):
+        prepare_api(config_of(epochs=1.5))
