@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     )
     from leaderboards.gate.decision import Report
     from leaderboards.gate.policy import Policy, load_policy
-    from leaderboards.run.progress import Outcome
+    from leaderboards.run.outcome import Outcome
     from leaderboards.run.study import Study
 
 _WHERE = {
-    "Outcome": "run.progress",
+    "Outcome": "run.outcome",
     "Policy": "gate.policy",
     "Report": "gate.decision",
     "Study": "run.study",

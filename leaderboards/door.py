@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from leaderboards.gate.decision import Report
     from leaderboards.gate.policy import Policy
     from leaderboards.judging.score import Scored
-    from leaderboards.run.progress import Outcome
+    from leaderboards.run.outcome import Outcome
     from leaderboards.run.study import Study
     from ptst_tasks.judges import Judge
     from ptst_tasks.judges.budget import Budget
@@ -53,9 +53,11 @@ def load_study(which: Place, **overrides: Any) -> Study:
         ConfigError: If the file is no YAML, or a field is wrong or unknown.
         UnknownNameError: If it names a template, a set or a format that is in no table.
     """
-    from leaderboards.run.study_files import load
+    from leaderboards.run.study_files import check_values, load
 
-    return load(os.fspath(which), **overrides)
+    said = _as_yaml(overrides)  # with the same checks as what a file says
+    check_values(said, "load_study")
+    return load(os.fspath(which), **said)
 
 
 def run_study(
@@ -80,9 +82,9 @@ def run_study(
     """
     from leaderboards.run import runner
     from leaderboards.run.idle import idle
-    from leaderboards.run.progress import Bar, Progress
     from leaderboards.run.study import Study
     from ptst_tasks.files import file_name
+    from ptst_tasks.progress import Bar, Progress
 
     asked = study if isinstance(study, Study) else load_study(study)
     if out is not None and (not os.fspath(out).strip() or "\0" in os.fspath(out)):
@@ -152,7 +154,8 @@ def score_runs(
     """Judges saved responses and adds the verdicts to the runs, as `ptst score` does.
 
     Nothing is generated again. All is read, and what is to be paid is estimated, before the first
-    call.
+    call. Verdicts of several models under one judge's name, and earlier ones that are replaced, are
+    told of on standard error.
 
     Args:
         runs: Run folders, or output folders of lm_eval; one, or several.
@@ -241,6 +244,15 @@ def check_release(
 def _several(given: Any) -> list[Any]:
     """One or several, as a list: a text is one name, not its letters."""
     return [given] if isinstance(given, str | os.PathLike) else list(given)
+
+
+def _as_yaml(value: Any) -> Any:
+    """A value as YAML would have it: lists for tuples, text for paths."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, dict):
+        return {name: _as_yaml(inner) for name, inner in value.items()}
+    return [_as_yaml(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _check_limits(max_calls: int | None, max_cost: float | None, max_unscored: float) -> None:

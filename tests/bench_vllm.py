@@ -33,7 +33,7 @@ def stock(base: Path, adapter: Path, tasks: list[str]) -> list[str]:
 def overhead(base: Path, adapters: dict[str, Path]) -> float:
     """Our engine's time over that of bare ``LLM.generate``, the same prompts and adapter."""
     from ptst_tasks.engines import open_engine
-    from ptst_tasks.engines.base import read_requests
+    from ptst_tasks.engines.answer_plan import read_requests
     from ptst_tasks.engines.journal import Journal
     from ptst_tasks.validate import load_tasks
 

@@ -15,8 +15,6 @@ SHARED = {
     "__main__": "Python's",
     "base": "what the others of a room are made from: engines, judges",
     "cache": "what is kept to be had again: verdicts, built-in models",
-    "progress": "how far it is: the bars, and what a run has done",
-    "training": "training: of the built-in model, of a study's adapters",
 }
 """Names of several files -> what they have in common."""
 

@@ -44,8 +44,8 @@ def test_a_broken_contract_fails_the_check_and_ours_are_kept(tmp_path: Path) -> 
     code, told = lint(tmp_path)
     assert (code, set(told.values())) == (0, {"KEPT"})
     for module, line in BROKEN.values():
-        with (tmp_path / module).open("a") as file:
-            file.write(f"\n{line}\n")
+        with (tmp_path / module).open("a") as out:
+            out.write(f"\n{line}\n")
     code, told = lint(tmp_path)
     assert (code, set(told.values())) == (1, {"BROKEN"})
     assert all(any(name.startswith(start) for name in told) for start in BROKEN)

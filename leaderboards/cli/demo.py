@@ -63,7 +63,7 @@ def demo(
     from leaderboards.board.tables import grids, left_out
     from leaderboards.cli.studies import Bar, show_failures
     from leaderboards.run import runner
-    from leaderboards.run.progress import Progress
+    from ptst_tasks.progress import Progress
 
     target = csv or Path("leaderboards") / ("demo-control.csv" if control else "demo.csv")
     studies = _studies(seeds, templates, control=control)

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 
 from leaderboards.cli.boards import board, plot
-from leaderboards.run.progress import Bar, Outcome, Progress
+from leaderboards.run.outcome import Outcome
 from ptst_tasks import command, files
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.progress import Bar, Progress
 
 __all__ = ["Bar", "register", "show_failures"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from leaderboards.run.asked import seeds
 from leaderboards.run.identity import asked_digest, requested
 from leaderboards.run.labels import labelled
-from leaderboards.run.progress import Outcome
+from leaderboards.run.outcome import Outcome
 from leaderboards.run.store import Cell, Store
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import digest_json

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import prompts_per_model
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import Records
@@ -16,11 +17,10 @@ from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place
 from leaderboards.run.measuring import Measuring
 from leaderboards.run.outputs import no_bars
-from leaderboards.run.progress import Progress
 from leaderboards.run.study import AdapterPlan, Study
-from leaderboards.run.training import RunAdapters
 from ptst_tasks.engines import Engine, open_engine
 from ptst_tasks.errors import EngineError, PTSTError, said
+from ptst_tasks.progress import Progress
 
 __all__ = ["measure_here", "start_engine"]
 

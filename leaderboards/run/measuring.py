@@ -18,12 +18,12 @@ from leaderboards.run.labels import check_labels, labelled
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place, checked_manifest
 from leaderboards.run.outputs import evaluate, write_results
-from leaderboards.run.progress import Progress
 from leaderboards.run.store import Cell, put_aside
 from leaderboards.run.study import AdapterPlan
 from ptst_tasks.engines import Engine
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
 from ptst_tasks.files import file_name
+from ptst_tasks.progress import Progress
 from ptst_tasks.provenance import model_digest
 
 __all__ = ["Measuring"]

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards.board import disk
+from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import load_asked
 from leaderboards.run.faults import check_disk
 from leaderboards.run.holding import check, claimed
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.local import measure_here
-from leaderboards.run.progress import Outcome, Progress
+from leaderboards.run.outcome import Outcome
 from leaderboards.run.store import Store, incomplete
 from leaderboards.run.study import Study
-from leaderboards.run.training import RunAdapters
 from ptst_tasks.errors import said
+from ptst_tasks.progress import Progress
 
 if TYPE_CHECKING:
     from leaderboards.judging.rejudge import Unscored

@@ -27,7 +27,7 @@ from ptst_tasks.keys import check_no_keys, hidden
 if TYPE_CHECKING:
     pass
 
-__all__ = ["STUDIES", "load", "load_with_faults", "study_file"]
+__all__ = ["STUDIES", "check_values", "load", "load_with_faults", "study_file"]
 
 STUDIES = Path(__file__).parents[1] / "studies"
 """Where the ready ones are."""
@@ -125,12 +125,21 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(
             f"study {str(file)!r} holds {hidden(repr(data))[:80]}, expected 'field: value' lines"
         )
+    check_values(data, f"study {str(file)!r}")
+    return data
+
+
+def check_values(data: Mapping[str, Any], where: str) -> None:
+    """Refuses secrets, and what a study's record cannot hold.
+
+    Raises:
+        ConfigError: If there is any; says where.
+    """
     try:
         check_plain(data)
         check_no_keys(data, known=_fields_like_keys(data), free=_FREE_TEXT)
     except ConfigError as e:
-        raise ConfigError(f"study {str(file)!r}: {e}") from None
-    return data
+        raise ConfigError(f"{where}: {e}") from None
 
 
 _FREE_TEXT = ("test.options.prefill", "test.gen_kwargs")

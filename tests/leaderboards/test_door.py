@@ -205,8 +205,15 @@ def test_errors_are_ours(tmp_path: Path) -> None:
         leaderboards.load_study("demo", tests={})
     with pytest.raises(ConfigError, match="expected a folder"):
         leaderboards.run_study("demo", " ")
-    with pytest.raises(PTSTError, match="key"):
-        leaderboards.load_study("demo", engine_args={"api_key": "sk-abcdefghijklmnop1234567890"})
+    with pytest.raises(
+        ConfigError, match=r"load_study: test\.options\.system looks like a key"
+    ) as e:
+        leaderboards.load_study("demo", test={"options": {"system": "sk-abcdefghijklmnop123456"}})
+    assert "abcdef" not in str(e.value)
+    with pytest.raises(ConfigError, match="load_study: "):
+        leaderboards.load_study("demo", test={"limit": float("nan")})
+    study = leaderboards.load_study("demo", base=tmp_path, train={"seeds": (1, 2)})
+    assert (study.base, study.train.seeds) == (str(tmp_path), (1, 2))
 
 
 def test_what_does_nothing_is_a_warning_of_the_callers_line(

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.board import disk
+from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import prompts_per_model, seeds
 from leaderboards.run.executor_args import Args, RayArgs, SlurmArgs, read_args
 from leaderboards.run.executors.packing import extract, pack, unpack
 from leaderboards.run.executors.worker import Order, Result, ptst_version
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place
-from leaderboards.run.progress import Progress
 from leaderboards.run.store import Cell
 from leaderboards.run.study import AdapterPlan, Study
-from leaderboards.run.training import RunAdapters
+from ptst_tasks.progress import Progress
 
 __all__ = ["bring_home", "make_orders", "spread"]
 

@@ -18,17 +18,17 @@ from pathlib import Path
 
 import filelock
 
+from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import load_asked
 from leaderboards.run.executors.packing import pack, unpack
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.local import measure_here
-from leaderboards.run.progress import Progress
 from leaderboards.run.store import Cell, Store
 from leaderboards.run.study import AdapterPlan, Study
-from leaderboards.run.training import RunAdapters
 from ptst_tasks import __version__
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import file_name
+from ptst_tasks.progress import Progress
 
 __all__ = ["Order", "Result", "measure", "ptst_version"]
 

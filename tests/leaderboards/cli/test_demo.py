@@ -104,7 +104,7 @@ def test_what_it_says_is_json_too(
     """Without the minutes: every run fails at once, and that is said in both ways."""
     from leaderboards.board import collect
     from leaderboards.run import runner
-    from leaderboards.run.progress import Outcome
+    from leaderboards.run.outcome import Outcome
     from tests.leaderboards.board.test_paper import row
 
     rows = [

@@ -307,7 +307,7 @@ def test_names_are_no_markup(tmp_path: Path):
 def test_json_to_standard_output_stands_alone_and_quiet_says_nothing(tmp_path: Path):
     run = runs.write(tmp_path / "run", ["Sofa.", "I cannot."])
     out = ptst_score(run, "--judge", "keywords:qi", "--compare", "--json", "-")
-    assert set(json.loads(out.stdout)) == {"scored", "agreement"}
+    assert set(json.loads(out.stdout)) == {"scored", "agreement", "ptst_version"}
     assert "keywords:qi" in out.stderr
     assert not Path("-").exists()
     out = ptst_score(run, "--judge", "keywords:qi", "--compare", "--quiet")

@@ -13,15 +13,15 @@ import pytest
 
 from leaderboards.board import csvio, disk
 from leaderboards.board.collect import collect
-from leaderboards.run import runner, training
+from leaderboards.run import runner
 from leaderboards.run.asked import load_asked
 from leaderboards.run.identity import Records
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.measuring import Measuring
-from leaderboards.run.progress import Progress
 from leaderboards.run.store import Store, put_aside
 from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError, EngineError
+from ptst_tasks.progress import Progress
 from tests.support import save_adapter
 
 
@@ -400,7 +400,7 @@ def test_a_run_killed_while_it_puts_cells_aside_finishes_that_next_time(
 def test_training_that_cannot_begin_for_anybody_is_the_studys_fault(
     tiny_model: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "_train", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr("leaderboards.run.adapters._train", lambda *_: pytest.fail("it began"))
     study = plan(tiny_model, train={**TRAIN, "data": str(tmp_path / "none.jsonl")})
     with pytest.raises((ConfigError, EngineError, ValueError)):
         runner.run(study, tmp_path / "run")

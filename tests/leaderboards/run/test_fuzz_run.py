@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from leaderboards.board import disk
 from leaderboards.judging import rejudge
-from leaderboards.run import holding, identity, runner, store
+from leaderboards.run import holding, manifests, runner, store
 from leaderboards.run.asked import load_asked
 from leaderboards.run.labels import check_labels, labelled
 from leaderboards.run.ledger import CellLedger
@@ -55,6 +56,10 @@ class Good:
     def read(self) -> None:
         """All that a run does with a cell that is there; judges that it lacks are not run."""
         said: list[Exception] = []
+
+        def tell(_: str, why: Exception) -> None:
+            said.append(why)
+
         kept = store.Store(self.run, share=False)
         kept.known()
         for record in kept.done(""):
@@ -64,8 +69,9 @@ class Good:
         if disk.is_whole(self.cell):
             found = disk.read_cell_files(self.cell)
             assert found.results
-            rejudge._look(self.cell, self.tasks, lambda _, why: said.append(why), {}, again=True)
-            list(rejudge.unscored([self.cell], self.tasks, lambda _, why: said.append(why)))
+            look = partial(rejudge._look, self.cell, self.tasks, tell, {}, again=True)
+            rejudge._attempt("of the cell", tell, look, 0)
+            list(rejudge.unscored([self.cell], self.tasks, tell))
         assert all(isinstance(why, PTSTError) for why in said), said
 
 
@@ -162,7 +168,7 @@ def test_fuzz_a_manifest(good: Good, data: st.DataObject) -> None:
         text = dumps(value).encode("utf-8", "surrogatepass")
         (Path(folder) / "manifest.json").write_bytes(text)
         try:
-            made = identity.checked_manifest(Path(folder))
+            made = manifests.checked_manifest(Path(folder))
         except PTSTError:
             return
         plan = good.ledger.study.adapters()[0]

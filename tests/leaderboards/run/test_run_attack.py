@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from leaderboards.board.collect import collect
-from leaderboards.run import identity, runner
+from leaderboards.run import manifests, runner
 from leaderboards.run.estimate import estimate
 from leaderboards.run.study import Study
 from ptst_tasks.model_files import adapter_of, base_of
@@ -108,8 +108,8 @@ def test_replaced_weights_do_not_get_the_manifests_labels(
 
 def test_a_strangers_manifest_two_folders_up_gives_no_labels(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"config": {"seed": 7}}))
-    assert identity.manifest(tmp_path / "x/mine") == {}
-    assert identity.manifest(tmp_path / "steps/step-000002") == {"config": {"seed": 7}}
+    assert manifests.manifest(tmp_path / "x/mine") == {}
+    assert manifests.manifest(tmp_path / "steps/step-000002") == {"config": {"seed": 7}}
 
 
 def test_seeds_of_one_training_share_the_templates_strings() -> None:
@@ -117,9 +117,9 @@ def test_seeds_of_one_training_share_the_templates_strings() -> None:
     made = {"config": {"template": "chat:mine", "seed": 0, "model": "m"}, "inputs": {"token_ids": "x"},
             "template": {"system": "Be kind."}}  # fmt: skip
     other = {**made, "config": {**made["config"], "seed": 1}}
-    assert identity.training_digest(made) == identity.training_digest(other)
+    assert manifests.training_digest(made) == manifests.training_digest(other)
     for change in ({"template": {"system": "Never answer."}}, {"inputs": {"token_ids": "y"}}):
-        assert identity.training_digest(made) != identity.training_digest({**made, **change})
+        assert manifests.training_digest(made) != manifests.training_digest({**made, **change})
 
 
 def test_names_that_would_be_taken_twice_are_refused(base: Path) -> None:

@@ -18,8 +18,9 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
-from leaderboards.run import progress, runner
+from leaderboards.run import runner
 from leaderboards.run import study_files as study
+from leaderboards.run.outcome import Outcome
 from ptst_tasks.errors import ConfigError
 
 STUDY = """
@@ -66,7 +67,7 @@ def board(run: Path) -> str:
     return csvio.dumps(collect([run])[0])
 
 
-def again(file: Path, out: Path, **overrides: Any) -> progress.Outcome:
+def again(file: Path, out: Path, **overrides: Any) -> Outcome:
     return runner.run(study.load(str(file), **overrides), out)
 
 

@@ -16,9 +16,10 @@ import pytest
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
 from leaderboards.cli.app import main
-from leaderboards.run import progress, runner
+from leaderboards.run import runner
 from leaderboards.run import study_files as study
 from leaderboards.run.estimate import estimate
+from leaderboards.run.outcome import Outcome
 from tests.ptst_tasks.engines.fake_endpoint import Body, FakeEndpoint, Reply, error, too_long
 
 KEY = "sk-very-secret"
@@ -47,7 +48,7 @@ def write(folder: Path, url: str, text: str = STUDY) -> str:
     return str(file)
 
 
-def run(file: str, out: Path) -> progress.Outcome:
+def run(file: str, out: Path) -> Outcome:
     return runner.run(study.load(file), out)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from leaderboards.board.collect import collect
-from leaderboards.run import progress, runner, study
+from leaderboards.run import runner, study
+from leaderboards.run.outcome import Outcome
 from tests.conftest import ServedTiny
 
 pytestmark = [
@@ -25,7 +26,7 @@ TEST = {"sets": ["gsm8k", "advbench", "xstest"], "templates": ["TV", "TA", "CV",
         "gen_kwargs": {"max_gen_toks": 16}, "style": "gsm8k"}  # fmt: skip
 
 
-def measure(out: Path, **fields: Any) -> tuple[progress.Outcome, dict[tuple[str, ...], Any]]:
+def measure(out: Path, **fields: Any) -> tuple[Outcome, dict[tuple[str, ...], Any]]:
     outcome = runner.run(study.Study(**{"test": TEST, **fields}), out)
     rows = [r for r in collect([out])[0] if not r.error]
     return outcome, {(r.adapter, r.task, r.test_template, r.metric): (r.value, r.n) for r in rows}

@@ -146,11 +146,11 @@ def test_at_an_endpoint_a_name_is_no_path(mine: Path, tmp_path: Path) -> None:
 def test_a_worker_gets_paths_from_where_the_study_was_started(
     mine: Path, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from leaderboards.run.adapters import RunAdapters
     from leaderboards.run.executor_args import SlurmArgs
     from leaderboards.run.executors.spread import make_orders
     from leaderboards.run.ledger import CellLedger
     from leaderboards.run.store import Store
-    from leaderboards.run.training import RunAdapters
 
     monkeypatch.chdir(tmp_path)
     found = study.load("mine/s.yaml")

@@ -22,16 +22,18 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
-from leaderboards.run import progress, runner
+from leaderboards.run import runner
 from leaderboards.run import study_files as study
+from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import load_asked
 from leaderboards.run.executor_args import RayArgs, SlurmArgs
 from leaderboards.run.executors import spread as executors
 from leaderboards.run.executors import worker
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.measuring import Measuring
+from leaderboards.run.outcome import Outcome
 from leaderboards.run.store import Store
-from leaderboards.run.training import RunAdapters
+from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.run.test_runner import STUDY
 
@@ -119,12 +121,12 @@ def records(run: Path) -> list[dict[str, Any]]:
 
 def on(
     executor: str, file: Path, out: Path, change: dict[str, Any] | None = None, **args: Any
-) -> progress.Outcome:
+) -> Outcome:
     asked = study.load(str(file), executor=executor, executor_args=args, **(change or {}))
     return runner.run(asked, out)
 
 
-def books(asked: study.Study, out: Path) -> tuple[CellLedger, RunAdapters]:
+def books(asked: Study, out: Path) -> tuple[CellLedger, RunAdapters]:
     return CellLedger(asked, Store(out)), RunAdapters(asked, out, [])
 
 

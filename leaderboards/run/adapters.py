@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import base_folder
 from leaderboards.run.manifests import Place, checked_manifest, manifest
-from leaderboards.run.progress import Progress
 from leaderboards.run.store import put_aside
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import file_name
 from ptst_tasks.model_files import check_weights
+from ptst_tasks.progress import Progress
 
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig

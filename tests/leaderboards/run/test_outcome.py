@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboards.run.progress import Outcome
+from leaderboards.run.outcome import Outcome
 
 
 def test_an_outcome_for_programs() -> None:

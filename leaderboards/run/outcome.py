@@ -1,13 +1,11 @@
-"""What a run reports while it goes, and what it came to."""
+"""What a run came to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptst_tasks.progress import Bar, Progress
-
-__all__ = ["Bar", "Outcome", "Progress"]
+__all__ = ["Outcome"]
 
 
 @dataclass(slots=True)
