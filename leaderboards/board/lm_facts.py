@@ -107,7 +107,7 @@ def who_judged(file: Path, ours: TaskRecord, judge: str) -> Json:
     """metadata.ptst.judge_weights[filter] and the models that its replies named."""
     weights = part(file, ours, "judge_weights").get(judge)
     models = part(file, ours, "judge_models").get(judge) or ()
-    models = models if isinstance(models, (list, tuple)) else (models,)
+    models = models if isinstance(models, (list, tuple, dict)) else (models,)  # model -> verdicts
     return {"judge_weights": str(weights or ""), "judge_model": "+".join(sorted(map(str, models)))}
 
 
