@@ -235,7 +235,7 @@ def test_a_worker_lost_for_good_is_failed_cells_and_the_next_run_mends_them(
 def test_a_killed_driver_goes_on_where_it_was(
     cluster: str, job: None, whole: Path, study_file: Path, tmp_path: Path
 ) -> None:
-    out, file = tmp_path / "run", tmp_path / "ray.yaml"
+    out, file = tmp_path / "run", tmp_path / "tiny.yaml"  # the same study, by its name
     file.write_text(
         study_file.read_text()
         + f"executor: ray\nexecutor_args: {{address: {cluster}, scratch: {tmp_path}}}"
