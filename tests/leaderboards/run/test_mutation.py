@@ -36,11 +36,16 @@ class Case:
     patch: pytest.MonkeyPatch
 
     def run(self, **fields: Any) -> tuple[int, int]:
-        """Runs it again; returns how many cells were measured and how many were there."""
+        """Runs it again; returns how many cells were measured and how many were there.
+
+        A study of another name or base gets a folder beside, and takes the cells that are the same.
+        """
         from ptst_tasks import task
 
         task._loaded.cache_clear()
-        outcome = runner.run(Study(**{**self.fields, **fields}), self.out)
+        another = {"name", "base"} & fields.keys()
+        out = self.out.with_name("another") if another else self.out
+        outcome = runner.run(Study(**{**self.fields, **fields}), out)
         assert outcome.failed == []
         return outcome.done, outcome.kept
 
@@ -292,7 +297,8 @@ def test_through_an_endpoint(what: str, data_dir: Path, tmp_path: Path) -> None:
             base=change.get("base", "base"), engine="openai", test={**asked, **test},
             engine_args={"base_url": url, "backoff": 0.001, **args}, train={"adapters": adapters},
         )  # fmt: skip
-        outcome = runner.run(asked_for, tmp_path / "run")
+        # A run of another base is refused in this folder; one beside takes the cells that are the same.
+        outcome = runner.run(asked_for, tmp_path / f"run-{asked_for.base}")
         assert outcome.failed == []
         return outcome.done, outcome.kept
 
@@ -305,7 +311,8 @@ def test_through_an_endpoint(what: str, data_dir: Path, tmp_path: Path) -> None:
     schema = {
         r["schema"]
         for r in (
-            json.loads(f.read_text())["provenance"] for f in tmp_path.glob("run/cells/*/cell.json")
+            json.loads(f.read_text())["provenance"]
+            for f in tmp_path.glob("run-*/cells/*/cell.json")
         )
     }
     assert schema == {provenance.SCHEMA}  # fmt: skip

@@ -319,9 +319,12 @@ def test_refusals_and_silence_are_answers(message: Body, text: str, tmp_path: Pa
     [
         ({"concurency": 3}, "unknown field 'concurency'; did you mean 'concurrency'?"),
         ({"revision": "main"}, "takes no revision"),
-        ({"base_url": f"http://u:{KEY}@h/v1"}, "keys belong in an environment variable"),
+        (
+            {"base_url": f"http://u:{KEY}@h/v1"},
+            "base_url looks like a key (its value is not shown); put keys into the environment",
+        ),
         ({"base_url": "http://h:port/v1"}, "is no http"),
-        ({"api_key_env": KEY}, "takes the name of an environment variable"),
+        ({"api_key_env": KEY}, "api_key_env looks like a key (its value is not shown)"),
         ({"api_key": KEY}, "did you mean 'api_key_env'?"),
         ({"timeout": 0}, "timeout: Input should be greater than 0"),
         ({"extra": {"stream": True}}, "extra holds 'stream'"),
