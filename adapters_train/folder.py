@@ -44,11 +44,7 @@ class RunFolder:
     out: Path
 
     def __post_init__(self) -> None:
-        """Refuses a folder without a name of its own: the work is done beside it.
-
-        Raises:
-            ConfigError: On ``.``, ``..`` and ``/``.
-        """
+        """Refuses a folder without a name of its own: the work is done beside it."""
         if self.out.name in ("", ".."):
             raise ConfigError(f"--out {str(self.out)!r} names no folder of its own; name a new one")
 

@@ -82,6 +82,7 @@ ELSEWHERE = {
     ),
     "leaderboards/run/test_damage.py: what a run leaves on disk, damaged and made again": (
         "leaderboards/run/adapters.py",
+        "leaderboards/run/attic.py",
         "leaderboards/run/manifests.py",
         "leaderboards/run/store.py",
     ),
@@ -148,6 +149,7 @@ TOPICS = {
     "leaderboards/run/test_mutation_vllm.py": "the same through vLLM",
     "leaderboards/run/test_ready_studies.py": "training prompts are test prompts, in every ready study",
     "leaderboards/run/test_run_attack.py": "what an attacker got past the identity of a cell",
+    "leaderboards/run/test_second_look.py": "sequences of runs that two readers found",
     "leaderboards/run/test_served_study.py": "a study of served models, from YAML to board",
     "leaderboards/run/test_served_vllm.py": "the same against a real server",
     "ptst_tasks/engines/test_decoding.py": "every engine decodes as it says",

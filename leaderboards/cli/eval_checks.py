@@ -78,18 +78,15 @@ def check_options(config: Any, given: Mapping[str, Any]) -> None:
 
 def _check_keys(config: Any, given: Mapping[str, Any]) -> None:
     """A key among the options would be written into every results file."""
-    meant = ("api_key_env",) if config.model == "ptst-openai" else ()
-    check_no_keys(config.model_args, "--model_args", known=meant)
+    check_no_keys(config.model_args, "--model_args", known=("api_key_env",))
     check_no_keys(config.gen_kwargs, "--gen_kwargs", free=("--gen_kwargs",))
     check_no_keys(given.get("metadata"), "--metadata", free=("--metadata.prefill",))
 
 
 def _mapping(said: Any) -> Mapping[str, Any]:
-    # A file may write KEY=VALUE,KEY=VALUE, of which only the names are looked at.
-    pairs = (
-        {p.partition("=")[0].strip(): p for p in said.split(",")} if isinstance(said, str) else said
-    )
-    return pairs or {}
+    if isinstance(said, str):  # in a file: KEY=VALUE,KEY=VALUE, of which the names are looked at
+        return {pair.partition("=")[0].strip(): pair for pair in said.split(",")}
+    return said or {}
 
 
 def _check_limit(limit: Any) -> None:

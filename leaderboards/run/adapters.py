@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaderboards.run.attic import put_aside
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import base_folder
 from leaderboards.run.manifests import Place, checked_manifest, manifest
-from leaderboards.run.store import put_aside
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError

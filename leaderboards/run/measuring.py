@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.run.asked import prompts, prompts_per_model, seeds
+from leaderboards.run.attic import put_aside
 from leaderboards.run.faults import check_disk, check_room, remembered
 from leaderboards.run.identity import Records
 from leaderboards.run.labels import check_labels, labelled
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place, checked_manifest
 from leaderboards.run.outputs import evaluate, write_results
-from leaderboards.run.store import Cell, put_aside
+from leaderboards.run.store import Cell
 from leaderboards.run.study import AdapterPlan
 from ptst_tasks.engines import Engine
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
@@ -91,18 +92,14 @@ class Measuring:
     ) -> None:  # fmt: skip
         if not ready:
             return
-        failed = self._ledger.outcome.failed
-        journal, before = self._journal(plan), len(failed)
         self._lm.on_batch = self._at_most(sum(prompts(self._study, tasks[n]) for n in ready))
         try:
-            self._lm.journal = self._opened(journal)
+            self._lm.journal = self._opened(self._journal(plan))
         except OSError as e:
             self._fail_all(ready, e)
             return
         with remembered(self._lm):
             self._attempt(plan, folder, ready, tasks)
-        if len(failed) == before:  # else the next try of a cell reuses the answers it had
-            self._lm.journal.settle()
 
     def _attempt(
         self, plan: AdapterPlan, folder: Place | None, ready: dict[str, Cell],
@@ -136,15 +133,24 @@ class Measuring:
         total = sum(len(task.instances) for task in tasks.values())
         start = time.perf_counter()
         state = model_digest(next(iter(cells.values())).provenance)
+        lm.journal.begin()
         with lm.adapter(plan.name, state):
             results = evaluate(lm, tasks, self._study.test.limit)
         seconds = time.perf_counter() - start
         scored = [t for t in tasks.values() if t.OUTPUT_TYPE == "multiple_choice"]
         # These pass the engine's own count by.
         lm.on_batch(sum(prompts(self._study, task) for task in scored))
-        args = self._model_args(folder)
+        if self._written(folder, tasks, cells, results, seconds / total):
+            lm.journal.settle()  # else the next try of a cell reuses the answers it had
+
+    def _written(
+        self, folder: Place | None, tasks: Mapping[str, Any], cells: Mapping[str, Cell],
+        results: Any, each: float,
+    ) -> bool:  # fmt: skip
+        """Writes cells of what lm-eval gave; whether all could be. `each`: seconds per request."""
+        args, before = self._model_args(folder), len(self._ledger.outcome.failed)
         for name, cell in cells.items():
-            share = round(seconds * len(tasks[name].instances) / total, 3)
+            share = round(each * len(tasks[name].instances), 3)
             try:
                 with self._ledger.store.writing(cell, seconds=share) as aside:
                     write_results(aside, f"ptst-{self._study.engine}", args, name, results)
@@ -154,6 +160,7 @@ class Measuring:
                 self._ledger.fail(cell, e)
                 continue
             self._ledger.done(cell)
+        return len(self._ledger.outcome.failed) == before
 
     def _model_args(self, folder: Place | None) -> dict[str, str]:
         args = {"pretrained": self._study.base, **({"peft": str(folder)} if folder else {})}

@@ -7,21 +7,20 @@ when it is asked for again. How a cell is read is `leaderboards.board.disk`'s bu
 
 from __future__ import annotations
 
-import errno
-import itertools
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from leaderboards.board import disk
+from leaderboards.run.attic import put_aside, remove
 from ptst_tasks.digests import digest_json, read_json, write_json
 from ptst_tasks.errors import DataError
-from ptst_tasks.files import replacing, working
+from ptst_tasks.files import working
 from ptst_tasks.provenance import SCHEMA, Generation, cell_digest
 
 __all__ = ["Cell", "Store", "incomplete", "put_aside"]
@@ -109,7 +108,7 @@ class Store:
         """Removes what a killed process was writing; nobody else may be at work in the run."""
         for pattern in (".*.tmp", "cells/.*", "cells/*/.*.tmp", "adapters/.*"):
             for left in self.run.glob(pattern):
-                _remove(left)
+                remove(left)
 
     def folder(self, cell: Cell) -> Path:
         """Where a cell is, or will be."""
@@ -150,7 +149,7 @@ class Store:
             self.finish(cell, aside, **more)
         finally:
             if aside.exists():
-                _remove(aside)
+                remove(aside)
 
     def finish(self, cell: Cell, aside: Path, **more: Any) -> None:
         """Makes a written cell whole.
@@ -194,7 +193,7 @@ class Store:
             self._place(aside, self.folder(cell))
         finally:
             if aside.exists():
-                _remove(aside)
+                remove(aside)
 
     def keep_only(self, digests: set[str]) -> list[dict[str, Any]]:
         """Puts what the study no longer asks for into the attic; removes failed tries.
@@ -210,7 +209,7 @@ class Store:
             if folder.name in digests or folder.name.startswith("."):
                 continue  # the latter is being written, or a sweep's business
             if not disk.holds_answers(folder):
-                _remove(folder)
+                remove(folder)
             elif folder.is_dir():
                 record = read_json(folder / "cell.json") or {}
                 self._put_aside(folder)
@@ -238,7 +237,7 @@ class Store:
             return False
         finally:
             if aside.exists():
-                _remove(aside)
+                remove(aside)
         self.taken[origin] += 1
         return True
 
@@ -250,52 +249,12 @@ class Store:
                 kept = self._put_aside(folder, ".damaged")
                 self.damaged.append(f"{why}; it was made again, and the old one is {str(kept)!r}")
             else:
-                _remove(folder)
+                remove(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside.rename(folder)
 
     def _put_aside(self, folder: Path, suffix: str = "") -> Path:
         return put_aside(folder, self.attic / f"{folder.name}{suffix}")
-
-
-def put_aside(what: Path, target: Path) -> Path:
-    """Moves something to an attic; what is there under that name keeps its own by a number.
-
-    Of two the newer has the plain name. Returns where it is.
-
-    Raises:
-        OSError: If it cannot be moved; everything is where it was.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.lexists(target):
-        numbered = (target.with_name(f"{target.name}.{n}") for n in itertools.count(1))
-        target.rename(next(name for name in numbered if not os.path.lexists(name)))
-    try:
-        what.rename(target)
-    except OSError as e:
-        if e.errno != errno.EXDEV:
-            raise
-        _carry(what, target)
-    return target
-
-
-def _carry(what: Path, target: Path) -> None:
-    """A rename to another file system: there whole before it is gone here."""
-    with replacing(target) as aside:
-        if what.is_dir():
-            shutil.copytree(what, aside, symlinks=True)
-        else:
-            shutil.copy2(what, aside)
-    _remove(what)
-
-
-def _remove(left: Path) -> None:
-    """Removes what nobody needs; where that cannot be, it stays and harms nobody."""
-    with suppress(OSError):
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        else:
-            left.unlink()
 
 
 def incomplete(records: Iterable[Mapping[str, Any]]) -> int:

@@ -67,8 +67,12 @@ class Journal:
         self._known[key] = list(answers)
         self._write(key, answers, sync=False)
 
+    def begin(self) -> None:
+        """From here on `settle` counts what is used."""
+        self._used = set()
+
     def settle(self) -> None:
-        """Drops the answers that were used or added since it was opened: their cells are whole.
+        """Drops the answers that were used or added since `begin`: their cells are whole.
 
         Others stay: they are of another decoding seed, or of a study that was edited meanwhile, and
         may have been paid for.

@@ -15,10 +15,11 @@ from leaderboards.board import csvio, disk
 from leaderboards.board.collect import collect
 from leaderboards.run import runner
 from leaderboards.run.asked import load_asked
+from leaderboards.run.attic import put_aside
 from leaderboards.run.identity import Records
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.measuring import Measuring
-from leaderboards.run.store import Store, put_aside
+from leaderboards.run.store import Store
 from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.progress import Progress

@@ -11,7 +11,8 @@ import pytest
 
 from leaderboards.board import disk
 from leaderboards.run import runner, study_files
-from leaderboards.run.store import Store, put_aside
+from leaderboards.run.attic import put_aside
+from leaderboards.run.store import Store
 from ptst_tasks.engines.journal import Journal
 from tests.disks import small_disk
 from tests.support import save_adapter

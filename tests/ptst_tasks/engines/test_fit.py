@@ -75,10 +75,11 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def evaluate(base: Path, *more: str, model: str = "hf", **args: Any) -> None:
-    told = ",".join(f"{k}={v}" for k, v in {"pretrained": base, "device": "cpu", **args}.items())
+    told = ",".join(f"{k}={v}" for k, v in {"pretrained": base, **args}.items())
     run_lm_eval(
-        ["--model", model, "--model_args", told, "--tasks", TASK, "--apply_chat_template", *more]
-    )
+        ["--model", model, "--model_args", told, "--device", "cpu", "--tasks", TASK,
+         "--apply_chat_template", *more]
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
