@@ -67,6 +67,8 @@ def _size(value: Any, where: str, known: dict[int, int], above: tuple[int, ...])
             raise ConfigError(
                 f"{where or 'the file'} has the field {key!r}, expected a name; put it into quotes"
             )
+        if isinstance(value, dict):
+            _check_leaf(key, f"a field's name in {where or 'the file'}")
         total += _size(part, place, known, inner)
         if total > _MOST:
             raise ConfigError(f"{where or 'the file'} holds more than {_MOST:,} values")

@@ -84,6 +84,8 @@ ROWS = [
     fault("a bomb of aliases", BOMB, "aliases stand for too many values"),
     fault("a circle", "base: b\nengine_args: &x {a: *x}\n", "engine_args.a holds itself"),
     fault("a NUL", 'base: "b\\0c"\n', "base holds a NUL character"),
+    fault("half a character in a name", 'base: b\nengine_args: {"\\ud800": 1}\n',
+          "a field's name in engine_args holds half a character"),
     fault("half a character", 'base: "\\ud800"\n', "base holds half a character"),
     fault("a date for a name", "base: b\nname: 2024-01-02\n", "name is datetime.date", "quote it"),
     fault("not a number", "base: b\ntest: {gen_kwargs: {temperature: .nan}}\n",
