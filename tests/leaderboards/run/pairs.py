@@ -78,6 +78,11 @@ def one_pair(study: Path, folder: Path, draw: random.Random, length: float) -> l
     return [ended(pid) for pid in pids]
 
 
+def _read(log: Path) -> str:
+    """What a process said; nothing if it was killed before it could."""
+    return log.read_text() if log.exists() else ""
+
+
 def main(study: Path, folder: Path, rounds: int, seed: int) -> None:
     """Runs the pairs and prints what came of them."""
     imports()
@@ -88,7 +93,7 @@ def main(study: Path, folder: Path, rounds: int, seed: int) -> None:
     for at in range(rounds):
         for i, code in enumerate(one_pair(study, folder, draw, length)):
             codes[code] += 1
-            said = (folder / f"log{i}").read_text()
+            said = _read(folder / f"log{i}")
             if code not in (0, 2, -signal.SIGKILL) or "Traceback" in said:
                 wrong.append(f"round {at}: {code}: {said}")
             if code == 2 and "is in use by process" not in said:
