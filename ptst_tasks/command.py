@@ -38,7 +38,6 @@ JsonFile = Annotated[
 ]
 
 # Of typer's, whichever click it carries: what wrong use of the command line raises.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _ClickError: type[Exception] = typer.BadParameter.__mro__[2]
 
 

@@ -79,7 +79,8 @@ class Journal:
         """
         if self._file is None or not self._file.exists():
             return
-        rest = {key: answers for key, answers in self._known.items() if key not in self._used}
+        # From the file: what `put` wrote before `begin`, for a task that failed, is not in memory.
+        rest = {key: kept for key, kept in _read(self._file)[0].items() if key not in self._used}
         if not rest:
             self._file.unlink()
             return

@@ -51,6 +51,18 @@ def test_a_journal_keeps_the_answers_that_nobody_used(tmp_path: Path) -> None:
     assert not file.exists()
 
 
+def test_a_journal_keeps_what_a_failed_task_was_answered(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "base.jsonl")
+    journal.begin()
+    journal.put("of the task that failed", ["paid for"])
+    journal.begin()  # the others, once more
+    journal.put("of the others", ["x"])
+    journal.settle()
+    left = Journal(tmp_path / "base.jsonl")
+    assert left.get("of the task that failed") == ["paid for"]
+    assert left.get("of the others") is None
+
+
 def test_adapters_of_other_settings_go_to_the_attic_and_come_back(
     tiny_model: Path, data_dir: Path, tmp_path: Path
 ) -> None:
