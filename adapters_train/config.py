@@ -17,6 +17,7 @@ from adapters_train import recipes
 from ptst_tasks.chat import CHAT_FORMATS
 from ptst_tasks.errors import ConfigError, check_choice, one_line
 from ptst_tasks.files import read_yaml
+from ptst_tasks.thinking import Thinking
 from ptst_tasks.user_templates import active
 
 __all__ = ["SettingError", "TrainConfig", "load_config", "read_settings"]
@@ -59,6 +60,8 @@ class TrainConfig(BaseModel):
         template: The prompt template, as ``chat:vanilla``; slug and abbreviation work too.
         style: Family of template strings; empty for the data set's own.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
+        thinking: ``auto``, ``on`` or ``off``: what the chat template is told, as at test.
+        turns: Of rows with several turns: ``all`` assistant turns are trained on, or the ``last``.
         templates: YAML file of the user's own templates.
         recipe: Named defaults; empty for the data set's own.
         backend: ``hf`` (trl and peft) or ``openai``.
@@ -103,6 +106,8 @@ class TrainConfig(BaseModel):
     template: str = "chat:vanilla"
     style: str = ""
     chat_format: str = "auto"
+    thinking: Thinking = "auto"
+    turns: Literal["all", "last"] = "all"
     templates: str = ""
     recipe: str = ""
     backend: Literal["hf", "openai"] = "hf"

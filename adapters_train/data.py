@@ -43,11 +43,13 @@ class Example:
         query: The raw question; the template goes around it.
         answer: What the model is to say, without an end of turn.
         system_prompt: The row's own system prompt (OpenOrca), or empty.
+        history: Earlier turns of the same conversation, question and answer; not trained on here.
     """
 
     query: str
     answer: str
     system_prompt: str = ""
+    history: tuple[tuple[str, str], ...] = ()
 
     @property
     def length(self) -> int:

@@ -13,12 +13,13 @@ of several templates share a batch.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ptst_tasks.errors import ChatFormatError, check_choice, said
 from ptst_tasks.templates import Message, PromptTemplate
+from ptst_tasks.thinking import THINKING, Markers, find_markers
 
 __all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer", "find_bos"]
 
@@ -45,12 +46,18 @@ class Rendered:
         lead: What stands between the prompt and an answer (often ``" "`` or nothing).
         end: The end of turn that closes an answer in training, exactly once.
         notes: What the chat template did that a reader of the result must know.
+        opens: The family whose thought the prompt leaves open, so that a model goes on thinking;
+            `lead` closes it. None where it opens none.
+        thought: For an answer with a thought of its own, what stands before the thought and
+            between thought and answer, in place of `lead`; None where that is not known.
     """
 
     prompt: Any
     lead: str = ""
     end: str = ""
     notes: tuple[str, ...] = ()
+    opens: Markers | None = None
+    thought: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -65,6 +72,9 @@ class Renderer:
         keep_bos: True where the engine suppresses that BOS, so the string must carry it.
         eos: The end-of-sequence text, the end of turn of text templates.
         missing: What to say when a chat template is needed and there is none.
+        thinking: ``auto``, ``on`` or ``off``.
+        markers: The families of thoughts that the model may write; empty for one that does not
+            think.
     """
 
     fmt: str = "auto"
@@ -73,14 +83,21 @@ class Renderer:
     keep_bos: bool = False
     eos: str = ""
     missing: str = ""
+    thinking: str = "auto"
+    markers: tuple[Markers, ...] = ()
     _ends: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice(self.fmt, CHAT_FORMATS, "chat format")
+        check_choice(self.thinking, THINKING, "thinking")
 
     @classmethod
     def for_tokenizer(
-        cls, tokenizer: Any, fmt: str = "auto", args: Mapping[str, Any] | None = None
+        cls,
+        tokenizer: Any,
+        fmt: str = "auto",
+        args: Mapping[str, Any] | None = None,
+        thinking: str = "auto",
     ) -> Renderer:
         """Builds a renderer for a transformers tokenizer; `args` go to its chat template."""
         has_template = bool(getattr(tokenizer, "chat_template", None))
@@ -90,6 +107,8 @@ class Renderer:
             bos=find_bos(tokenizer),
             eos=tokenizer.eos_token or "",
             missing=f"the tokenizer {tokenizer.name_or_path!r} has no chat template",
+            thinking=thinking,
+            markers=find_markers(_source(tokenizer)),
         )
 
     def render(
@@ -98,6 +117,7 @@ class Renderer:
         query: str,
         system_prompt: str = "",
         *,
+        history: Sequence[tuple[str, str]] = (),
         training: bool = False,
     ) -> Rendered:
         """Fills `template` and renders it.
@@ -106,6 +126,7 @@ class Renderer:
             template: A row of the table.
             query: The raw question or prompt.
             system_prompt: The row's own system prompt (style ``openorca``).
+            history: Earlier turns, question and answer; each question is filled in as `query` is.
             training: Also find `lead` and `end`, which costs one more rendering per message shape.
 
         Raises:
@@ -220,6 +241,12 @@ def ask_tokenizer(tokenizer: Any, args: Mapping[str, Any]) -> Callable[[list[Mes
         )
 
     return apply
+
+
+def _source(tokenizer: Any) -> str:
+    """A tokenizer's chat templates as text; some have several by name."""
+    found = getattr(tokenizer, "chat_template", None) or ""
+    return found if isinstance(found, str) else "\n".join(map(str, found.values()))
 
 
 def find_bos(tokenizer: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, one_line
+from ptst_tasks.thinking import Thinking
 
 __all__ = ["DEFAULT_PREFILL", "Options", "read_object"]
 
@@ -21,6 +22,9 @@ class Options(BaseModel):
     Attributes:
         style: Family of template strings; empty for the set's own.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
+        thinking: ``auto``, ``on`` or ``off``: what the chat template is told.
+        think_end_token: What ends a thought of this model, where that is not known of it.
+        judge_reasoning: Also judge what a model thinks; a metric of its own.
         templates: YAML file of the user's own templates.
         prefill: Text that the answer to a harmful query is made to begin with; True for the
             usual "Sure, here is".
@@ -39,6 +43,9 @@ class Options(BaseModel):
 
     style: str = ""
     chat_format: str = "auto"
+    thinking: Thinking = "auto"
+    think_end_token: str = ""
+    judge_reasoning: bool = False
     templates: str | None = None
     prefill: str | bool = False
     judge: str | list[str] = ""

@@ -50,8 +50,8 @@ SCHEMA = 2
 """Of the record. 0.1.0 wrote none (1): its identity lacked configurations and decoding defaults."""
 
 
-ANSWERS = 2
-"""Raised whenever a change of ours can change an answer; 1 was 0.1.0."""
+ANSWERS = 3
+"""Raised whenever a change of ours can change an answer; 1 was 0.1.0, 3 takes thoughts off."""
 
 FREE_SETTINGS = {
     "resume_every": "how often a run can be gone on from, not what it becomes",
@@ -104,6 +104,7 @@ class Data:
         limit: Only the first so many were asked; None for all.
         asked: Digest of the ids of the rows that were asked, in their order.
         prompts: Digest of the prompts' token ids (for an endpoint, of what is sent).
+        thinking: What the chat template was told: ``auto``, ``on`` or ``off``.
         task_version: Of the task's definition.
         scoring: Digest of the task's metrics and answer filters.
     """
@@ -112,6 +113,7 @@ class Data:
     limit: int | None = None
     asked: str = ""
     prompts: str = ""
+    thinking: str = ""
     task_version: str = ""
     scoring: str = ""
 
@@ -259,6 +261,7 @@ FACTS: tuple[Fact, ...] = (
          why="the ids that were asked say it: a limit beyond the set's end asks the same rows"),
     Fact("data.asked", column="asked", gate="rows asked"),
     Fact("data.prompts", column="prompts", gate="prompts as they were sent"),
+    Fact("data.thinking", column="thinking", gate="thinking"),
     Fact("data.task_version", column="task_version", gate="version of the task"),
     Fact("data.scoring", column="scoring", gate="how answers are scored"),
     Fact("decoding.options", column="decoding", gate="decoding"),

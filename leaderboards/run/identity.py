@@ -87,6 +87,7 @@ class Records:
                 limit=limit,
                 asked=asked_digest(str(doc["id"]) for doc in docs),
                 prompts=self._prompts(lm, task),
+                thinking=task.options.thinking,
                 task_version=str(task.VERSION),
                 scoring=_scoring(task),
             )

@@ -29,6 +29,7 @@ from leaderboards.run import study_paths
 from leaderboards.run.study_errors import FaultsFound
 from ptst_tasks.generate import FAMILIES, task_name
 from ptst_tasks.templates import Templates, slug
+from ptst_tasks.thinking import Thinking
 from ptst_tasks.user_templates import active
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Study(_Strict):
             with engine ``openai`` the endpoint's name.
         revision: Revision on the hub.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
+        thinking: ``auto``, ``on`` or ``off``, for training and testing alike.
         untuned: Also measure the base before fine-tuning.
         judges: In place of each set's own; for cells that are measured already use ``ptst score``.
         templates: YAML file of the user's own templates.
@@ -143,6 +145,7 @@ class Study(_Strict):
     base: str = Field(min_length=1)
     revision: str = ""
     chat_format: str = "auto"
+    thinking: Thinking = "auto"
     untuned: bool = True
     train: StudyTrain = StudyTrain()
     test: StudyTest = StudyTest()
@@ -212,7 +215,7 @@ class Study(_Strict):
         """
         from leaderboards.run.styles import asked_in
 
-        out = {"chat_format": self.chat_format, **self.test.options}
+        out = {"chat_format": self.chat_format, "thinking": self.thinking, **self.test.options}
         if style := asked_in(self, family):
             out["style"] = style
         if FAMILIES[family].source.kind in ("harmful", "overrefusal"):
@@ -241,6 +244,7 @@ class Study(_Strict):
             "template": template,
             "seed": seed,
             "chat_format": self.chat_format,
+            "thinking": self.thinking,
             "templates": self.templates or None,
             "recipe": self.train.recipe or None,
             "mix": self.train.mix or None,
