@@ -26,7 +26,10 @@ _GREEDY = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "typical_p": 1.0, "min
 
 
 def make_plan(
-    options: DecodingOptions, own: GenerationConfig, tokenizer: Any, thoughts: Thoughts | None = None
+    options: DecodingOptions,
+    own: GenerationConfig,
+    tokenizer: Any,
+    thoughts: Thoughts | None = None,
 ) -> AnswerPlan:
     """What transformers is told for requests with these options.
 

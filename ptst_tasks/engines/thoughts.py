@@ -198,7 +198,12 @@ class Watch:
     """
 
     def __init__(
-        self, thoughts: Thoughts, opened: bool, words: Sequence[str], late: frozenset[int], every: int
+        self,
+        thoughts: Thoughts,
+        opened: bool,
+        words: Sequence[str],
+        late: frozenset[int],
+        every: int,
     ) -> None:
         self._thoughts, self._words, self._late = thoughts, words, late
         # A string has at most a token per byte, so that many back hold any new one.
