@@ -14,7 +14,7 @@ from typing import Any
 from ptst_tasks.lm_internals import cut_at_stops
 from ptst_tasks.thinking import Markers, custom_markers, find_markers, is_open
 
-__all__ = ["Thoughts", "Watch", "answer_place", "cut_answer", "families", "special_tokens"]
+__all__ = ["RowWatch", "Thoughts", "answer_place", "cut_answer", "families", "special_tokens"]
 
 _HEAD = 32  # tokens that what stands before an answer, or opens a thought, has at most
 
@@ -184,7 +184,7 @@ class Thoughts:
         return self.decode([*ids[:at], *(i for i in ids[at:] if i not in self.shown)])
 
 
-class Watch:
+class RowWatch:
     """Looks at one row while it grows, for an end of its answer behind the thought.
 
     It may miss one, which is cut off afterwards, and finds none that is not there.

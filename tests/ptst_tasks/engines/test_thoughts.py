@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from ptst_tasks.engines.hf import HFEngine
-from ptst_tasks.engines.thoughts import Thoughts, Watch, answer_place, cut_answer, families
+from ptst_tasks.engines.thoughts import RowWatch, Thoughts, answer_place, cut_answer, families
 from ptst_tasks.thinking import THINK, custom_markers, split
 from tests.ptst_tasks.engines.canned_thoughts import OPENED, REPLIES, answers, ask, prompts
 from tests.support import byte_tokenizer
@@ -178,7 +178,7 @@ def test_a_watched_row_ends_where_its_text_is_cut_and_never_before(template: str
         for stop in ("\n\n", "Question:", "assistant", "final", "analysis", "think", "5", " is"):
             want = cut_answer(known.text(ids, False, known.plain), [stop], known.markers, False)
             for every in (1, 8):
-                watch = Watch(known, False, [stop], frozenset(), every)
+                watch = RowWatch(known, False, [stop], frozenset(), every)
                 steps = range(every, len(ids) + 1, every)
                 at = next((n for n in steps if watch.ended(ids[:n])), None)
                 if at is not None:
