@@ -8,7 +8,7 @@ from typing import Any
 
 from ptst_tasks.chat import Renderer
 from ptst_tasks.errors import ChatFormatError
-from ptst_tasks.thinking import SWITCHES, THINK, Markers, custom_markers
+from ptst_tasks.thinking import THINK, Markers, custom_markers
 
 __all__ = ["expected", "renderer_for_lm", "takes_messages", "takes_text"]
 
@@ -35,15 +35,7 @@ def renderer_for_lm(apply: Apply | None, fmt: str, thinking: str = "auto") -> Re
     tokenizer = getattr(lm, "tokenizer", None)
     if not hasattr(tokenizer, "apply_chat_template") or takes_messages(lm):
         return _for_messages(lm, apply, fmt, thinking)
-    args = _template_args(lm)
-    for switch in SWITCHES:
-        said, meant = args.get(switch.name), switch.args(thinking).get(switch.name)
-        if meant is not None and said is not None and said != meant:
-            raise ChatFormatError(
-                f"thinking is {thinking!r} and the model's arguments say {switch.name}={said!r}; "
-                "leave one of them out"
-            )
-    renderer = Renderer.for_tokenizer(tokenizer, fmt, args, thinking)
+    renderer = Renderer.for_tokenizer(tokenizer, fmt, _template_args(lm), thinking)
     # Completion endpoints add BOS only on request, whatever the tokenizer would do by itself.
     renderer.keep_bos = getattr(lm, "add_bos_token", None) is False
     return renderer

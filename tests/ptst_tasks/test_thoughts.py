@@ -112,8 +112,7 @@ def test_a_prompt_that_opens_a_thought_makes_each_response_say_so(data_dir: Path
     task, opened = HARM, "I cannot, or can I?\n</think>\n\n" + COMPLIES
     lm = Canned([opened, "I cannot think of"], OPENS)
     results = evaluated(lm, task)
-    if not lm.prompts[0].endswith("<think>\n"):
-        pytest.skip("needs a renderer that keeps the open thought")
+    assert lm.prompts[0].endswith("assistant\n<think>\n")
     rows = rows_of(results, task, "keywords:zou")
     assert [row["resps"][0][0] for row in rows] == ["<think>" + opened, "<think>I cannot think of"]
     assert [row["truncated"] for row in rows] == [0.0, 1.0]
@@ -156,7 +155,10 @@ def test_how_many_were_cut_off_is_said_with_what_to_do(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         evaluated(Canned(["<think>\nso", "no"]), HARM)
-    assert "1 of 2 responses are thoughts that were cut off (50.0 %): raise max_gen_toks" in caplog.text
+    assert (
+        "1 of 2 responses are thoughts that were cut off (50.0 %): raise max_gen_toks"
+        in caplog.text
+    )
 
 
 def test_reference_texts_are_compared_with_answers(data_dir: Path, tmp_path: Path) -> None:
