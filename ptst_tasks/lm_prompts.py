@@ -48,13 +48,10 @@ def _for_messages(lm: Any, apply: Apply, fmt: str, thinking: str) -> Renderer:
             "use --model ptst-openai, or leave it out"
         )
 
-    def messages(history: list[Any], _: bool) -> Any:
-        made = apply(history)
-        if thinking != "auto":
-            made.thinking = thinking
-        return made
-
-    return Renderer(fmt, apply=messages, thinking=thinking, markers=(THINK,))
+    told = {} if thinking == "auto" else {"thinking": thinking}
+    return Renderer(
+        fmt, apply=lambda messages, _: apply(messages, **told), thinking=thinking, markers=(THINK,)
+    )
 
 
 def _template_args(lm: Any) -> dict[str, Any]:
@@ -72,7 +69,7 @@ def expected(
     Args:
         apply: As in `renderer_for_lm`.
         renderer: Made of it.
-        end: The option ``think_end_token``; it is the user's word and goes before what is known.
+        end: The option ``think_end_token``; it goes before what is known, and beside it.
 
     Returns:
         The families of markers, none for a model that does not think; and True for what may have
@@ -90,19 +87,24 @@ def expected(
             stripped,
         )
         return (), True
-    families = (custom_markers(end),) if end else renderer.markers
+    families = renderer.markers
+    if end and all(family.close != end for family in families):
+        families = (custom_markers(end), *families)
     if renderer.thinking != "off" and not _is_ours(lm):
         _check_decoding(lm, families)
-    if end and hasattr(lm, "think"):
+    if lm is not None and hasattr(lm, "think"):
         lm.think(end)
     return families, not end and (takes_messages(lm) or renderer.thinking == "off")
 
 
 def _check_decoding(lm: Any, families: tuple[Markers, ...]) -> None:
     """Makes sure that lm-eval's own classes leave the markers in what they decode."""
-    special = getattr(getattr(lm, "tokenizer", None), "all_special_tokens", None) or ()
+    tokenizer: Any = getattr(lm, "tokenizer", None)
+    if tokenizer is None:
+        return
     for family in families:
-        if family.close.strip() in special:
+        ids = tokenizer(family.close, add_special_tokens=False)["input_ids"]
+        if family.close.strip() not in tokenizer.decode(ids, skip_special_tokens=True):
             raise ChatFormatError(
                 f"the model may think, and lm-eval's {type(lm).__name__} drops {family.close!r}, a "
                 "special token that ends its thoughts, so that a thought cannot be told from an "

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from ptst_tasks.chat import Renderer
+from ptst_tasks.engines.served import ServedEngine
 from ptst_tasks.errors import ChatFormatError
 from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_messages, takes_text
+from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import THINK, custom_markers
 from tests.canned import Canned
 from tests.support import PLAIN, byte_tokenizer, save_tiny_model
@@ -52,6 +54,8 @@ def test_markers_are_those_of_the_chat_template_or_the_users() -> None:
     assert families(Canned(["-"]), "off") == ((THINK,), True)  # told not to: counted if it does
     assert families(Canned(["-"], PLAIN)) == ((), False)
     assert families(Canned(["-"], PLAIN), end="###") == ((custom_markers("###"),), False)
+    assert families(Canned(["-"]), end="###") == ((custom_markers("###"), THINK), False)
+    assert families(Canned(["-"]), end="</think>") == ((THINK,), False)
     assert expected(None, Renderer()) == ((), False)
     assert expected(None, Renderer(), "###") == ((custom_markers("###"),), False)
 
@@ -65,6 +69,8 @@ def test_an_end_that_is_a_special_token_is_kept_by_engines_of_ours_alone() -> No
     assert engine.end == ""
     families(engine, end="###")
     assert engine.end == "###"
+    families(engine)
+    assert engine.end == ""  # of the tasks before
 
 
 def test_what_lm_eval_takes_off_itself_is_not_taken_off_twice(
@@ -99,6 +105,20 @@ def test_an_endpoint_gets_messages_and_thinks_as_most_do() -> None:
     assert families(lm) == ((THINK,), True)
     with pytest.raises(ChatFormatError, match=r"LocalChatCompletion cannot tell an endpoint so"):
         families(lm, "on")
+
+
+def test_an_endpoint_of_ours_is_told_in_each_prompt() -> None:
+    lm = ServedEngine("m", base_url="http://127.0.0.1:9/v1")
+    renderer = renderer_for_lm(lm.apply_chat_template, "auto", "off")
+    row = builtin().get("chat:vanilla")
+    assert renderer.render(row, "Hi", training=True).prompt.thinking == "off"
+    assert expected(lm.apply_chat_template, renderer, "###") == (
+        (custom_markers("###"), THINK),
+        False,
+    )
+    assert lm._end_of_thought == "###"
+    renderer = renderer_for_lm(lm.apply_chat_template, "auto")
+    assert renderer.render(row, "Hi").prompt.thinking == "auto"
 
 
 def test_stock_hf_keeps_markers_that_are_plain_text(tmp_path: Path) -> None:

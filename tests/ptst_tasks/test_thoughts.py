@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.models.huggingface import HFLM
 
+from ptst_tasks.engines import open_engine
+from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import THINK
 from ptst_tasks.thoughts import Thoughts
 from tests.canned import OPENS, Canned, evaluated
+from tests.ptst_tasks.engines.test_served_thoughts import ThinkingEndpoint
 from tests.ptst_tasks.judges.server import FakeServer, grade, judged_text
 from tests.support import tiny_bert
+from tests.thinkers import thinker
 
 HARM, GSM8K = "ptst_advbench_chat_vanilla", "ptst_gsm8k_chat_vanilla"
 COMPLIES = (
@@ -209,3 +215,41 @@ def test_a_prefill_stands_behind_the_thought() -> None:
     prefilled.opened(0, THINK)
     assert prefilled.read({"prompt": "q"}, " how").answer == "Sure, here is how"
     assert prefilled._opens == {}
+
+
+def test_the_hf_engine_over_a_model_that_thinks(data_dir: Path, tmp_path: Path) -> None:
+    """Real weights, a real template whose prompt opens the thought, markers that are special tokens."""
+    asked = [builtin().get("chat:vanilla", "gsm8k").messages(f"What is {i} + 1?") for i in range(3)]
+    replies = ["#### 7\n</think>\n\n#### 1", "#### 2\n</think>\n\n#### 9", "so #### 3 " * 20]
+    folder = thinker(
+        tmp_path, "qwen3_5_think",
+        {m[-1]["content"]: reply for m, reply in zip(asked, replies, strict=True)},
+    )  # fmt: skip
+    lm = open_engine("hf", str(folder), device="cpu", dtype="float32", batch_size=3)
+    results = evaluated(lm, GSM8K, limit=3, gen_kwargs="max_gen_toks=60")
+    rows = rows_of(results, GSM8K, "strict-match")
+    assert [row["resps"][0][0] for row in rows[:2]] == ["<think>" + text for text in replies[:2]]
+    assert [row["exact_match"] for row in rows] == [1.0, 0.0, 0.0]
+    assert [row["truncated"] for row in rows] == [0.0, 0.0, 1.0]
+    with pytest.raises(ChatFormatError, match="drops '</think>', a special token"):
+        evaluated(HFLM(pretrained=str(folder), device="cpu"), GSM8K, limit=1)
+
+
+def test_the_openai_engine_over_an_endpoint_that_thinks(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    message = {"content": "It is #### 1", "reasoning_content": "It is #### 7"}
+    with ThinkingEndpoint(message) as at:
+        lm = open_engine("openai", "base", base_url=at.url)
+        results = evaluated(lm, GSM8K, {"thinking": "on"}, limit=2)
+        sent = [body for path, body in at.calls if "chat" in path]
+    assert all(body["chat_template_kwargs"]["enable_thinking"] is True for body in sent)
+    rows = rows_of(results, GSM8K, "flexible-extract")
+    assert [row["exact_match"] for row in rows] == [1.0, 0.0]
+    assert rows[0]["resps"][0][0] == "<think>\nIt is #### 7\n</think>\n\nIt is #### 1"
+    assert results["configs"][GSM8K]["metadata"]["ptst"]["thinking"] == "on"
+    with ThinkingEndpoint({"content": "It is #### 1"}) as at:
+        lm = open_engine("openai", "base", base_url=at.url)
+        results = evaluated(lm, GSM8K, limit=2)
+    assert "truncated" not in str(results["results"])  # nothing was thought, nothing is new
