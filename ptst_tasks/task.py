@@ -144,7 +144,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             style=self.template.style,
             template_source=self.template.source,
             chat_format=self.renderer.fmt if self.template.is_chat else "text",
-            thinking=self.options.thinking,
+            thinking=self.options.thinking if "thinking" in self.used else "auto",
             prefill=self.prefix,
             judges=[j.spec for j in self.judges],
             judge_settings={

@@ -81,6 +81,8 @@ class Thoughts:
             if not self.families and (marker := begun(one.resps[0])):
                 whole[marker] = whole.get(marker, 0) + 1
         self._say(whole)
+        if self._judge_reasoning and not seen:
+            log.warning("%s: judge_reasoning does nothing: no response has a thought", self._task)
         record.pop("thinks", None)  # of the model before
         record.pop("markers", None)
         if self.families and (seen or not self._only_seen):

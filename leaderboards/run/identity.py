@@ -88,7 +88,7 @@ class Records:
                 limit=limit,
                 asked=asked_digest(str(doc["id"]) for doc in docs),
                 prompts=self._prompts(lm, task),
-                thinking=task.options.thinking,
+                thinking=task.record["thinking"],
                 task_version=str(task.VERSION),
                 scoring=_scoring(task),
             )

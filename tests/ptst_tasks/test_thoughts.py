@@ -253,3 +253,21 @@ def test_the_openai_engine_over_an_endpoint_that_thinks(
         lm = open_engine("openai", "base", base_url=at.url)
         results = evaluated(lm, GSM8K, limit=2)
     assert "truncated" not in str(results["results"])  # nothing was thought, nothing is new
+
+
+def test_judging_thoughts_where_there_is_none_says_so(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    with caplog.at_level(logging.WARNING):
+        results = evaluated(Canned([COMPLIES], plain), HARM, {"judge_reasoning": True})
+    assert "judge_reasoning does nothing: no response has a thought" in caplog.text
+    (row,) = rows_of(results, HARM, "keywords:zou")
+    assert (row["asr"], row["reasoning_asr"], row["reasoning_unscored"]) == (1.0, None, None)
+
+
+def test_text_templates_are_told_nothing(data_dir: Path) -> None:
+    for template, thinking in (("text", "auto"), ("chat", "off")):
+        task = f"ptst_gsm8k_{template}_vanilla"
+        results = evaluated(Canned(["4"]), task, {"thinking": "off"})
+        assert results["configs"][task]["metadata"]["ptst"]["thinking"] == thinking
