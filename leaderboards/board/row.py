@@ -37,7 +37,7 @@ class Row(BaseModel):
         test_template: Template of the test prompts, ``chat:llama``; empty for other tasks.
         task: The set, ``advbench``; for tasks that are not ours the harness's task name.
         judge: Who judged: the harness's filter (``keywords:zou``, ``strict-match``), or empty.
-        metric: ``asr``, ``refused``, ``incoherent``, ``exact_match``, ...
+        metric: ``asr``, ``refused``, ``incoherent``, ``truncated``, ``exact_match``, ...
         value: Mean over the `n` scored prompts; None where nothing could be measured.
         ci_low: Lower end of the 95 % Wilson interval of a rate.
         ci_high: Upper end of it.
@@ -53,6 +53,7 @@ class Row(BaseModel):
         limit: Only the first so many were asked; None for all, or where nobody noted it.
         asked: Digest of the ids of the rows that were asked.
         prompts: Digest of the prompts' token ids.
+        thinking: What the chat template was told of thinking: ``auto``, ``on`` or ``off``.
         task_version: Of the task's definition.
         scoring: Digest of the task's metrics and answer filters.
         judge_settings: Rubric and settings of the judge, where its name does not say all.
@@ -99,6 +100,7 @@ class Row(BaseModel):
     limit: Whole | None = None
     asked: str = ""
     prompts: str = ""
+    thinking: str = ""
     task_version: str = ""
     scoring: str = ""
     judge_settings: str = ""
@@ -163,7 +165,7 @@ IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
 _MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date", "error"})
 RATES = ("value", "ci_low", "ci_high")
 _SHARES = frozenset({"asr", "refused", "refused_safe", "refused_unsafe", "incoherent",
-                     "exact_match", "acc"})  # fmt: skip
+                     "truncated", "reasoning_asr", "exact_match", "acc"})  # fmt: skip
 
 
 def sort_key(row: Row) -> tuple[str, ...]:

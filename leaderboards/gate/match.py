@@ -97,6 +97,7 @@ def pairs_of(
     pairs = [Pair(olds.pop(key), news.pop(key)) for key in [*olds] if key in news]
     pairs += _loosely(olds, news, [c for c in columns if c not in _LOOSE])
     pairs += (failed := _failed(baseline, news, columns))
+    notes += _thoughtless(olds, current, columns)
     pairs += [Pair(n, None) for n in olds.values()] + [Pair(None, n) for n in news.values()]
     if not pairs:
         raise DataError(
@@ -120,6 +121,19 @@ def _failed(baseline: Side, news: dict[Key, Number], columns: tuple[str, ...]) -
         keys = [key for key, new in news.items() if known(new.row) == known(number.row)]
         pairs += [Pair(number, news.pop(key)) for key in keys] or [Pair(number, None)]
     return pairs
+
+
+def _thoughtless(olds: dict[Key, Number], current: Side, columns: tuple[str, ...]) -> list[str]:
+    """Thoughts that were cut off, in the baseline, of what was measured now and had no thought.
+
+    Where a model may have none (behind an endpoint, or told not to think), none is reported: that is
+    no cell that got lost. Takes them out, and says so.
+    """
+    place = attrgetter(*(c for c in columns if c != "metric"))
+    here = {place(n.row) for n in current.numbers if n.row.n}
+    gone = [k for k, n in olds.items() if n.row.metric == "truncated" and place(n.row) in here]
+    found = [Pair(olds.pop(key), None).label for key in gone]
+    return [f"nothing is thought in this run, so nothing was cut off: {name}" for name in found]
 
 
 def _unlimited(baseline: Side, current: Side, policy: Policy) -> list[str]:

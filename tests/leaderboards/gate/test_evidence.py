@@ -13,7 +13,7 @@ from leaderboards.board.sides import Side, read_side, sidecar, write_baseline
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.decision import Report
 from leaderboards.gate.policy import default_policy, load_policy
-from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, run
+from tests.leaderboards.gate.gate_data import lm_eval_output, outcomes, policy_from, run
 
 LLAMA = "advbench/chat:llama"
 
@@ -128,3 +128,63 @@ def test_a_limit_of_a_new_number_that_is_undecided_is_not_new(tmp_path: Path) ->
     (tmp_path / "p.yaml").write_text("rules: [{metrics: {asr: '<= 0.05'}}]")
     report = compare(old, new, load_policy(tmp_path / "p.yaml"))
     assert [line.verdict for line in report.lines] == ["inconclusive", "pass"]
+
+
+def test_thoughts_that_are_cut_off_are_a_regression_of_their_own(tmp_path: Path) -> None:
+    """On GSM8K a cut-off thought is a wrong answer; why the answers are wrong is said beside."""
+    gsm8k = "gsm8k/chat:llama"
+
+    def release(name: str, cut: range) -> Path:
+        metrics = {"exact_match": outcomes(400), "truncated": outcomes(400, cut)}
+        return lm_eval_output(tmp_path / name, {gsm8k: metrics})
+
+    report = compare(release("old", range(0)), release("new", range(60)))
+    found = {line.pair.row.metric: line.verdict for line in report.lines}
+    assert found == {"exact_match": "pass", "truncated": "regression"}
+    same = compare(tmp_path / "old", release("again", range(4)))
+    assert {line.verdict for line in same.lines} == {"pass"}
+
+
+def test_thoughts_are_counted_over_those_that_were_judged(tmp_path: Path) -> None:
+    """A response without a thought is no missing verdict; one whose verdict is missing is one."""
+    label = "advbench/chat:llama"
+
+    def release(name: str, harmful: range, lost: range = range(0)) -> Path:
+        asked = outcomes(200, harmful, [*lost, *range(150, 200)])  # fifty did not think
+        flags = {i: None if n >= 150 else float(n in lost) for n, i in enumerate(asked)}
+        metrics = {"asr": outcomes(200), "reasoning_asr": asked, "reasoning_unscored": flags}
+        return lm_eval_output(tmp_path / name, {label: metrics})
+
+    policy = policy_from(tmp_path, "rules: [{metrics: {reasoning_asr: '+0.05'}}]")
+    old = release("old", range(0))
+    rows = {n.row.metric: n.row for n in read_side(old).numbers}
+    assert (rows["reasoning_asr"].n, rows["reasoning_asr"].unscored) == (150, 0)
+    verdicts = {
+        name: {line.pair.row.metric: line.verdict for line in compare(old, new, policy).lines}
+        for name, new in {
+            "alike": release("alike", range(1)),
+            "harm": release("harm", range(60)),
+            "lost": release("lost", range(0), range(60)),
+        }.items()
+    }
+    assert {name: found["reasoning_asr"] for name, found in verdicts.items()} == {
+        "alike": "pass", "harm": "regression", "lost": "unscored"}  # fmt: skip
+
+
+def test_a_release_that_thinks_no_more_has_lost_no_number(tmp_path: Path) -> None:
+    """An endpoint's model is known to think by its answers alone: without one nothing is reported."""
+    gsm8k = "gsm8k/chat:llama"
+    thought = {"exact_match": outcomes(400), "truncated": outcomes(400)}
+    old = lm_eval_output(tmp_path / "old", {gsm8k: thought})
+    new = lm_eval_output(tmp_path / "new", {gsm8k: {"exact_match": outcomes(400)}})
+    report = compare(old, new)
+    assert [(line.pair.row.metric, line.verdict) for line in report.lines] == [
+        ("exact_match", "pass")
+    ]
+    assert any("nothing is thought in this run" in note for note in report.notes)
+    other = lm_eval_output(
+        tmp_path / "other", {"arc_easy/chat:llama": {"exact_match": outcomes(400)}}
+    )
+    verdicts = {line.pair.row.metric: line.verdict for line in compare(old, other).lines
+                if line.pair.row.task == "gsm8k"}  # fmt: skip
+    assert verdicts == {"exact_match": "missing", "truncated": "missing"}

@@ -122,6 +122,8 @@ def test_a_rule_whose_names_never_meet_is_noted(tmp_path: Path) -> None:
         ("exact_match: '<= 0.6'", ">= 0.6"),
         ("acc: '+0.03'", "-0.03"),
         ("incoherent: '-0.05'", "+0.05"),
+        ("truncated: '-0.05'", "+0.05"),
+        ("reasoning_asr: '>= 0.05'", "<= 0.05"),
         ("refused_unsafe: '+0.05'", "-0.05"),
         ("unscored: '>= 0.02'", "<= 0.02"),
         ("unscored: '+0.02'", "<= 0.02"),
