@@ -12,16 +12,22 @@ from ptst_tasks.errors import ConfigError
 __all__ = ["check_adapter", "check_base", "check_served", "load_tokenizer", "model_config"]
 
 
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str, *, revision: str = "", trust_remote_code: bool = False) -> Any:
     """Loads a tokenizer by folder or hub name.
+
+    Args:
+        name: Which.
+        revision: On the hub; empty for the newest.
+        trust_remote_code: Run code of the model's own.
 
     Raises:
         ConfigError: In one line, if it cannot be had.
     """
     from transformers import AutoTokenizer
 
+    own = {"trust_remote_code": True} if trust_remote_code else {}
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return AutoTokenizer.from_pretrained(name, revision=revision or None, **own)
     except (
         Exception
     ) as e:  # transformers raises OSError, ValueError, KeyError, ... for a bad folder

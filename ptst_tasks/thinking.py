@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 __all__ = [
     "MARKERS",
@@ -26,7 +28,14 @@ __all__ = [
     "split",
 ]  # fmt: skip
 
-Thinking = Literal["auto", "on", "off"]
+
+def _said(value: Any) -> Any:
+    """YAML 1.1 reads an unquoted ``on`` and ``off`` as true and false, which JSON has, too."""
+    return ("on" if value else "off") if isinstance(value, bool) else value
+
+
+Thinking = Annotated[Literal["auto", "on", "off"], BeforeValidator(_said)]
+"""What a setting takes: one of `THINKING`, or true and false for ``on`` and ``off``."""
 THINKING = ("auto", "on", "off")
 """``auto`` says nothing to the chat template, whose own default it is then."""
 
