@@ -126,6 +126,9 @@ ELSEWHERE = {
     "ptst_tasks/judges/test_outage.py: judges of a server that goes away": (
         "ptst_tasks/outage.py",
     ),
+    "ptst_tasks/test_finished.py: a conversation is a frame with texts in it": (
+        "ptst_tasks/frames.py",
+    ),
     "ptst_tasks/test_readers.py: broken and odd files of every type": ("ptst_tasks/tabular.py",),
     "ptst_tasks/test_sets.py: a source is a row of the table of sets": (
         "ptst_tasks/set_source.py",
