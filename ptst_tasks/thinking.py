@@ -138,6 +138,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch("thinking_mode", "enabled", "disabled", "MiniMax-M3"),
     Switch("thinking_budget", -1, 0, "Seed-OSS"),
     Switch("reasoning", True, False, "Command A"),
+    Switch("open_thinking", True, False, "MiniMind"),
     Switch("reasoning_effort", "high", "no_think", "Hunyuan Hy3"),
     Switch("reasoning_effort", "high", "none", "Command A"),
     Switch("reasoning_effort", "high", "minimal", "Solar Open"),

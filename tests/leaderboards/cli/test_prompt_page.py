@@ -60,10 +60,9 @@ def test_what_a_chat_template_does_by_itself(tmp_path: Path) -> None:
     }  # fmt: skip
     assert does["defaults"]["chat_template"]["default_system"] == "You are tiny."
     prompts = by_name(does["defaults"])
-    assert prompts["chat:vanilla"]["default_system"] == "You are tiny."
-    assert (
-        prompts["chat:llama"]["default_system"] == prompts["text:vanilla"]["default_system"] == ""
-    )
+    assert prompts["chat:vanilla"]["added"] == "You are tiny."
+    assert prompts["chat:llama"]["added"] == prompts["text:vanilla"]["added"] == ""
+    assert by_name(does["dated"])["chat:vanilla"]["added"].startswith("Today is 26 July 2024.")
     assert does["dated"]["chat_template"]["dated"]
     assert "26 July 2024" in by_name(does["dated"])["chat:vanilla"]["text"]
     assert not does["rejects"]["chat_template"]["system_role"]
@@ -161,4 +160,6 @@ def test_the_page_of_a_real_tokenizer(shared: Path) -> None:
         "  end of turn: '<|im_end|>'",
         "  28 tokens, the first [151644, 8948, 198, 2610]",
     ]
-    assert lines[at + 10].startswith("  the chat template adds a system text of its own: 'You are")
+    assert lines[at + 10] == (
+        "  the chat template adds text of its own: 'You are a helpful assistant.'"
+    )
