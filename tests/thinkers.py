@@ -123,7 +123,12 @@ def canned_model(
         pad_token_id=tokenizer.pad_token_id, bos_token_id=None,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
-    _learn(model, *_rows(tokenizer, replies))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a model waits for threads, where others keep the cores busy
+    try:
+        _learn(model, *_rows(tokenizer, replies))
+    finally:
+        torch.set_num_threads(threads)
     ends = [tokenizer.eos_token_id, *map(tokenizer.convert_tokens_to_ids, more_ends)]
     model.generation_config.eos_token_id = ends
     model.save_pretrained(folder)

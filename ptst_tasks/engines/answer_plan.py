@@ -41,6 +41,7 @@ class AnswerPlan:
         """A plan; `rest` is what the engine says of its own form of the options."""
         said = {k: v for k, v in options.record().items() if k != "eos_token_id"}
         record = {**said, **rest, "until": list(ends.stops), "eos_token_ids": sorted(ends.ids)}
+        record |= ends.record()
         row = {"max_gen_toks", "until", "eos_token_ids", "seed"}
         if "forced_eos_token_id" in record:  # at the end of the longest
             row.remove("max_gen_toks")
@@ -58,6 +59,7 @@ class Request:
         plan: How it is answered.
         seed: Of this one answer, where it is drawn.
         task: The task it belongs to.
+        opened: Whether the prompt leaves a thought open.
     """
 
     place: int
@@ -65,6 +67,7 @@ class Request:
     plan: AnswerPlan
     seed: int | None = None
     task: str = ""
+    opened: bool = False
 
     @property
     def limit(self) -> int:
@@ -102,7 +105,8 @@ def read_requests(lm: Any, requests: Sequence[Any]) -> list[Request]:
         if seed is not None:  # the task too: what else is in the pass changes no answer
             seed = draw(seed, task, asked, seen[task, asked])
             seen[task, asked] += 1
-        out.append(Request(place, asked, plan, seed, task))
+        opened = plan.ends.thoughts.opened(request.args[0])
+        out.append(Request(place, asked, plan, seed, task, opened))
     return out
 
 

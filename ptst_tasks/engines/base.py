@@ -15,16 +15,18 @@ from ptst_tasks.decoding import DecodingOptions, read
 from ptst_tasks.engines.answer_plan import AnswerPlan
 from ptst_tasks.engines.fit import UnfitError
 from ptst_tasks.engines.journal import Journal
+from ptst_tasks.engines.thoughts import Thoughts, families
 from ptst_tasks.errors import ConfigError, EngineError
 
-__all__ = ["BY_NAME", "PROBE", "WHOLE", "Adapters",
+__all__ = ["BY_NAME", "END_OF_THOUGHT", "PROBE", "SWITCH", "Adapters",
            "reason", "refuse"]  # fmt: skip
 
 PROBE = "Question: What is 2 + 3?\nAnswer:"
 BY_NAME = "adapters are attached by name (in a study: train.adapters)"
-WHOLE = (
-    "answers are kept and judged whole, thinking included; a chat template is told by "
-    "chat_template_args: {enable_thinking: ...}"
+SWITCH = "use thinking: on or thinking: off (in a study at its top, else in --metadata)"
+END_OF_THOUGHT = (
+    "the thought is kept and the answer judged; say think_end_token in test.options (without a study "
+    "in --metadata)"
 )
 
 
@@ -48,6 +50,8 @@ class Adapters:
         self._plans: dict[str, AnswerPlan] = {}
         self._broken = ""
         self._asking: list[str] = []
+        self._thoughts: Thoughts | None = None
+        self._end_of_thought = ""
         self.active = self.state = ""
         self.journal = Journal(Path(journal) if journal else None)
         self.on_batch: Callable[[int], None] = lambda _: None
@@ -84,6 +88,23 @@ class Adapters:
 
     def _plan(self, options: DecodingOptions) -> AnswerPlan:
         raise NotImplementedError
+
+    def think(self, end: str = "") -> None:
+        """Says what ends a thought of this model, beside the markers that its chat template has.
+
+        Args:
+            end: ``think_end_token``; empty for the template's alone.
+        """
+        if end != self._end_of_thought:
+            self._end_of_thought, self._thoughts, self._plans = end, None, {}
+
+    @property
+    def thoughts(self) -> Thoughts:
+        """What is known of the model's thoughts."""
+        if self._thoughts is None:
+            tokenizer = getattr(self, "tokenizer", None)
+            self._thoughts = Thoughts(tokenizer, families(tokenizer, self._end_of_thought))
+        return self._thoughts
 
     def use(self, name: str = "", state: str = "") -> None:
         """Switches to an adapter, or with an empty name to the base alone.

@@ -85,6 +85,13 @@ class Calls:
         calls = f"{most} call{'s' if most > 1 else ''}"
         raise EngineError(f"{self._place(body)}: {why}; given up after {calls}{up}", task)
 
+    async def look(self, client: AsyncOpenAI, url: str, body: dict[str, Any]) -> Any:
+        """The JSON of the reply to one call that not every server takes; None if it fails."""
+        try:
+            return await self._once(client, url, body)
+        except (openai.APIError, TimeoutError, MalformedError):
+            return None
+
     async def _once(self, client: AsyncOpenAI, path: str, body: dict[str, Any] | None) -> Any:
         # post(), not create(), and str, not the SDK's classes: walking body and reply type by type
         # is a third of the time of a call. The client's own timeout starts anew with every byte.

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ptst_tasks.engines.base import BY_NAME, WHOLE, refuse
+from ptst_tasks.engines.base import BY_NAME, END_OF_THOUGHT, SWITCH, refuse
 from ptst_tasks.errors import ConfigError, UnknownNameError, one_line
 from ptst_tasks.keys import check_no_keys
 
@@ -25,16 +25,16 @@ __all__ = ["LAYOUT", "PATHS", "REFUSED", "SETTINGS", "check_engine_args", "known
 REFUSED: dict[str, dict[str, str]] = {
     "hf": {
         "peft": BY_NAME,
-        "think_end_token": WHOLE,
-        "enable_thinking": WHOLE,
+        "think_end_token": END_OF_THOUGHT,
+        "enable_thinking": SWITCH,
         "mixed_precision_dtype": "answers are generated in the weights' own type; set dtype",
         "truncation": "a prompt that is too long is an error; leave it out",
     },
     "vllm": {
         "lora_local_path": BY_NAME,
         "data_parallel_size": "use tensor_parallel_size, or a study with executor ray",
-        "think_end_token": WHOLE,
-        "enable_thinking": WHOLE,
+        "think_end_token": END_OF_THOUGHT,
+        "enable_thinking": SWITCH,
         "truncation_side": "a prompt that is too long is an error; leave it out",
     },
 }

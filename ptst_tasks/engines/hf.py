@@ -154,7 +154,8 @@ class HFEngine(Adapters, HFLM):  # type: ignore[misc]
         return {"dtype": str(getattr(self.model, "dtype", "")), "commit": commit or ""}
 
     def _plan(self, options: DecodingOptions) -> AnswerPlan:
-        return make_plan(options, self._layers.base.generation_config, self.tokenizer)
+        own = self._layers.base.generation_config
+        return make_plan(options, own, self.tokenizer, self.thoughts)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:
         """Answers all requests; each has a length limit and stop strings of its own.

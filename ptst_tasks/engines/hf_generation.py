@@ -15,8 +15,8 @@ from ptst_tasks.decoding import INERT, SAMPLING_ONLY, DecodingOptions
 from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops
 from ptst_tasks.engines.base import reason
 from ptst_tasks.engines.ends import Ends, id_list
+from ptst_tasks.engines.thoughts import Thoughts, Watch
 from ptst_tasks.errors import EngineError
-from ptst_tasks.lm_internals import cut_at_stops
 
 __all__ = ["answer", "make_plan"]
 
@@ -25,13 +25,19 @@ _GREEDY = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "typical_p": 1.0, "min
            "epsilon_cutoff": None, "eta_cutoff": None}  # fmt: skip
 
 
-def make_plan(options: DecodingOptions, own: GenerationConfig, tokenizer: Any) -> AnswerPlan:
+def make_plan(
+    options: DecodingOptions,
+    own: GenerationConfig,
+    tokenizer: Any,
+    thoughts: Thoughts | None = None,
+) -> AnswerPlan:
     """What transformers is told for requests with these options.
 
     Args:
         options: As they were asked for.
         own: The model's generation_config.
         tokenizer: The model's.
+        thoughts: What is known of its thoughts.
 
     Raises:
         EngineError: If it is none of what this engine does.
@@ -61,7 +67,9 @@ def make_plan(options: DecodingOptions, own: GenerationConfig, tokenizer: Any) -
             "engine 'hf' answers once and token by token; the options or the base's generation_config "
             f"ask for {getattr(mode, 'value', mode)!r} (set num_beams: 1, or take it out there)"
         )
-    ends = Ends(tokenizer, stops, id_list(config.eos_token_id))
+    ends = Ends(tokenizer, stops, id_list(config.eos_token_id), thoughts)
+    if ends.late:  # transformers ends a row at each of its own, wherever it stands
+        config.eos_token_id = sorted({*id_list(config.eos_token_id)} - ends.late) or None
     return AnswerPlan.make(options, ends, config, _record(config))
 
 
@@ -104,7 +112,7 @@ def answer(lm: Any, base: Any, batch: Sequence[Request]) -> list[str]:
     except (TypeError, ValueError, NotImplementedError) as e:
         raise EngineError(f"transformers does not take these options: {reason(e)}") from e
     return [
-        cut_at_stops(lm.tok_decode(j.plan.ends.trim(new[: j.limit])), j.plan.ends.stops)
+        j.plan.ends.response(new[: j.limit], j.opened, lm.tok_decode)
         for new, j in zip(done[:, width:].tolist(), batch, strict=True)
     ]
 
@@ -165,6 +173,12 @@ class _Rows(StoppingCriteria):  # type: ignore[misc]
         most = max(map(len, more))
         self._ids = torch.tensor([ids + [-1] * (most - len(ids)) for ids in more]) if most else None
         self._ended: Any = False
+        self._watches = [
+            Watch(j.plan.ends.thoughts, j.opened, j.plan.ends.words, j.plan.ends.late, _EVERY)
+            if j.plan.ends.thoughts.markers
+            else None
+            for j in batch
+        ]
 
     def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
         made = input_ids.shape[1] - self._width
@@ -172,13 +186,17 @@ class _Rows(StoppingCriteria):  # type: ignore[misc]
         if self._ids is not None:  # where the answers are: nobody waits for a GPU
             self._ids = self._ids.to(input_ids.device)
             self._ended = self._ended | (input_ids[:, -1:] == self._ids).any(-1)
-        if made % _EVERY == 0 and any(self._stops):
+        if made % _EVERY == 0:
             self._look(input_ids, made)
         return self._done.to(input_ids.device) | self._ended
 
     def _look(self, input_ids: Any, made: int) -> None:
         for i, stops in enumerate(self._stops):
-            if stops and not self._done[i]:
+            if self._done[i]:
+                continue
+            if watch := self._watches[i]:
+                self._done[i] = watch.ended(input_ids[i, -made:].tolist())
+            elif stops:
                 # A stop string has at most a token per byte, so this tail holds any new one.
                 tail = min(made, _EVERY + max(len(s.encode()) for s in stops))
                 text = self._tokenizer.decode(input_ids[i, -tail:], skip_special_tokens=True)

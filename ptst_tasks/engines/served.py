@@ -14,8 +14,8 @@ sees; one that is a special token there has to be named by its id (for vLLM's se
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,19 +34,16 @@ from ptst_tasks.engines.ends import Ends
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.engines.served_models import ServedModels
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
-from ptst_tasks.engines.wire import (
-    HttpJob,
-    Messages,
-    answer,
-    body,
-    fields,
-)
+from ptst_tasks.engines.served_thoughts import astray, expected, switched
+from ptst_tasks.engines.wire import HttpJob, Messages, body, fields, thinking_of
 from ptst_tasks.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 __all__ = ["ServedEngine"]
+
+log = logging.getLogger(__name__)
 
 
 class ServedEngine(Adapters, LM):  # type: ignore[misc]
@@ -134,14 +131,30 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         The endpoint keeps its tokenizer to itself.
         """
         extra = self.settings.extra
-        asked = ([prompt, extra] if extra else prompt for prompt in prompts)
+        said = [{**extra, **switched(thinking_of(prompt), self.settings)} for prompt in prompts]
+        asked = ([p, more] if more else p for p, more in zip(prompts, said, strict=True))
         return [list(json.dumps(one, sort_keys=True).encode()) for one in asked]
 
     def apply_chat_template(
-        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+        self,
+        chat_history: list[dict[str, str]],
+        add_generation_prompt: bool = True,
+        *,
+        thinking: str = "auto",
     ) -> Messages:
-        """Returns the messages as they are; the endpoint applies its own template."""
-        return Messages(chat_history)
+        """Returns the messages as they are; the endpoint applies its own template.
+
+        Args:
+            chat_history: The messages.
+            add_generation_prompt: Of lm-eval's; the endpoint always adds one.
+            thinking: ``auto``, ``on`` or ``off``: what its template is told.
+
+        Raises:
+            ConfigError: If the endpoint has no such switch, or ``extra`` says otherwise.
+        """
+        messages = Messages(chat_history, thinking)
+        switched(thinking, self.settings)
+        return messages
 
     def loglikelihood(self, requests: Sequence[Instance], *args: Any, **kwargs: Any) -> Any:
         """Not to be had.
@@ -181,6 +194,10 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
                 todo.append((key, job))
         if todo:
             run_async(self._ask(todo, out, faults))
+        for thinking in ("on", "off"):
+            asked = [j for j in jobs.values() if j.thinking == thinking and j.task not in faults]
+            if said := astray(thinking, [(out[j.places[0]], j.how) for j in asked]):
+                log.warning("%s: %s (model %r)", WHO, said, self.model)
         if faults:
             first = next(iter(faults))
             error = faults.pop(first)
@@ -200,9 +217,12 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
                 asked = (task, json.dumps(prompt, sort_keys=True))
                 seed = draw(options.seed, *asked, seen[asked])
                 seen[asked] += 1
-            path, call = body(self.model, prompt, options, self.settings, seed)
-            key = batch_key(self.state, self.served, path, call, options.until, seed)
-            job = HttpJob(path, call, options.until, task)
+            end, thinking = self._end_of_thought, thinking_of(prompt)
+            path, call = body(self.model, prompt, options, self.settings, seed, end)
+            said = (end,) if end else ()
+            key = batch_key(self.state, self.served, path, call, options.until, seed, *said)
+            how = expected(thinking, end, self.settings)
+            job = HttpJob(path, call, options.until, task, thinking, how)
             nth = 0
             while job.samples and key in jobs:  # drawn by the endpoint, without a seed of ours
                 nth += 1
@@ -231,7 +251,8 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
 
     def _plan(self, options: DecodingOptions) -> AnswerPlan:
         told = {**fields(options, self.settings), **self.settings.extra}
-        plan = AnswerPlan.make(options, Ends(None, options.until, ()), None, told)
+        ends = Ends(None, options.until, (), self.thoughts)
+        plan = AnswerPlan.make(options, ends, None, told)
         # Where the endpoint ends an answer by itself is its own affair.
         record = {k: v for k, v in plan.record.items() if k != "eos_token_ids"}
         return dataclasses.replace(plan, record=record)
@@ -264,8 +285,9 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
 
         async with self.endpoint.client(fast=True) as client:
             await self._models.check(client, self.model)
+            if any(job.thinking != "auto" for _, job in todo):
+                await self._models.check_switch(client, self.model)
             await at_once(todo, work, min(self.settings.concurrency, len(todo)))
 
     async def _answer(self, client: AsyncOpenAI, job: HttpJob) -> str:
-        read = functools.partial(answer, stops=job.stops)
-        return await self._calls.ask(client, job.path, job.body, read, job.task)
+        return await self._calls.ask(client, job.path, job.body, job.read, job.task)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from ptst_tasks.engines.base import PROBE
 from ptst_tasks.engines.calls import Calls, RefusedError
 from ptst_tasks.engines.served_settings import ServedSettings
-from ptst_tasks.engines.wire import MODELS, log_probabilities, probes, served_names
+from ptst_tasks.engines.served_thoughts import KWARGS, both_ways
+from ptst_tasks.engines.wire import (
+    MODELS,
+    TOKENIZE,
+    log_probabilities,
+    probes,
+    served_names,
+    token_ids,
+)
 from ptst_tasks.errors import EngineError, did_you_mean
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 __all__ = ["ServedModels"]
+
+log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 10
 
@@ -29,6 +41,7 @@ class ServedModels:
         self._calls, self._settings = calls, settings
         self._listed: list[str] | None = None
         self._probed: dict[str, list[tuple[str, float]]] = {}
+        self._switches: dict[str, bool | None] = {}
 
     async def check(self, client: AsyncOpenAI, model: str) -> None:
         """Makes sure that the endpoint serves a model, if it says what it serves.
@@ -46,6 +59,37 @@ class ServedModels:
                 f"{did_you_mean(model, self._listed)}"
                 f"known: {shown}{f' and {more} more' if more > 0 else ''}"
             )
+
+    async def check_switch(self, client: AsyncOpenAI, model: str) -> None:
+        """Makes sure that a model's chat template has a switch for thinking, if the server shows it.
+
+        A vLLM server is asked for the token ids of one question, with the switch on and off.
+
+        Raises:
+            EngineError: If they are the same.
+        """
+        if model not in self._switches:
+            self._switches[model] = await self._look_at_switch(client, model)
+        if self._switches[model] is False:
+            raise EngineError(
+                f"the switch does nothing: to {model!r} at {self._settings.endpoint.url} the prompt is the "
+                "same with thinking on and off; leave thinking out, or say what its chat template takes "
+                f"in engine_args: extra: {{{KWARGS}: {{...}}}}"
+            )
+
+    async def _look_at_switch(self, client: AsyncOpenAI, model: str) -> bool | None:
+        """Whether the switch changes a prompt; None, and a warning, where the server does not say."""
+        url = self._settings.endpoint.url.rstrip("/").removesuffix("/v1") + TOKENIZE
+        asked = [{"role": "user", "content": PROBE}]
+        ids = []
+        for told in both_ways(self._settings):
+            call = {"model": model, "messages": asked, KWARGS: told}
+            ids.append(token_ids(await self._calls.look(client, url, call)))
+        if all(ids):
+            return ids[0] != ids[1]
+        log.warning("%s has no %s for messages: that thinking: on and off are two things to %r could "
+                    "not be checked", self._settings.endpoint.url, TOKENIZE, model)  # fmt: skip
+        return None
 
     async def probe(self, client: AsyncOpenAI, model: str) -> list[tuple[str, float]]:
         """Tokens and log-probabilities of a probe; empty where the endpoint gives none."""

@@ -84,6 +84,11 @@ class ServedSettings(BaseModel):
             raise ConfigError(
                 f"{WHO}: extra holds {taken[0]!r}, which is ours to say; leave it out"
             )
+        told = self.extra.get("chat_template_kwargs")
+        if told is not None and not isinstance(told, dict):
+            raise ConfigError(
+                f"{WHO}: extra: chat_template_kwargs is {told!r:.80}, expected name: value lines"
+            )
         if (self.price_in is None) != (self.price_out is None):
             raise ConfigError(f"{WHO}: price_in and price_out belong together; give both")
 

@@ -38,7 +38,7 @@ from ptst_tasks.engines.engine_args import REFUSED
 from ptst_tasks.engines.fit import Fit
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
-from ptst_tasks.lm_internals import base_config, cut_at_stops
+from ptst_tasks.lm_internals import base_config
 
 __all__ = ["VLLMEngine", "lora_limits"]
 
@@ -194,8 +194,7 @@ class VLLMEngine(Adapters, VLLM):  # type: ignore[misc]
         self.on_batch(len(jobs) - len(todo))
         for job, ids in self._answers(todo):
             # Decoded as the HF engine does; vLLM's own text may begin with another white space.
-            ends = job.plan.ends
-            out[job.place] = [cut_at_stops(self.tok_decode(ends.trim(ids)), ends.stops)]
+            out[job.place] = [job.plan.ends.response(ids, job.opened, self.tok_decode)]
             self.journal.add(keys[job.place], out[job.place])
             self.on_batch(1)
         return [answer for (answer,) in out]
@@ -244,14 +243,16 @@ class VLLMEngine(Adapters, VLLM):  # type: ignore[misc]
             own = {}
         own = {**own, **config.override_generation_config}
         told = _told(options, own)
-        ends = Ends(self.tokenizer, all_stops(options, own), id_list(eos))
+        ends = Ends(self.tokenizer, all_stops(options, own), id_list(eos), self.thoughts)
+        # vLLM would end a thought at a stop string; of a model that thinks the answer is cut here.
+        words = () if ends.thoughts.markers else ends.words
         params = {theirs: told[ours] for ours, theirs in _TAKES.items() if ours in told}
         if not options.do_sample:
             params["temperature"] = 0.0
         params |= {
             "max_tokens": options.limit,
-            "stop": list(ends.words),
-            "detokenize": bool(ends.words),
+            "stop": list(words),
+            "detokenize": bool(words),
             # All ends are said; vLLM's text knows no special tokens, and its own list of ends is
             # the one of the model and its tokenizer.
             "stop_token_ids": sorted(ends.ids),

@@ -7,6 +7,7 @@ Messages go to ``/chat/completions``, texts to ``/completions``
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +15,23 @@ from ptst_tasks.decoding import NEUTRAL, DecodingOptions
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.base import PROBE
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
-from ptst_tasks.errors import EngineError
-from ptst_tasks.lm_internals import cut_at_stops
+from ptst_tasks.engines.served_thoughts import (
+    UNSAID,
+    Expected,
+    expected,
+    reasoning_of,
+    switched,
+    written,
+)
+from ptst_tasks.engines.thoughts import cut_answer
+from ptst_tasks.errors import EngineError, check_choice
+from ptst_tasks.thinking import THINKING, split
 
 __all__ = [
     "CHAT",
     "MODELS",
     "TEXT",
+    "TOKENIZE",
     "HttpJob",
     "MalformedError",
     "Messages",
@@ -31,12 +42,21 @@ __all__ = [
     "log_probabilities",
     "probes",
     "served_names",
+    "thinking_of",
+    "token_ids",
 ]  # fmt: skip
 
 CHAT, TEXT, MODELS = "/chat/completions", "/completions", "/models"
+TOKENIZE = "/tokenize"  # of vLLM's server and SGLang's, beside /v1
 _MOST_STOPS = 4  # OpenAI takes no more; an answer is cut by all of them afterwards
 _OPENAIS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _OTHERS = ("top_k", "min_p", "repetition_penalty")  # of vLLM, llama.cpp and what follows them
+
+
+_STOPPED = (
+    "a thought without an answer, which a stop string may have ended; say thinking: on, so that none is "
+    "sent and the answer is cut here, or thinking: off"
+)
 
 
 class MalformedError(Exception):
@@ -48,11 +68,21 @@ class NoAnswerError(Exception):
 
 
 class Messages(list[dict[str, str]]):
-    """A prompt that goes as messages."""
+    """A prompt that goes as messages.
+
+    Args:
+        messages: Role and content of each.
+        thinking: ``auto``, ``on`` or ``off``: what the endpoint's chat template is told.
+    """
+
+    def __init__(self, messages: Iterable[dict[str, str]] = (), thinking: str = "auto") -> None:
+        super().__init__(messages)
+        self.thinking = check_choice(thinking, THINKING, "thinking")
 
     def encode(self, encoding: str = "utf-8") -> bytes:
         """Their bytes as JSON; lm-eval takes a digest of every prompt by this."""
-        return json.dumps(self).encode(encoding)
+        said = list(self) if self.thinking == "auto" else [list(self), self.thinking]
+        return json.dumps(said).encode(encoding)
 
 
 @dataclass(slots=True)
@@ -64,6 +94,8 @@ class HttpJob:
         body: Of the call.
         stops: All stop strings.
         task: The task it belongs to.
+        thinking: ``auto``, ``on`` or ``off``, as its messages say.
+        how: How its reply is read.
         places: Where its answer goes.
     """
 
@@ -71,12 +103,18 @@ class HttpJob:
     body: dict[str, Any]
     stops: tuple[str, ...]
     task: str
+    thinking: str = "auto"
+    how: Expected = UNSAID
     places: list[int] = field(default_factory=list)
 
     @property
     def samples(self) -> bool:
         """Whether asking twice gives two answers."""
         return bool(self.body.get("temperature", 1))
+
+    def read(self, reply: Any) -> str:
+        """Reads its answer; see `answer`."""
+        return answer(reply, self.stops, self.how, sent="stop" in self.body)
 
 
 def fields(options: DecodingOptions, settings: ServedSettings) -> dict[str, Any]:
@@ -109,6 +147,7 @@ def body(
     options: DecodingOptions,
     settings: ServedSettings,
     seed: int | None = None,
+    end: str = "",
 ) -> tuple[str, dict[str, Any]]:
     """Writes one call.
 
@@ -118,29 +157,52 @@ def body(
         options: Decoding options.
         settings: Of the engine.
         seed: Of this answer, if it is drawn; an endpoint is free to ignore it.
+        end: ``think_end_token``, if one was said.
 
     Returns:
         The route and the body.
+
+    Raises:
+        ConfigError: If the endpoint has no switch for thinking, or ``extra`` says otherwise.
     """
-    chat = isinstance(prompt, list)
+    chat, thinking = isinstance(prompt, list), thinking_of(prompt)
+    # A stop string would end a thought, too; where one may come, the answer is cut afterwards.
+    stops = () if expected(thinking, end, settings).thought else options.until
     sent: dict[str, Any] = {
         "model": model,
         "messages" if chat else "prompt": prompt,
         settings.token_field if chat else "max_tokens": options.limit,
-        "stop": [s for s in options.until if s][:_MOST_STOPS] or None,
+        "stop": [s for s in stops if s][:_MOST_STOPS] or None,
         **fields(options, settings),
         "seed": seed,
         **settings.extra,
+        **switched(thinking, settings),
     }
     return CHAT if chat else TEXT, {k: v for k, v in sent.items() if v is not None}
 
 
-def answer(reply: Any, stops: tuple[str, ...]) -> str:
-    """Reads an answer, up to its first stop string; a refusal's own words are an answer, too.
+def thinking_of(prompt: Any) -> str:
+    """What a prompt says of thinking; ``auto`` of texts, and of messages that say nothing."""
+    return str(getattr(prompt, "thinking", "auto"))
+
+
+def answer(
+    reply: Any, stops: tuple[str, ...], how: Expected = UNSAID, *, sent: bool = False
+) -> str:
+    """Reads a response: its thought, if it has one, and its answer up to its first stop string.
+
+    A refusal's own words are an answer, too.
+
+    Args:
+        reply: The reply's JSON.
+        stops: Stop strings.
+        how: How thoughts are read.
+        sent: Whether stop strings were sent, so that one may have ended a thought.
 
     Raises:
         MalformedError: If there is none.
-        NoAnswerError: If the endpoint says that there is none, or that a filter took it.
+        NoAnswerError: If the endpoint says that there is none, or that a filter took it, or if a
+            stop string may have ended a thought.
     """
     try:
         choice = reply["choices"][0]
@@ -149,15 +211,21 @@ def answer(reply: Any, stops: tuple[str, ...]) -> str:
         text = (message.get("content") or refusal) if message else choice["text"]
         if text is None and message:  # "" is an empty answer, null is none
             text = message.get("content")
+        reasoning = reasoning_of(message) if message else ""
         end = choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise MalformedError from None
-    if text is None or (end == "content_filter" and not refusal):
+    if end == "content_filter" and not refusal:
         raise NoAnswerError(_no_answer(end))
-    if not isinstance(text, str):
+    if not isinstance(text, str | None):
         raise MalformedError
+    whole = written(text, reasoning, how, cut=end == "length")
+    if whole is None:
+        raise NoAnswerError(_no_answer(end))
+    if sent and end == "stop" and split(whole, how.markers).cut:
+        raise NoAnswerError(_STOPPED)
     # A server may send half a character (a lone surrogate), which no file can hold.
-    return cut_at_stops(text.encode("utf-8", "replace").decode(), stops)
+    return cut_answer(whole.encode("utf-8", "replace").decode(), stops, how.markers, None)
 
 
 def _no_answer(end: Any) -> str:
@@ -202,3 +270,9 @@ def served_names(reply: Any) -> list[str]:
         return sorted(str(model["id"]) for model in reply["data"])
     except (KeyError, TypeError):
         return []
+
+
+def token_ids(reply: Any) -> list[int]:
+    """Reads the token ids of a prompt; empty if there are none."""
+    tokens = reply.get("tokens") if isinstance(reply, dict) else None
+    return tokens if isinstance(tokens, list) else []

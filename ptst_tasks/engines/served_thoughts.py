@@ -1,0 +1,151 @@
+"""Thoughts of served models: the switch in a body, and the thought in a reply.
+
+vLLM's server, SGLang's and llama.cpp's hand ``chat_template_kwargs`` to the chat template, which
+takes the variables that it knows (https://docs.vllm.ai/en/stable/features/reasoning_outputs/). A
+server that takes a thought off an answer sends it as ``reasoning`` or ``reasoning_content``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ptst_tasks.endpoints import OPENAI
+from ptst_tasks.engines.served_settings import WHO, ServedSettings
+from ptst_tasks.errors import ConfigError
+from ptst_tasks.thinking import SWITCHES, THINK, Markers, custom_markers, split
+
+__all__ = ["KWARGS", "UNSAID", "Expected", "astray", "both_ways", "expected", "markers_of", "reasoning_of",
+           "switched", "written"]  # fmt: skip
+
+KWARGS = "chat_template_kwargs"
+_FIELDS = ("reasoning_content", "reasoning")  # the second is vLLM's since 0.11, and OpenRouter's
+
+_ASTRAY = {
+    "on": "where the server leaves markers out of its text, thoughts are taken for answers: start it with "
+    "a reasoning parser, or say extra: {skip_special_tokens: false} in engine_args",
+    "off": "its chat template has another switch, or none: see extra: {chat_template_kwargs: {...}}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How the reply to one call is read.
+
+    Attributes:
+        markers: The families of thoughts to look for.
+        thought: Whether one may come, so that no stop strings are sent.
+    """
+
+    markers: tuple[Markers, ...] = (THINK,)
+    thought: bool = False
+
+
+UNSAID = Expected()
+"""Where nothing was said of thinking."""
+
+
+def markers_of(end: str) -> tuple[Markers, ...]:
+    """The families that replies are read by: ``<think>``, and before it that of ``think_end_token``."""
+    said = custom_markers(end) if end else THINK
+    return (THINK,) if said is THINK else (said, THINK)
+
+
+def switched(thinking: str, settings: ServedSettings) -> dict[str, Any]:
+    """The fields of a body that tell the endpoint's chat template whether to think.
+
+    Args:
+        thinking: ``auto``, ``on`` or ``off``.
+        settings: Of the engine; what its ``extra`` says of the chat template stays.
+
+    Raises:
+        ConfigError: If the endpoint has no such switch, or ``extra`` says otherwise.
+    """
+    told = _told(thinking)
+    if not told:
+        return {}
+    if settings.endpoint.url.rstrip("/") == OPENAI:
+        raise ConfigError(
+            f"{WHO}: thinking is {thinking!r}, and OpenAI's API has no such switch; leave it out, and say "
+            "extra: {reasoning_effort: ...} in engine_args"
+        )
+    said = settings.extra.get(KWARGS) or {}
+    for name, value in told.items():
+        if isinstance(said, Mapping) and said.get(name, value) != value:
+            raise ConfigError(
+                f"{WHO}: thinking is {thinking!r}, and extra says {KWARGS}: {name}: {said[name]!r}; "
+                "say one of them"
+            )
+    return {KWARGS: {**said, **told}}
+
+
+def _told(thinking: str) -> dict[str, Any]:
+    return {name: value for s in SWITCHES for name, value in s.args(thinking).items()}
+
+
+def both_ways(settings: ServedSettings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a chat template is told for a thought and for none, whatever ``extra`` says of the switch."""
+    said = settings.extra.get(KWARGS) or {}
+    return {**said, **_told("on")}, {**said, **_told("off")}
+
+
+def expected(thinking: str, end: str, settings: ServedSettings) -> Expected:
+    """How replies are read.
+
+    Args:
+        thinking: ``auto``, ``on`` or ``off``; ``auto`` of a text.
+        end: ``think_end_token``, if one was said.
+        settings: Of the engine.
+    """
+    said = settings.extra.get(KWARGS) or {}
+    by_hand = isinstance(said, Mapping) and any(said.get(s.name) == s.on for s in SWITCHES)
+    return Expected(markers_of(end), thinking == "on" or bool(end) or by_hand)
+
+
+def reasoning_of(message: Mapping[str, Any]) -> str:
+    """The thought that a server has taken off an answer; empty if it sent none."""
+    found = (message.get(name) for name in _FIELDS)
+    return next((text for text in found if isinstance(text, str) and text), "")
+
+
+def written(text: str | None, reasoning: str, how: Expected, *, cut: bool) -> str | None:
+    """Thought and answer of one reply as one text.
+
+    Args:
+        text: The answer; None if there is none.
+        reasoning: The thought, where the server sent it apart.
+        how: How replies are read.
+        cut: Whether the limit of new tokens ended the reply.
+
+    Returns:
+        The thought in its markers and the answer behind it; a thought without an end where there is
+        no answer; None where there is neither.
+    """
+    if reasoning:
+        # What quotes the marker must not end the thought.
+        thought = f"{THINK.open}\n{reasoning.replace(THINK.close, '</ think>')}"
+        unfinished = text is None or (cut and not text)
+        return thought if unfinished else f"{thought}\n{THINK.close}\n\n{text}"
+    if not (cut and how.thought):
+        return text
+    if text is None:
+        return f"{THINK.open}\n"
+    begun = text.lstrip().startswith(tuple(m.open for m in how.markers if m.open))
+    if begun or any(m.close in text for m in how.markers) or not how.markers[0].open:
+        return text
+    return f"{how.markers[0].open}\n{text}"
+
+
+def astray(thinking: str, replies: Sequence[tuple[str, Expected]]) -> str:
+    """What to say where replies are not what the switch asked for; empty where they are.
+
+    Args:
+        thinking: ``on`` or ``off``.
+        replies: Responses, and how each was read.
+    """
+    parts = [split(text, how.markers) for text, how in replies]
+    seen = sum(one.cut or bool(one.reasoning) for one in parts)
+    if not parts or (seen if thinking == "on" else not seen):
+        return ""
+    return f"thinking is {thinking}, and {seen} of {len(parts)} replies hold a thought; {_ASTRAY[thinking]}"
