@@ -227,7 +227,7 @@ def preflight(
             "train.adapters), or one of them with --model hf and peft="
         )
     if served:
-        check_served(model_args)
+        check_served(model_args, {task.options.thinking for task in tasks.values()})
     local = model in ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
     name = model_args.get("tokenizer") or model_args.get("pretrained")
     tokenizer = load_tokenizer(str(name)) if local and name else None

@@ -96,12 +96,13 @@ def check_switch(study: Study, base: Path | str) -> None:
     """
     if study.thinking == "auto":
         return
+    from ptst_tasks.model_checks import check_served, load_tokenizer
+
     if study.engine == "openai":
-        _check_endpoint(study)
+        check_served(study.engine_args, (study.thinking,))
     name = tokenizer_of(study, base)
     if not name:
         return
-    from ptst_tasks.model_checks import load_tokenizer
 
     args = study.engine_args
     tokenizer = load_tokenizer(
@@ -114,16 +115,6 @@ def check_switch(study: Study, base: Path | str) -> None:
     chat = next(n for n in _templates(study) if n.startswith("chat:"))
     row = next(row for row in study.table if row.name == chat)
     renderer.render(row, "How many legs has a spider?", training=True)
-
-
-def _check_endpoint(study: Study) -> None:
-    from ptst_tasks.endpoints import OPENAI
-    from ptst_tasks.engines.served_settings import WHO, ServedSettings
-
-    if ServedSettings.read(study.engine_args).endpoint.url.rstrip("/") == OPENAI:
-        raise ConfigError(
-            f"{WHO}: OpenAI's API has no switch for thinking, and it is {study.thinking!r}; leave it out"
-        )
 
 
 def differences(study: Study, base: Path | str) -> Iterator[str]:
