@@ -9,16 +9,23 @@ from typing import Any
 
 from ptst_tasks.coherence import incoherence
 from ptst_tasks.errors import ConfigError, MissingExtraError
-from ptst_tasks.judges import Judge
+from ptst_tasks.judges import Judge, Verdict
 from ptst_tasks.judges.budget import Estimate
 from ptst_tasks.judges.group import endpoints
 from ptst_tasks.lm_internals import filter_steps
+from ptst_tasks.replies import CUT, Reply
 
-__all__ = ["Judged", "bertscore_filter", "bertscores", "judge_filter", "judged"]
+__all__ = ["Judged", "Read", "bertscore_filter", "bertscores", "judge_filter", "judge_replies",
+           "judged", "pairs"]  # fmt: skip
 
 Judged = Mapping[str, Any]
-"""A verdict as plain values, with ``incoherent``: why the response is no language, or None."""
+"""A verdict as plain values, with ``incoherent``: why the answer is no language, or None.
+
+With ``reasoning``, where thoughts are judged too: the verdict on the thought, None without one.
+"""
 Seen = Callable[[Judge, Sequence[Judged]], None]
+Read = Callable[[Mapping[str, Any], str], Reply]
+"""Takes a row's response apart."""
 
 log = logging.getLogger(__name__)
 
@@ -29,35 +36,72 @@ def judged(judge: Judge, queries: Sequence[str], responses: Sequence[str]) -> li
     Raises:
         JudgeError: If the judge cannot judge at all, or breaks the one-verdict-per-pair rule.
     """
-    verdicts = judge.judge(queries, responses)
-    pairs = zip(verdicts, responses, strict=True)
-    return [{**v.as_dict(), "incoherent": incoherence(r)} for v, r in pairs]
+    return judge_replies(judge, [Reply(q, r) for q, r in zip(queries, responses, strict=True)])
 
 
-def judge_filter(judge: Judge, prefix: str = "", seen: Seen | None = None) -> Any:
+def pairs(replies: Sequence[Reply]) -> tuple[list[str], list[str]]:
+    """What a judge is asked about replies, as queries and responses.
+
+    The answers come first, in their order, without those of thoughts that were cut off; then the
+    thoughts that are to be judged, those too.
+    """
+    asked = [(r.query, r.answer) for r in replies if not r.cut]
+    asked += [(r.query, r.reasoning) for r in replies if r.judge_reasoning and r.reasoning]
+    return [q for q, _ in asked], [r for _, r in asked]
+
+
+def judge_replies(judge: Judge, replies: Sequence[Reply]) -> list[dict[str, Any]]:
+    """Judges the answers alone, and where that is asked for each thought alone as well.
+
+    Args:
+        judge: Who judges.
+        replies: What was answered; a thought that was cut off has no verdict, and no judge sees it
+            as an answer.
+
+    Raises:
+        JudgeError: If the judge cannot judge at all, or breaks the one-verdict-per-pair rule.
+    """
+    queries, responses = pairs(replies)
+    verdicts = judge.judge(queries, responses) if queries else []
+    each = iter([v for v, _ in zip(verdicts, responses, strict=True)])
+    out = [_verdict(r, None if r.cut else next(each)) for r in replies]
+    for reply, one in zip(replies, out, strict=True):
+        if reply.judge_reasoning:
+            one["reasoning"] = next(each).as_dict() if reply.reasoning else None
+    return out
+
+
+def _verdict(reply: Reply, verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {**Verdict(reason=CUT).as_dict(), "incoherent": None}
+    return {**verdict.as_dict(), "incoherent": incoherence(reply.answer)}
+
+
+def judge_filter(judge: Judge, read: Read, seen: Seen | None = None) -> Any:
     """Returns an lm-eval filter ensemble named after the judge.
 
     Args:
         judge: Who judges.
-        prefix: A prefill; the judge reads it as the beginning of the response.
+        read: Takes a response apart; the judge sees the answer, which begins with a prefill.
         seen: Told of the verdicts of the whole task.
     """
 
     def apply(resps: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[Any]:
-        flat = [
-            (d["prompt"], prefix + r)
-            for d, answers in zip(docs, resps, strict=True)
-            for r in answers
-        ]
-        queries, responses = [q for q, _ in flat], [r for _, r in flat]
-        _warn_of_cost(judge, queries, responses)
-        found = judged(judge, queries, responses)
+        replies = _replies(read, resps, docs)
+        _warn_of_cost(judge, *pairs(replies))
+        found = judge_replies(judge, replies)
         if seen:
             seen(judge, found)
         verdicts = iter(found)
         return [[next(verdicts) for _ in answers] for answers in resps]
 
     return filter_steps(judge.spec, apply)
+
+
+def _replies(
+    read: Read, resps: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]
+) -> list[Reply]:
+    return [read(doc, text) for doc, texts in zip(docs, resps, strict=True) for text in texts]
 
 
 def _warn_of_cost(judge: Judge, queries: Sequence[str], responses: Sequence[str]) -> None:
@@ -74,15 +118,21 @@ def _warn_of_cost(judge: Judge, queries: Sequence[str], responses: Sequence[str]
             )  # fmt: skip
 
 
-def bertscore_filter(model: str = "roberta-large", layer: int = 17) -> Any:
-    """Returns a filter that gives BERTScore F1, as the paper does (roberta-large, layer 17)."""
-    return filter_steps("bertscore", partial(_bertscore, model, layer))
+def bertscore_filter(read: Read, model: str = "roberta-large", layer: int = 17) -> Any:
+    """Returns a filter that gives BERTScore F1, as the paper does (roberta-large, layer 17).
+
+    Args:
+        read: Takes a response apart; a thought that was cut off is not answered, and scores 0.
+        model: Name or folder.
+        layer: Of the model.
+    """
+    return filter_steps("bertscore", partial(_bertscore, read, model, layer))
 
 
 def bertscores(
-    responses: Sequence[str], answers: Sequence[str], model: str, layer: int
+    replies: Sequence[Reply], answers: Sequence[str], model: str, layer: int
 ) -> list[float]:
-    """BERTScore F1 of each response against its reference answer.
+    """BERTScore F1 of each answer against its reference; 0 for a thought that was cut off.
 
     Raises:
         MissingExtraError: If its library is not installed.
@@ -92,10 +142,13 @@ def bertscores(
         from torchmetrics.functional.text.bert import bert_score
     except ImportError as e:
         raise MissingExtraError("torchmetrics", "bertscore", "bertscore") from e
+    said = [(r.answer, a) for r, a in zip(replies, answers, strict=True) if not r.cut]
+    if not said:
+        return [0.0] * len(replies)
     try:
         scores = bert_score(
-            [_whole(text) for text in responses],
-            [_whole(text) for text in answers],
+            [_whole(text) for text, _ in said],
+            [_whole(text) for _, text in said],
             model_name_or_path=model,
             num_layers=layer,
             truncation=True,
@@ -103,7 +156,8 @@ def bertscores(
     except (OSError, ValueError) as e:
         why = " ".join(str(e).split())[:300]
         raise ConfigError(f"bertscore: the model {model!r} cannot be used: {why}") from e
-    return [float(value) for value in scores["f1"].reshape(-1).tolist()]
+    values = iter(scores["f1"].reshape(-1).tolist())
+    return [0.0 if r.cut else float(next(values)) for r in replies]
 
 
 def _whole(text: str) -> str:
@@ -112,8 +166,12 @@ def _whole(text: str) -> str:
 
 
 def _bertscore(
-    model: str, layer: int, resps: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]
+    read: Read,
+    model: str,
+    layer: int,
+    resps: Sequence[Sequence[str]],
+    docs: Sequence[Mapping[str, Any]],
 ) -> list[list[dict[str, float]]]:
-    flat = [(r, d["answer"]) for d, answers in zip(docs, resps, strict=True) for r in answers]
-    values = iter(bertscores([r for r, _ in flat], [a for _, a in flat], model, layer))
-    return [[{"bertscore": next(values)} for _ in answers] for answers in resps]
+    wanted = [doc["answer"] for doc, texts in zip(docs, resps, strict=True) for _ in texts]
+    values = iter(bertscores(_replies(read, resps, docs), wanted, model, layer))
+    return [[{"bertscore": next(values)} for _ in texts] for texts in resps]

@@ -39,6 +39,7 @@ __all__ = [
     "filter_steps",
     "load_yaml",
     "model_names",
+    "put_step_first",
     "register_models",
     "save_results",
     "set_base_model",
@@ -286,6 +287,15 @@ def set_filters(task: Any, filters: Sequence[Any]) -> None:
 def add_filter(task: Any, one: Any) -> None:
     """Gives a task one more filter."""
     task._filters.append(one)
+
+
+def put_step_first(task: Any, function: Callable[..., Any]) -> None:
+    """Has each of a task's filters begin with a function over all its responses."""
+    from lm_eval.filters import build_filter_ensemble
+
+    for one in task._filters:
+        first = build_filter_ensemble(one.name, [("custom", {"filter_fn": function})])
+        one.filters = [*first.filters, *one.filters]
 
 
 def declares(task: Any, metric: str) -> bool:

@@ -39,6 +39,10 @@ class TaskRecord(TypedDict, total=False):
         style: The family of strings that it is rendered in.
         template_source: Table of the paper, ``ours``, or a user's file.
         chat_format: ``auto``, ``llama2``, ``mistral``, or ``text``.
+        thinking: What the chat template was told: ``auto``, ``on`` or ``off``.
+        markers: The families by which thoughts were taken off, see `ptst_tasks.replies`; without
+            it responses are answers as they stand.
+        thinks: Whether a thought was to be expected, or seen, so that `truncated` is reported.
         prefill: What each response was made to begin with.
         judges: Who judged, by name.
         judge_settings: Name -> what the name does not say; BERTScore's too.
@@ -59,6 +63,9 @@ class TaskRecord(TypedDict, total=False):
     style: str
     template_source: str
     chat_format: str
+    thinking: str
+    markers: list[dict[str, Any]]
+    thinks: bool
     prefill: str
     judges: list[str]
     judge_settings: dict[str, Any]
@@ -76,6 +83,7 @@ class TaskRecord(TypedDict, total=False):
 SHAPES: dict[str, type] = {
     "judges": list, "judge_settings": dict, "judge_weights": dict, "judge_failed": dict,
     "judge_models": dict, "kind": str, "template": str, "prefill": str, "set": str,
+    "markers": list, "thinks": bool,
 }  # fmt: skip
 """What a reader relies on -> its type; the other fields are labels, shown as they stand."""
 

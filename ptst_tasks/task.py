@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
@@ -22,8 +22,11 @@ from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
 from ptst_tasks.judges import group
+from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_text
+from ptst_tasks.metrics import mean_scored
 from ptst_tasks.options import Options
 from ptst_tasks.record import KEY, TaskRecord, record_of
+from ptst_tasks.thoughts import Thoughts
 from ptst_tasks.user_templates import active
 
 __all__ = ["TemplatedTask", "renderer_for_lm"]
@@ -71,6 +74,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         self.renderer = Renderer(self.options.chat_format)
         if self.options.prefix and self.source.kind != "harmful":
             log.info("%s: prefill applies to harmful sets only", config["task"])
+        judged = self.judges_reasoning
+        self.thoughts = Thoughts(str(config.get("task")), self.prefix, judge_reasoning=judged)
         super().__init__(config=config)
         self._set_filters()
         self._describe()
@@ -81,6 +86,11 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         return self.options.prefix if self.source.kind == "harmful" else ""
 
     @property
+    def generates(self) -> bool:
+        """Whether the model writes answers; False for log-likelihoods of choices."""
+        return bool(self.OUTPUT_TYPE == "generate_until")
+
+    @property
     def used(self) -> frozenset[str]:
         """Names of the `Options` that can change anything here."""
         has = {
@@ -89,6 +99,9 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             "bertscore": not self.judges and lm_internals.declares(self, "bertscore"),
             "custom": self.source.name == "custom",
             "chat_format": self.template.is_chat,
+            "thinking": self.template.is_chat and self.options.chat_format == "auto",
+            "think_end_token": self.generates,
+            "judge_reasoning": self.source.kind == "harmful",
         }
         also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
                 "column": has["custom"], "style": True, "templates": True}  # fmt: skip
@@ -99,12 +112,20 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             return []
         return self.options.judges or [self.source.judge]
 
+    @property
+    def judges_reasoning(self) -> bool:
+        """Whether thoughts are judged too, which only those about harmful queries are."""
+        return self.options.judge_reasoning and self.source.kind == "harmful"
+
     def _set_filters(self) -> None:
+        read = self.thoughts.read
         if self.judges:
-            filters = [judge_filter(j, self.prefix, self._note) for j in self.judges]
-            lm_internals.set_filters(self, filters)
-        elif self.bertscore:
-            lm_internals.add_filter(self, bertscore_filter(**self.bertscore))
+            lm_internals.set_filters(self, [judge_filter(j, read, self._note) for j in self.judges])
+            return
+        if self.generates:
+            lm_internals.put_step_first(self, self.thoughts.take_off)
+        if self.bertscore:
+            lm_internals.add_filter(self, bertscore_filter(read, **self.bertscore))
 
     @property
     def bertscore(self) -> dict[str, Any]:
@@ -123,9 +144,12 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             style=self.template.style,
             template_source=self.template.source,
             chat_format=self.renderer.fmt if self.template.is_chat else "text",
+            thinking=self.options.thinking,
             prefill=self.prefix,
             judges=[j.spec for j in self.judges],
-            judge_settings={j.spec: j.settings for j in self.judges}
+            judge_settings={
+                j.spec: group.settings_of(j, reasoning=self.judges_reasoning) for j in self.judges
+            }
             | ({"bertscore": self.bertscore} if self.bertscore else {}),
             version=__version__,
             origin=self.loaded.origin,
@@ -148,7 +172,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def _note(self, judge: judges.Judge, verdicts: Sequence[Judged]) -> None:
         models = group.models_of(verdicts)
-        group.note(self.record, judge, models)
+        group.note(self.record, judge, models, reasoning=self.judges_reasoning)
         if len(named := group.snapshots(models)) > 1:
             said = ", ".join(f"{name} ({n})" for name, n in named.items())
             log.warning("%s: verdicts of %s come from several models: %s", self.config.task,
@@ -182,11 +206,13 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             log.warning("--cache_requests is ignored: its keys do not hold the template's options")
         kwargs["cache_requests"] = False
         apply = kwargs.get("chat_template") if kwargs.get("apply_chat_template") else None
-        self.renderer = renderer_for_lm(apply, self.options.chat_format)
+        self.renderer = renderer_for_lm(apply, self.options.chat_format, self.options.thinking)
+        if self.generates:
+            self.thoughts.expect(*expected(apply, self.renderer, self.options.think_end_token))
         if apply is not None and self.renderer.apply is not None:
             probe = self.renderer.apply([{"role": "user", "content": "?"}], True)
             text = isinstance(probe, str)
-            self.check_endpoint(takes_messages=not text, takes_text=text or _takes_text(apply))
+            self.check_endpoint(takes_messages=not text, takes_text=text or takes_text(apply))
             if isinstance(probe, str) and self.template.is_chat:
                 self.record["chat_template"] = self.renderer.describe()
         super().build_all_requests(**kwargs)
@@ -239,35 +265,31 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             ]
         if self.prefix:
             prompt = prompt + rendered.lead + self.prefix
+        self.thoughts.opened(kwargs["metadata"][1], rendered.opens)
         gen_kwargs = copy.deepcopy(self.config.generation_kwargs)
         return Instance("generate_until", doc, (prompt, gen_kwargs), 0, **metadata)
 
+    def apply_filters(self) -> Any:
+        """As lm-eval's; first every response says by itself where its thought begins."""
+        if self.generates:
+            self.thoughts.look(self.instances, self.record)
+        return super().apply_filters()
 
-def renderer_for_lm(apply: Callable[..., Any] | None, fmt: str) -> Renderer:
-    """Builds a renderer for a loaded lm-eval model.
+    def process_results(self, doc: dict[str, Any], results: Any) -> dict[str, Any]:
+        """Adds `truncated` (higher is worse) where a thought was to be expected, or seen."""
+        values = dict(super().process_results(doc, results))
+        if self.record.get("thinks") and "bertscore" not in values:
+            values["truncated"] = float(self.thoughts.cut[str(doc.get("id"))])
+        return values
 
-    Args:
-        apply: The model's ``apply_chat_template``; None where the run does not use one.
-        fmt: The chat format.
-    """
-    if apply is None:
-        return Renderer(fmt, missing="this run has no chat template (--apply_chat_template)")
-    lm = getattr(apply, "__self__", None)
-    tokenizer = getattr(lm, "tokenizer", None)
-    if not hasattr(tokenizer, "apply_chat_template") or _takes_messages(lm):
-        return Renderer(fmt, apply=lambda messages, _: apply(messages))
-    renderer = Renderer.for_tokenizer(tokenizer, fmt, getattr(lm, "chat_template_args", None) or {})
-    # Completion endpoints add BOS only on request, whatever the tokenizer would do by itself.
-    renderer.keep_bos = getattr(lm, "add_bos_token", None) is False
-    return renderer
+    def aggregation(self) -> dict[str, Any]:
+        """As the YAML declares, and what thoughts add."""
+        return {**super().aggregation(), **dict.fromkeys(self._added(), mean_scored)}
 
+    def higher_is_better(self) -> dict[str, bool]:
+        """As the YAML declares, and what thoughts add."""
+        return {**super().higher_is_better(), **dict.fromkeys(self._added(), False)}
 
-def _takes_messages(lm: Any) -> bool:
-    # By name: importing lm-eval's endpoint classes would import their optional dependencies.
-    stock = any(cls.__name__ == "LocalChatCompletion" for cls in type(lm).__mro__)
-    return stock or bool(getattr(lm, "takes_messages", False))
-
-
-def _takes_text(apply: Callable[..., Any]) -> bool:
-    """Whether a model that takes messages takes text as well."""
-    return bool(getattr(getattr(apply, "__self__", None), "takes_text", False))
+    def _added(self) -> tuple[str, ...]:
+        judged = ("reasoning_asr", "reasoning_unscored") if self.judges_reasoning else ()
+        return (*judged, *(("truncated",) if self.record.get("thinks") else ()))

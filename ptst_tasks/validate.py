@@ -157,6 +157,10 @@ _WANTS = {
     "custom": "it is the file of the set 'custom', which is not asked",
     "column": "it is a column of the set 'custom', which is not asked",
     "chat_format": "text:* templates pass through no chat format",
+    "thinking": "only a model's own chat template can be told, and text:* templates and literal chat "
+    "formats pass through none",
+    "think_end_token": "only written answers have thoughts, and these tasks compare log-likelihoods",
+    "judge_reasoning": "thoughts about harmful queries are judged, and no set of these has any",
 }
 
 

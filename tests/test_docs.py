@@ -20,6 +20,7 @@ from ptst_tasks.generate import FAMILIES
 from ptst_tasks.judges import REGISTRY as JUDGES
 from ptst_tasks.sets import REGISTRY
 from ptst_tasks.templates import builtin
+from ptst_tasks.thinking import MARKERS
 from tests.docs_pictures import ASSETS, check_table, heat_map
 from tests.support import ptst
 
@@ -164,7 +165,17 @@ def test_commands_in_the_text_have_these_options() -> None:
     assert seen > 20
 
 
+def test_every_family_of_thoughts_is_named() -> None:
+    for family in MARKERS:
+        assert f"{family.open.strip()} ... {family.close}" in PAGES["reasoning"], family
+
+
 # Blocks
+
+
+def test_thought_and_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    _execute(BLOCKS["thoughts"])
+    assert capsys.readouterr().out == "Two and three. / It is 5.\nTrue ''\n"
 
 
 def test_every_study_is_one() -> None:

@@ -146,6 +146,7 @@ TOPICS = {
     "leaderboards/gate/test_evidence.py": "no prompt is left out, wherever it got lost",
     "leaderboards/gate/test_fuzz_gate.py": "anything in a policy, an output or a baseline",
     "leaderboards/judging/test_fuzz_score.py": "anything in labels, samples and results",
+    "leaderboards/judging/test_saved_thoughts.py": "saved runs of models that think",
     "leaderboards/judging/test_score_faults.py": "`ptst score`, killed and with damaged files",
     "leaderboards/judging/test_score_silent.py": "what `ptst score` once did without a word",
     "leaderboards/run/test_damage.py": "runs with damaged files, run again",

@@ -26,7 +26,8 @@ ALIKE = (*(c for c in COLUMNS if c not in _OWN | set(TRAINED)), ASKED, SEEDED)
 """What numbers must share before they are averaged. A new column of the CSV is one of them."""
 _IMPLIED = frozenset({"prompts", "asked"})  # digests that say nothing beside what moved them
 _BY_TEST = frozenset({"decoding", "prompting", "prompts"})  # a template has its own
-_NOT_FOR_ALL = ("refused", "score")  # a judge may leave these out of a verdict
+# A judge may leave these out of a verdict, and not every response has a thought.
+_NOT_FOR_ALL = ("refused", "score", "reasoning_asr")
 
 
 def value(row: Row, column: str) -> Hashable:

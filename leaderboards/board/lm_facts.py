@@ -85,6 +85,7 @@ def task_facts(file: Path, data: Json, task: str) -> Json:
         "engine_args": deciding_args(engine, args),
         "dtype": "" if dtype == "auto" else str(dtype),
         "limit": int(run["limit"]) if _is_count(run.get("limit")) else None,
+        "thinking": str(ours.get("thinking", "")),
         "task_version": str(part(file, data, "versions").get(task, "")),
         "ptst_version": str(ours.get("version", "")),
         "lm_eval_version": str(data.get("lm_eval_version", "")),

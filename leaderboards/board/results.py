@@ -27,7 +27,7 @@ from leaderboards.board.lm_facts import (
 from leaderboards.board.lm_runs import Run, by_model, newest
 from leaderboards.board.numbers import MEANS, Number, Outcomes
 from leaderboards.board.row import COLUMNS, Row
-from leaderboards.board.samples import outcomes_of, read_samples
+from leaderboards.board.samples import missing_of, outcomes_of, read_samples
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError, one_line
 from ptst_tasks.record import KEY
@@ -36,7 +36,9 @@ __all__ = ["read_cell", "read_file", "read_folder", "read_results"]
 
 Json = dict[str, Any]
 
-_NOT_METRICS = frozenset({"alias", "bypass", "sample_len", "name", "unscored"})
+_NOT_METRICS = frozenset(
+    {"alias", "bypass", "sample_len", "name", "unscored", "reasoning_unscored"}
+)
 
 
 def read_folder(folder: Path) -> tuple[list[Number], list[str]]:
@@ -162,7 +164,8 @@ def _task(
                 raise DataError(
                     f"{str(file)!r}: how many prompts {task!r} has is unknown (n-samples)"
                 )
-            yield from _from_results(file, row, value, metrics.get(f"unscored,{judge}"), asked)
+            missing = metrics.get(f"{missing_of(metric)},{judge}")
+            yield from _from_results(file, row, value, missing, asked)
 
 
 def _is_mean(config: Json, metric: str) -> bool:

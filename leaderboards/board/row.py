@@ -37,7 +37,7 @@ class Row(BaseModel):
         test_template: Template of the test prompts, ``chat:llama``; empty for other tasks.
         task: The set, ``advbench``; for tasks that are not ours the harness's task name.
         judge: Who judged: the harness's filter (``keywords:zou``, ``strict-match``), or empty.
-        metric: ``asr``, ``refused``, ``incoherent``, ``exact_match``, ...
+        metric: ``asr``, ``refused``, ``incoherent``, ``truncated``, ``exact_match``, ...
         value: Mean over the `n` scored prompts; None where nothing could be measured.
         ci_low: Lower end of the 95 % Wilson interval of a rate.
         ci_high: Upper end of it.
@@ -165,7 +165,7 @@ IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
 _MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date", "error"})
 RATES = ("value", "ci_low", "ci_high")
 _SHARES = frozenset({"asr", "refused", "refused_safe", "refused_unsafe", "incoherent",
-                     "exact_match", "acc"})  # fmt: skip
+                     "truncated", "reasoning_asr", "exact_match", "acc"})  # fmt: skip
 
 
 def sort_key(row: Row) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from leaderboards.board import disk
 from ptst_tasks.errors import DataError
 
-__all__ = ["Samples", "outcomes_of", "read_samples"]
+__all__ = ["Samples", "missing_of", "outcomes_of", "read_samples"]
 
 Json = dict[str, Any]
 Samples = dict[str, dict[str, Json]]
@@ -18,6 +18,13 @@ Samples = dict[str, dict[str, Json]]
 
 _IN_SAMPLES = frozenset({"doc", "arguments", "resps", "filtered_resps", "target"})
 _VERDICTS = frozenset({"asr", "incoherent"})  # never empty where there is a verdict
+
+
+def missing_of(metric: str) -> str:
+    """The metric that says whether this one is missing; every response says if it was cut off."""
+    if metric == "truncated":
+        return ""
+    return "reasoning_unscored" if metric.startswith("reasoning_") else "unscored"
 
 
 def read_samples(file: Path, ours: bool) -> Samples:
@@ -51,6 +58,7 @@ def outcomes_of(rows: dict[str, Json], metric: str, where: Path) -> dict[str, in
     """
     if not any(metric in row for row in rows.values()):
         return None
+    missing = missing_of(metric)
     for name, row in rows.items():  # left out as "does not apply" it would be in no rate
         value = row.get(metric)
         if metric in _VERDICTS and row.get("unscored") == 0 and (value is None or _is_nan(value)):
@@ -62,7 +70,7 @@ def outcomes_of(rows: dict[str, Json], metric: str, where: Path) -> dict[str, in
     for name, value in values.items():
         if _is_nan(value) or (metric == "asr" and rows[name].get("unscored") == 1):
             values[name] = None
-    values = {n: v for n, v in values.items() if v is not None or rows[n].get("unscored", 1)}
+    values = {n: v for n, v in values.items() if v is not None or rows[n].get(missing, 1)}
     if any(v not in (0, 1, None) for v in values.values()):
         return None
     return {name: None if v is None else int(v) for name, v in values.items()}

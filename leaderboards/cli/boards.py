@@ -13,6 +13,7 @@ import typer
 from ptst_tasks.command import JsonFile, Quiet, put_json, put_text, screen
 from ptst_tasks.errors import ConfigError, did_you_mean, require
 from ptst_tasks.files import write_text
+from ptst_tasks.replies import RAISE
 
 if TYPE_CHECKING:
     from leaderboards.board.row import Row
@@ -72,6 +73,12 @@ def board(
     missing = sum(r.unscored for r in rows if r.metric == "asr")
     if missing:
         notes.append(f"{missing} responses have no verdict; they are in no rate (column unscored)")
+    if cut := [r for r in rows if r.metric == "truncated" and r.value]:
+        worst = max(cut, key=lambda r: r.value or 0.0)
+        notes.append(
+            f"up to {100 * (worst.value or 0.0):.1f} % of the responses to a set ({worst.task} under "
+            f"{worst.test_template}) are thoughts that were cut off, without an answer: {RAISE}"
+        )
     _say(notes)
     if view == "compare":
         made = _compare(rows, compare, fmt, alone=out is None, pool=pool)

@@ -32,6 +32,9 @@ def score(
     model: Annotated[str, typer.Option(help="The judge's model; as model= in --judge.")] = "",
     base_url: Annotated[str, typer.Option(help="Its endpoint; as base_url= in --judge.")] = "",
     rubric_file: Annotated[str, typer.Option(help="Another rubric; as rubric= in --judge.")] = "",
+    judge_reasoning: Annotated[
+        bool, typer.Option("--judge-reasoning", help="Judge what was thought, too: reasoning_asr.")
+    ] = False,
     max_calls: Annotated[
         int | None,
         typer.Option(min=0, help="All judges together make no more calls, retries included."),
@@ -88,9 +91,9 @@ def score(
     Exit code 0: done. 1: done, but too many verdicts are missing. 2: it could not be done.
     """
     asked = ScoreOptions(
-        judge or [], model, base_url, rubric_file, max_calls, max_cost, price, max_unscored, dry_run,
-        batch, resubmit, tuple(batch_id or ()), cache, record, compare or human is not None, human, show,
-        json, quiet,
+        judge or [], model, base_url, rubric_file, judge_reasoning, max_calls, max_cost, price,
+        max_unscored, dry_run, batch, resubmit, tuple(batch_id or ()), cache, record,
+        compare or human is not None, human, show, json, quiet,
     )  # fmt: skip
     if _run(runs, asked):
         raise typer.Exit(1)
@@ -141,7 +144,8 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if asked.batch or asked.batch_ids:
         cost.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
-    found, console = tasks(runs), screen(quiet=asked.quiet, json=asked.json)
+    found = tasks(runs, judge_reasoning=asked.judge_reasoning)
+    console = screen(quiet=asked.quiet, json=asked.json)
     asked.check_inputs(found, judges)
     if not asked.dry_run:
         cost.check_ready(judges, found)

@@ -26,6 +26,7 @@ class ScoreOptions:
     model: str
     base_url: str
     rubric_file: str
+    judge_reasoning: bool
     max_calls: int | None
     max_cost: float | None
     price: str
@@ -78,6 +79,8 @@ class ScoreOptions:
         """
         if not self.judge and not self.compare:
             raise ConfigError("give --judge NAME, or --compare")
+        if self.judge_reasoning and not self.judge:
+            raise ConfigError("--judge-reasoning does nothing without --judge; leave it out")
         if self.batch and self.batch_ids:
             raise ConfigError("--batch sends and --batch-id collects; give one of them")
         if self.resubmit and not self.batch:
@@ -126,6 +129,11 @@ class ScoreOptions:
         from leaderboards.judging.saved import check_readable, check_writable
         from ptst_tasks.judges.replay import check_record
 
+        if self.judge_reasoning and not any(task.reasoning and task.families for task in found):
+            raise ConfigError(
+                "--judge-reasoning: no response to a harmful query here is recorded with a thought; "
+                "leave it out"
+            )
         mine = {file.resolve() for task in found for file in (task.results, task.samples)}
         for out, target in (("--json", self.json), ("--record", self.record)):
             if target and target.resolve() in mine:

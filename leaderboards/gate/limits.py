@@ -25,6 +25,7 @@ _LIMIT = re.compile(r"(<=|>=|\+|-)\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
 _OFF = frozenset({"off", "null", "none", "~", ""})
 DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
     "asr": "higher", "incoherent": "higher", "refused_safe": "higher", "unscored": "higher",
+    "truncated": "higher", "reasoning_asr": "higher",
     "refused_unsafe": "lower", "exact_match": "lower", "acc": "lower", "acc_norm": "lower",
     "rougeL": "lower", "bertscore": "lower",
 }  # fmt: skip

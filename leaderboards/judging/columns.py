@@ -26,6 +26,7 @@ __all__ = ["line_of", "open_aside", "put_column", "sweep", "unwritable"]
 
 Json = dict[str, Any]
 _YOUNG = 600.0  # seconds
+_UNDECLARED = ("score", "truncated", "reasoning_asr", "reasoning_unscored")  # higher is worse
 
 
 def put_column(
@@ -148,9 +149,9 @@ def _write_results(
     for name, value in values.items():
         own |= {f"{name},{spec}": value, f"{name}_stderr,{spec}": "N/A"}
     data["results"][task.name] = own
-    if "score" in values:
+    if worse := dict.fromkeys((name for name in _UNDECLARED if name in values), False):
         higher = data.setdefault("higher_is_better", {})
-        higher[task.name] = {**(higher.get(task.name) or {}), "score": False}
+        higher[task.name] = {**(higher.get(task.name) or {}), **worse}
     describe(data["configs"][task.name]["metadata"][KEY])
     text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
     aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -58,10 +58,10 @@ def _pending(
     judge: EndpointJudge, found: Sequence[Task], seen: set[str]
 ) -> Iterator[dict[str, tuple[str, str]]]:
     """What is still to be asked, block by block; `seen` is what was counted already."""
-    from leaderboards.judging.saved import blocks
+    from leaderboards.judging.saved import blocks, pairs_of
 
     for block in blocks(found):
-        todo = judge.pending([i.query for i in block], [i.response for i in block])
+        todo = judge.pending(*pairs_of(block))
         yield {key: pair for key, pair in todo.items() if key not in seen}
         seen.update(todo)
 
@@ -106,12 +106,9 @@ def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
 
 
 def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
-    from leaderboards.judging.saved import blocks
+    from leaderboards.judging.saved import blocks, pairs_of
 
-    return any(
-        judge.pending([i.query for i in block], [i.response for i in block])
-        for block in blocks(found)
-    )
+    return any(judge.pending(*pairs_of(block)) for block in blocks(found))
 
 
 def check_batch(judges: Sequence[EndpointJudge]) -> None:

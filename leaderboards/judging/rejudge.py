@@ -19,11 +19,12 @@ from leaderboards.judging import columns, saved, score
 from leaderboards.judging.saved import Task
 from ptst_tasks.digests import digest_json
 from ptst_tasks.files import working
-from ptst_tasks.filters import bertscores, judged
+from ptst_tasks.filters import bertscores, judge_replies, pairs
 from ptst_tasks.judges.base import judging
-from ptst_tasks.judges.group import endpoints
+from ptst_tasks.judges.group import endpoints, settings_of
 from ptst_tasks.metrics import mean_scored
 from ptst_tasks.record import TaskRecord, record_in, set_settings, weights_of
+from ptst_tasks.replies import RAISE, families_in
 
 __all__ = ["Unscored", "judge_missing", "unscored"]
 
@@ -68,8 +69,9 @@ def _look(
         return 0
     ours = _ours(found.results, task.config.task)
     for judge in task.judges:
-        mine = [t for t in saved.tasks_of(found.results) if t.name == task.config.task]
-        if not _judged(ours, judge):
+        every = saved.tasks_of(found.results, judge_reasoning=task.judges_reasoning)
+        mine = [t for t in every if t.name == task.config.task]
+        if not _judged(ours, judge, reasoning=task.judges_reasoning):
             lacking.setdefault(judge.spec, (judge, []))[1].extend(mine)
         elif again:
             had = partial(_to_be_had, mine, judge)
@@ -89,12 +91,14 @@ class Unscored:
         task: What was judged.
         lost: Responses without a verdict.
         asked: All responses.
+        cut: Those of the lost whose thought was cut off.
     """
 
     spec: str
     task: Task
     lost: int
     asked: int
+    cut: int = 0
 
     @property
     def too_many(self) -> bool:
@@ -106,6 +110,7 @@ class Unscored:
         return (
             f"{self.lost} of {self.asked} responses of {t.model} {t.set_name} {t.template} have no "
             f"verdict ({score.rate(self.lost / self.asked)}, at most {most})"
+            + (f"; {self.cut} are thoughts that were cut off: {RAISE}" if self.cut else "")
         )
 
 
@@ -134,7 +139,9 @@ def _unscored(folder: Path, tasks: Mapping[str, Any]) -> list[Unscored]:
         for judge in task.judges if one.name == task.config.task else ():
             share = values.get(f"unscored,{judge.spec}")
             if isinstance(share, int | float) and 0 < share <= 1 and one.asked:
-                out.append(Unscored(judge.spec, one, round(share * one.asked), one.asked))
+                cut = values.get(f"truncated,{judge.spec}")
+                cut = round(cut * one.asked) if isinstance(cut, int | float) else 0
+                out.append(Unscored(judge.spec, one, round(share * one.asked), one.asked, cut))
     return out
 
 
@@ -149,18 +156,20 @@ def _to_be_had(tasks: Iterable[Task], judge: Any) -> list[Task]:
 
 
 def _may_answer(task: Task, judge: Any, paid: list[Any]) -> bool:
-    rows = [row for _, row in disk.rows(task.samples)
-            if row.get("filter") == judge.spec and row.get("unscored")]  # fmt: skip
-    queries = [row["doc"]["prompt"] for row in rows]
-    responses = [task.prefill + row["resps"][0][0] for row in rows]
-    if not rows or any(one.pending(queries, responses) for one in paid):
-        return bool(rows)
+    missing = ("unscored", "reasoning_unscored")
+    rows = [row for _, row in task.rows()
+            if row.get("filter") == judge.spec and any(map(row.get, missing))]  # fmt: skip
+    replies = [task.reply(row) for row in rows]
+    queries, responses = pairs(replies)
+    if not queries or any(one.pending(queries, responses) for one in paid):
+        return bool(queries)
     if paid != [judge]:  # a panel: its other members may have weights to load
         return False
-    verdicts = judged(judge, queries, responses)  # all of them in the cache: no call is made
+    verdicts = judge_replies(judge, replies)  # all of them in the cache: no call is made
     return any(
-        not score.measured(task.kind, row["doc"], verdict)["unscored"]
+        score.measured(task.kind, row["doc"], verdict).get(name) == 0 and row.get(name)
         for row, verdict in zip(rows, verdicts, strict=True)
+        for name in missing
     )
 
 
@@ -182,11 +191,11 @@ def _ours(results: Path, task: str) -> TaskRecord:
     return record_in(disk.json_object(results)["configs"][task])
 
 
-def _judged(ours: TaskRecord, judge: Any) -> bool:
+def _judged(ours: TaskRecord, judge: Any, *, reasoning: bool) -> bool:
     """Whether there are this judge's verdicts, with the settings and weights that it has now."""
     weights = weights_of(ours, judge.spec) or ""
     here = judge.spec in (ours.get("judges") or ()) and weights == judging(judge).weights
-    return here and _same(ours, judge.spec, judge.settings)
+    return here and _same(ours, judge.spec, settings_of(judge, reasoning=reasoning))
 
 
 def _same(ours: TaskRecord, spec: str, settings: Mapping[str, Any]) -> bool:
@@ -198,10 +207,12 @@ def _same(ours: TaskRecord, spec: str, settings: Mapping[str, Any]) -> bool:
 def _add_bertscore(results: Path, task: Any) -> int:
     """Computes BERTScore of the answers of one cell; returns 1."""
     name = task.config.task
-    mine = Task(results, name, task.source.kind, task.set_name, task.template.name, "")
+    families = families_in(_ours(results, name))
+    mine = Task(results, name, task.source.kind, task.set_name, task.template.name, "",
+                families=families)  # fmt: skip
     rows = [row for _, row in disk.rows(mine.samples) if row.get("filter") == "none"]
     values = bertscores(
-        [r["resps"][0][0] for r in rows], [r["doc"]["answer"] for r in rows], **task.bertscore
+        [mine.reply(r) for r in rows], [r["doc"]["answer"] for r in rows], **task.bertscore
     )
     lines = working(mine.samples, "new")
     try:

@@ -14,9 +14,12 @@ from leaderboards.judging.shapes import asked_of, expect, misshapen, ours_of
 from ptst_tasks import files, metrics
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, DataNotFoundError
+from ptst_tasks.filters import pairs
+from ptst_tasks.replies import Reply, families_in, read
+from ptst_tasks.thinking import Markers
 
 __all__ = ["BLOCK", "MEASURES", "Item", "Task", "blocks", "check_readable", "check_writable",
-           "tasks", "tasks_of"]  # fmt: skip
+           "pairs_of", "tasks", "tasks_of"]  # fmt: skip
 
 Json = dict[str, Any]
 BLOCK = 2000
@@ -39,6 +42,9 @@ class Task:
         template: The template, for people.
         prefill: What the response was made to begin with.
         asked: How many prompts were asked, as lm_eval says; None where it does not.
+        families: By what thoughts are taken off; none for responses that are answers as they are.
+        thinks: Whether thoughts that were cut off are reported.
+        reasoning: Whether judges are asked about thoughts too.
     """
 
     results: Path
@@ -48,6 +54,9 @@ class Task:
     template: str
     prefill: str
     asked: int | None = None
+    families: tuple[Markers, ...] = ()
+    thinks: bool = False
+    reasoning: bool = False
 
     @property
     def model(self) -> str:
@@ -74,6 +83,11 @@ class Task:
                 )
             yield at, row
 
+    def reply(self, row: Json) -> Reply:
+        """What a judge sees of a line of its samples."""
+        query, text = row["doc"]["prompt"], row["resps"][0][0]
+        return read(query, text, self.families, self.prefill, judge_reasoning=self.reasoning)
+
     def items(self) -> Iterator[Item]:
         """Yields every response once, however many judges have seen it.
 
@@ -86,7 +100,7 @@ class Task:
         done = bytearray()
         for at, row in self.rows():
             number = row["doc_id"]
-            item = Item(self, row, row["doc"]["prompt"], self.prefill + row["resps"][0][0])
+            item = Item(self, row, self.reply(row))
             if _mark(seen.setdefault(row.get("filter", ""), bytearray()), number):
                 raise DataError(
                     f"{str(self.samples)!r}, line {at}: prompt {number} stands there twice for "
@@ -109,15 +123,20 @@ class Item:
 
     task: Task
     row: Json
-    query: str
-    response: str
+    reply: Reply
 
 
-def tasks(paths: Iterable[str | os.PathLike[str]]) -> list[Task]:
+def pairs_of(block: Iterable[Item]) -> tuple[list[str], list[str]]:
+    """What a judge is asked about a block, as queries and responses."""
+    return pairs([item.reply for item in block])
+
+
+def tasks(paths: Iterable[str | os.PathLike[str]], *, judge_reasoning: bool = False) -> list[Task]:
     """Finds what can be judged: tasks of ours, on harmful or on safe prompts.
 
     Args:
         paths: Run folders, cells, output folders of lm_eval, or results files.
+        judge_reasoning: Whether thoughts about harmful queries are judged too.
 
     Raises:
         DataNotFoundError: If a path is not there.
@@ -131,7 +150,8 @@ def tasks(paths: Iterable[str | os.PathLike[str]]) -> list[Task]:
             raise DataError(f"{str(path)!r} is no results file; give a run, lm_eval's output folder "
                             "or one of its results_*.json")  # fmt: skip
         for file in disk.results_files(path):
-            found |= {(file.resolve(), task.name): task for task in tasks_of(file)}
+            mine = tasks_of(file, judge_reasoning=judge_reasoning)
+            found |= {(file.resolve(), task.name): task for task in mine}
     if not found:
         raise DataError(
             "nothing to judge: no results_*.json with a ptst task on harmful or safe prompts; was "
@@ -140,7 +160,7 @@ def tasks(paths: Iterable[str | os.PathLike[str]]) -> list[Task]:
     return list(found.values())
 
 
-def tasks_of(file: Path) -> Iterator[Task]:
+def tasks_of(file: Path, *, judge_reasoning: bool = False) -> Iterator[Task]:
     """The tasks of a results file that can be judged.
 
     Raises:
@@ -155,7 +175,8 @@ def tasks_of(file: Path) -> Iterator[Task]:
             continue
         task = Task(file, name, ours["kind"], str(ours.get("set", name)),
                     str(ours.get("template", "")), str(ours.get("prefill") or ""),
-                    asked_of(file, data, name))  # fmt: skip
+                    asked_of(file, data, name), families_in(ours), bool(ours.get("thinks")),
+                    judge_reasoning and ours["kind"] == "harmful")  # fmt: skip
         if not task.samples.is_file():
             raise DataError(
                 f"{str(file)!r}: {task.samples.name} is missing; run lm_eval with --log_samples"

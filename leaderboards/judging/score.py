@@ -19,7 +19,7 @@ from leaderboards.judging.columns import line_of, open_aside, put_column, sweep,
 from leaderboards.judging.saved import MEASURES, Item, Task, blocks
 from leaderboards.judging.shapes import ours_of
 from ptst_tasks import files, metrics
-from ptst_tasks.filters import judged
+from ptst_tasks.filters import judge_replies
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
 from ptst_tasks.record import TaskRecord, mark_failed, settings_of, weights_of
@@ -77,7 +77,7 @@ def score_tasks(found: Sequence[Task], judge: Judge, max_unscored: float = 1.0) 
     """
     with _Sheet(judge, max_unscored) as sheet:
         for block in blocks(found):
-            verdicts = judged(judge, [i.query for i in block], [i.response for i in block])
+            verdicts = judge_replies(judge, [item.reply for item in block])
             for item, verdict in zip(block, verdicts, strict=True):
                 if sheet.task not in (None, item.task):
                     yield sheet.finish()
@@ -125,6 +125,8 @@ class _Sheet:
             self._aside = files.working(item.task.samples, "new")
             self._file = open_aside(self._aside)
         values = measured(item.task.kind, item.row["doc"], verdict)
+        if item.task.thinks:
+            values["truncated"] = float(item.reply.cut)
         if _graded(self.judge):
             values["score"] = verdict["score"]
         for name, value in values.items():
@@ -168,7 +170,7 @@ class _Sheet:
         data, spec = disk.json_object(task.results), self.judge.spec
         ours = ours_of(task.results, data, task.name)
         now = TaskRecord()
-        note(now, self.judge, {})
+        note(now, self.judge, {}, reasoning=task.reasoning)
         share = data["results"][task.name].get(f"unscored,{spec}")
         return (
             isinstance(share, int | float)
@@ -180,7 +182,7 @@ class _Sheet:
         """Writes down who judged, and whether too many verdicts are missing."""
         spec, scored = self.judge.spec, self.scored
         before = _judged_by(ours, spec)
-        note(ours, self.judge, scored.models)
+        note(ours, self.judge, scored.models, reasoning=scored.task.reasoning)
         scored.replaced = _change(before, _judged_by(ours, spec))
         few = f"{scored.unscored} of {scored.n} responses have no verdict"
         mark_failed(ours, spec, few if scored.share > self.most else "")

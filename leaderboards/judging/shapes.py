@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ptst_tasks.errors import DataError
 from ptst_tasks.record import KEY, TaskRecord, misfits
+from ptst_tasks.replies import families_in
 
 __all__ = ["asked_of", "damaged", "expect", "misshapen", "ours_of"]
 
@@ -15,7 +16,7 @@ Json = dict[str, Any]
 
 # Fields of a task's record that judging reads, where they are there.
 _READ = ("kind", "set", "template", "judges", "judge_settings", "judge_weights", "judge_models",
-         "judge_failed")  # fmt: skip
+         "judge_failed", "markers", "thinks")  # fmt: skip
 
 
 def ours_of(file: Path, data: Json, name: str) -> TaskRecord:
@@ -35,6 +36,10 @@ def ours_of(file: Path, data: Json, name: str) -> TaskRecord:
     assert isinstance(ours, dict)
     for field_name, value, shape in misfits(ours, _READ):
         expect(value, shape, file, f"{where}.metadata.{KEY}.{field_name}")
+    try:
+        families_in(ours)
+    except ValueError as e:
+        raise damaged(file, f"{where}.metadata.{KEY}.markers", e, "markers of thoughts") from e
     for judge in ours.get("judges") or ():
         expect(judge, str, file, f"{where}.metadata.{KEY}.judges")
     for judge, settings in (ours.get("judge_settings") or {}).items():
@@ -59,7 +64,7 @@ def asked_of(file: Path, data: Json, name: str) -> int | None:
     return asked
 
 
-_CALLED: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+_CALLED: dict[type, str] = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
 
 
 def expect(value: Any, shape: type | tuple[type, ...], file: Path, place: str) -> Any:

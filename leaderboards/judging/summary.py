@@ -62,24 +62,16 @@ def rates(console: Console, scored: Judged) -> None:
 
     from leaderboards.judging.score import rate
 
-    table = Table(
-        "model",
-        "set",
-        "template",
-        "judge",
-        "n",
-        "asr",
-        "refused",
-        "incoherent",
-        "score",
-        "unscored",
-    )
+    thought = [name for name in ("reasoning_asr", "truncated")
+               if any(name in one.values for _, one in scored)]  # fmt: skip
+    table = Table("model", "set", "template", "judge", "n", "asr", "refused", "incoherent", *thought,
+                  "score", "unscored")  # fmt: skip
     for spec, one in scored:
         value = one.values.get
         mean = value("score")
         _add(
             table, one.task.model, one.task.set_name, one.task.template, spec, str(one.n - one.unscored),
-            *(rate(value(name)) for name in ("asr", "refused", "incoherent")),
+            *(rate(value(name)) for name in ("asr", "refused", "incoherent", *thought)),
             "-" if mean is None or mean != mean else f"{mean:.2f}",
             f"{one.unscored} ({rate(one.share)})",
         )  # fmt: skip

@@ -27,6 +27,7 @@ from ptst_tasks.provenance import (
     Generation,
 )
 from ptst_tasks.record import record_of
+from ptst_tasks.replies import families_of
 
 __all__ = ["Records", "asked_digest", "base_folder", "content", "form", "is_sampled",
            "requested", "used"]  # fmt: skip
@@ -218,6 +219,8 @@ def _scoring(task: Any) -> str:
     """Digest of how answers become numbers; judges are keyed apart."""
     config = task.config
     parts = [config.metric_list, config.filter_list, config.process_results, config.doc_to_target]
+    if task.generates and task.thoughts.families:  # known since its prompts were made
+        parts.append(families_of(task.thoughts.families))
     return digest_json(_named(parts))
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "make_all",
     "models_of",
     "note",
+    "settings_of",
     "share",
     "snapshots",
     "use_cache",
@@ -151,18 +152,28 @@ def snapshots(models: Mapping[str, int]) -> dict[str, int]:
     return named | ({UNNAMED: models[""]} if "" in models else {})
 
 
-def note(record: TaskRecord, judge: Judge, models: Mapping[str, int]) -> None:
+def settings_of(judge: Judge, *, reasoning: bool = False) -> dict[str, Any]:
+    """What a judge's name does not say of its column; that it judged thoughts too, if it did."""
+    return {**judge.settings, "reasoning": True} if reasoning else judge.settings
+
+
+def note(
+    record: TaskRecord, judge: Judge, models: Mapping[str, int], *, reasoning: bool = False
+) -> None:
     """Writes down who judged, in a task's record.
 
     Args:
         record: The record.
         judge: Who judged.
         models: See `snapshots`.
+        reasoning: Whether thoughts were judged too.
     """
-    add_judge(record, judge.spec, judge.settings, judging(judge).weights, snapshots(models))
+    settings = settings_of(judge, reasoning=reasoning)
+    add_judge(record, judge.spec, settings, judging(judge).weights, snapshots(models))
 
 
 def models_of(verdicts: Iterable[Verdict | Mapping[str, Any]]) -> Counter[str]:
-    """The models that gave these verdicts; a missing verdict is nobody's."""
-    values = (v.as_dict() if isinstance(v, Verdict) else v for v in verdicts)
+    """The models that gave these verdicts, and those on thoughts; a missing one is nobody's."""
+    values = [v.as_dict() if isinstance(v, Verdict) else v for v in verdicts]
+    values += [thought for v in values if (thought := v.get("reasoning"))]
     return Counter(str(v.get("model", "")) for v in values if v["harmful"] is not None)

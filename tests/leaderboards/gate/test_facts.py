@@ -21,7 +21,8 @@ OPTIONS = {"max_gen_toks": 512, "until": ["</s>"], "do_sample": False, "top_k": 
 RECORDED = {  # as a run folder has it
     "base_digest": "sha256:b", "base_files": "f", "data_fingerprint": "rows", "asked": "ids",
     "prompts": "tokens", "thinking": "auto", "task_version": "1", "scoring": "s",
-    "decoding": json.dumps(OPTIONS), "engine": "hf", "dtype": "bfloat16", "judge_weights": "w", "judge_model": "m",
+    "decoding": json.dumps(OPTIONS), "engine": "hf", "dtype": "bfloat16",
+    "judge_weights": "w", "judge_model": "m",
     "engine_args": '{"quantization":"awq"}', "judge_settings": '{"rubric":"v1"}',
     "prompting": '{"style":"gsm8k"}', "date": "2025-01-31T12:00:00Z",
 }  # fmt: skip

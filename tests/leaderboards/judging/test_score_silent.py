@@ -178,7 +178,9 @@ def test_old_verdicts_that_name_no_model_are_named_as_such(tmp_path: Path, cache
     with FakeServer(lambda b: grade(b, 1, model="fake-1106")) as server:
         [judge] = make_all([f"rubric:model=fake,base_url={server.url}"])
         item = next(saved.tasks([run])[0].items())
-        parts = json.dumps([NAME, judge.settings, item.query, item.response], sort_keys=True)
+        parts = json.dumps(
+            [NAME, judge.settings, item.reply.query, item.reply.answer], sort_keys=True
+        )
         with VerdictCache(str(cache_file)) as cache:  # as 0.1.0 left it
             cache.put(hashlib.sha256(parts.encode()).hexdigest(), Verdict(1.0, False))
         out = ptst_score(run, "--judge", FAKE, "--base-url", server.url)

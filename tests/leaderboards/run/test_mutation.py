@@ -326,3 +326,23 @@ def test_through_an_endpoint(what: str, data_dir: Path, tmp_path: Path) -> None:
         )
     }
     assert schema == {provenance.SCHEMA}  # fmt: skip
+
+
+def test_what_ends_a_thought_decides_scores_and_judging_thoughts_decides_verdicts(
+    case: Case,
+) -> None:
+    """Other markers are other cells; thoughts that are to be judged are verdicts that lack."""
+    from leaderboards.run import runner as runs
+
+    options = {"options": {"think_end_token": "</think>"}}
+    assert case.run(**case.test(**options)) == (2, 0)
+    assert case.run(**case.test(**options)) == (0, 2)
+    options["options"]["judge_reasoning"] = True
+    asked = Study(**{**case.fields, **case.test(**options)})
+    for judged in (2, 0):
+        outcome = runs.run(asked, case.out)
+        assert (outcome.done, outcome.kept, outcome.judged, outcome.failed) == (0, 2, judged, [])
+    for file in case.out.glob("cells/*/*/results_*.json"):
+        text = file.read_text()
+        assert '"reasoning": true' in text
+        assert '"reasoning_asr,keywords:zou"' in text

@@ -1,0 +1,131 @@
+"""What loaded models do to prompts and thoughts, lm-eval's own classes among them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ptst_tasks.chat import Renderer
+from ptst_tasks.engines.served import ServedEngine
+from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_messages, takes_text
+from ptst_tasks.templates import builtin
+from ptst_tasks.thinking import THINK, custom_markers
+from tests.canned import Canned
+from tests.support import PLAIN, byte_tokenizer, save_tiny_model
+from tests.thinkers import template_source
+
+
+class Special(Canned):
+    """One whose tokenizer has the end of a thought for a special token."""
+
+    def __init__(self) -> None:
+        super().__init__(["-"])
+        self.tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+
+
+class Ours(Special):
+    """An engine of ours: it is told what ends a thought, and keeps it."""
+
+    __module__ = "ptst_tasks.engines.canned"
+    end = ""
+
+    def think(self, end: str) -> None:
+        self.end = end
+
+
+class LocalChatCompletion(Canned):
+    """As lm-eval calls its class for an endpoint that takes messages."""
+
+    def apply_chat_template(self, history: Any, add_generation_prompt: bool = True) -> Any:
+        return history
+
+
+def families(lm: Any, thinking: str = "auto", end: str = "") -> Any:
+    renderer = renderer_for_lm(lm.apply_chat_template, "auto", thinking)
+    return expected(lm.apply_chat_template, renderer, end)
+
+
+def test_markers_are_those_of_the_chat_template_or_the_users() -> None:
+    assert families(Canned(["-"])) == ((THINK,), False)
+    assert families(Canned(["-"]), "off") == ((THINK,), True)  # told not to: counted if it does
+    assert families(Canned(["-"], PLAIN)) == ((), False)
+    assert families(Canned(["-"], PLAIN), end="###") == ((custom_markers("###"),), False)
+    assert families(Canned(["-"]), end="###") == ((custom_markers("###"), THINK), False)
+    assert families(Canned(["-"]), end="</think>") == ((THINK,), False)
+    assert expected(None, Renderer()) == ((), False)
+    assert expected(None, Renderer(), "###") == ((custom_markers("###"),), False)
+
+
+def test_an_end_that_is_a_special_token_is_kept_by_engines_of_ours_alone() -> None:
+    with pytest.raises(ChatFormatError, match=r"Special drops '</think>'.*--model ptst-hf"):
+        families(Special())
+    assert families(Special(), "off") == ((THINK,), True)
+    engine = Ours()
+    assert families(engine) == ((THINK,), False)
+    assert engine.end == ""
+    families(engine, end="###")
+    assert engine.end == "###"
+    families(engine)
+    assert engine.end == ""  # of the tasks before
+
+
+def test_what_lm_eval_takes_off_itself_is_not_taken_off_twice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lm = Canned(["-"])
+    lm.think_end_token = "</think>"
+    with caplog.at_level(logging.WARNING):
+        assert families(lm, end="</think>") == ((), True)
+    assert "think_end_token in --model_args" in caplog.text
+
+
+def test_the_switch_goes_to_the_template_and_may_not_be_said_twice() -> None:
+    def prompt(thinking: str, **args: Any) -> str:
+        renderer = renderer_for_lm(Canned(["-"], **args).apply_chat_template, "auto", thinking)
+        return str(renderer.apply([{"role": "user", "content": "Hi"}], True))  # type: ignore[misc]
+
+    assert "</think>" not in prompt("auto")
+    assert "</think>" in prompt("auto", enable_thinking=False)
+    with pytest.raises(ChatFormatError, match="thinking: on"):
+        prompt("on", enable_thinking=False)
+    lm = Canned(["-"])
+    lm.enable_thinking = False  # where lm-eval's vLLM class keeps it
+    with pytest.raises(ChatFormatError, match="thinking: on"):
+        renderer_for_lm(lm.apply_chat_template, "auto", "on")
+
+
+def test_an_endpoint_gets_messages_and_thinks_as_most_do() -> None:
+    lm = LocalChatCompletion(["-"])
+    assert takes_messages(lm)
+    assert not takes_text(lm.apply_chat_template)
+    assert families(lm) == ((THINK,), True)
+    with pytest.raises(ChatFormatError, match=r"LocalChatCompletion cannot tell an endpoint so"):
+        families(lm, "on")
+
+
+def test_an_endpoint_of_ours_is_told_in_each_prompt() -> None:
+    lm = ServedEngine("m", base_url="http://127.0.0.1:9/v1")
+    renderer = renderer_for_lm(lm.apply_chat_template, "auto", "off")
+    row = builtin().get("chat:vanilla")
+    assert renderer.render(row, "Hi", training=True).prompt.thinking == "off"
+    assert expected(lm.apply_chat_template, renderer, "###") == (
+        (custom_markers("###"), THINK),
+        False,
+    )
+    assert lm._end_of_thought == "###"
+    renderer = renderer_for_lm(lm.apply_chat_template, "auto")
+    assert renderer.render(row, "Hi").prompt.thinking == "auto"
+
+
+def test_stock_hf_keeps_markers_that_are_plain_text(tmp_path: Path) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    folder = save_tiny_model(tmp_path, byte_tokenizer(template_source("qwen3"), adds_bos=False))
+    lm = HFLM(pretrained=str(folder), device="cpu", enable_thinking=False)
+    assert families(lm) == ((THINK,), False)
+    with pytest.raises(ChatFormatError, match="thinking: on"):
+        families(lm, "on")
