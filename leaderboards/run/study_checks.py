@@ -251,8 +251,7 @@ def _concerns(option: str, family: str) -> bool:
         return family == "chatdoctor"
     if option == "think_end_token":
         return family != "medqa"  # it compares log-likelihoods, and nothing is written
-    kind = FAMILIES[family].source.kind
-    return kind == "harmful" or (option == "judge_reasoning" and kind == "overrefusal")
+    return FAMILIES[family].source.kind == "harmful"  # prefill, judge_reasoning
 
 
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]]], ...] = (

@@ -82,7 +82,7 @@ def test_what_would_do_nothing_or_half_is_refused(tmp_path: Path, case: str) -> 
         "thinking: off\ntrain: {templates: [CV]}\ntest: {templates: [TV], sets: [gsm8k]}\n",
         "engine_args: {chat_template_args: {tone: dry}, add_bos_token: true}\n" + CHATS,
         "engine_args: {tokenizer: m}\ntrain: {templates: [CV]}\n",
-        "test: {options: {judge_reasoning: true, think_end_token: x}, templates: [CV], sets: [xstest]}\n",
+        "test: {options: {judge_reasoning: true, think_end_token: x}, templates: [CV], sets: [advbench]}\n",
         "train: {templates: [CV], settings: {turns: last}}\n",
     ],
 )
