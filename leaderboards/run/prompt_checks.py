@@ -43,6 +43,8 @@ def check_thinking(study: Study) -> Iterator[PTSTError]:
         yield ConfigError(
             f"{who}, since text:* templates pass through no chat template; leave it out"
         )
+    elif study.engine != "openai" and study.base.startswith(("organism:", "organism-control:")):
+        yield ConfigError(f"{who}, since the built-in model does not think; leave it out")
 
 
 def check_args(study: Study) -> Iterator[PTSTError]:
@@ -92,7 +94,8 @@ def check_switch(study: Study, base: Path | str) -> None:
         base: Where its base is, or its name.
 
     Raises:
-        PTSTError: If the base's chat template has no switch, or the endpoint takes none.
+        PTSTError: If the base's chat template has no switch for one of the templates, or the endpoint
+            takes none.
     """
     if study.thinking == "auto":
         return
@@ -112,9 +115,9 @@ def check_switch(study: Study, base: Path | str) -> None:
     )
     told = args.get("chat_template_args") or {}
     renderer = Renderer.for_tokenizer(tokenizer, study.chat_format, told, study.thinking)
-    chat = next(n for n in _templates(study) if n.startswith("chat:"))
-    row = next(row for row in study.table if row.name == chat)
-    renderer.render(row, "How many legs has a spider?", training=True)
+    rows = {row.name: row for row in study.table}
+    for chat in dict.fromkeys(n for n in _templates(study) if n.startswith("chat:")):
+        renderer.render(rows[chat], "How many legs has a spider?", training=True)
 
 
 def differences(study: Study, base: Path | str) -> Iterator[str]:

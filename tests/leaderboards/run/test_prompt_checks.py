@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from leaderboards.run.manifests import training_digest
 from leaderboards.run.prompt_checks import check_switch, differences
 from leaderboards.run.study import Study
 from leaderboards.run.study_files import load, load_with_faults
@@ -44,6 +45,8 @@ FAULTS: dict[str, tuple[str, str]] = {
                 "thinking is 'on', which does nothing with chat_format 'llama2'"),
     "text": ("thinking: off\ntest: {templates: [TV, TA], sets: [gsm8k]}\n",
              "thinking is 'off', which does nothing, since text:* templates"),
+    "built-in": ("thinking: off\nbase: organism:0\n" + CHATS,
+                 "thinking is 'off', which does nothing, since the built-in model does not think"),
     "options": ("test: {options: {thinking: off}, templates: [CV], sets: [gsm8k]}\n",
                 "test.options has 'thinking' (False), which the study says itself; use thinking"),
     "settings": ("train: {templates: [CV], settings: {thinking: 'on'}}\n",
@@ -69,7 +72,8 @@ FAULTS: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("case", FAULTS)
 def test_what_would_do_nothing_or_half_is_refused(tmp_path: Path, case: str) -> None:
     text, told = FAULTS[case]
-    _, found = load_with_faults(write(tmp_path, "base: m\n" + text))
+    base = "" if "base:" in text else "base: m\n"
+    _, found = load_with_faults(write(tmp_path, base + text))
     said = [str(fault) for fault in found.faults]
     assert len(said) == 1, said
     assert told in said[0]
@@ -183,3 +187,15 @@ def test_an_endpoint_of_openais_takes_no_switch(monkeypatch: pytest.MonkeyPatch)
         check_switch(Study(thinking="off", **fields), "gpt-4o-mini")
     own = {"base_url": "http://localhost:1/v1"}
     check_switch(Study(thinking="off", engine_args=own, **fields), "gpt-4o-mini")
+
+
+def test_seeds_of_one_training_are_that_across_versions() -> None:
+    """A manifest of before the switch lacks it: the same training as one of now that says auto."""
+    config = {"template": "chat:vanilla", "data": "gsm8k", "seed": 0, "lr": 0.1}
+    old: dict[str, Any] = {"config": config, "inputs": {"base_weights": "w"}}
+    new = {**old, "config": {**config, "seed": 1, "thinking": "auto", "turns": "all"}}
+    assert training_digest(new) == training_digest(old)
+    for other in ({"thinking": "off"}, {"turns": "last"}):
+        assert training_digest({**new, "config": {**new["config"], **other}}) != training_digest(
+            old
+        )
