@@ -61,7 +61,7 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
     lines += [f"  {shape['around']}"]
     if job.template.is_chat and config.chat_format == "auto":
         lines.append(f"  thinking: {shape['state']}")
-    if shape["thoughts"]:
+    if shape["thoughts"] and not any("thought of their own" in note for note in encoded.notes):
         lines.append(
             f"  {shape['thoughts']} of {shape['answers']} answers bring a thought of their own"
         )
