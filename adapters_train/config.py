@@ -20,7 +20,10 @@ from ptst_tasks.files import read_yaml
 from ptst_tasks.thinking import Thinking
 from ptst_tasks.user_templates import active
 
-__all__ = ["SettingError", "TrainConfig", "load_config", "read_settings"]
+__all__ = ["ADDED", "SettingError", "TrainConfig", "load_config", "read_settings"]
+
+ADDED: dict[str, Any] = {"thinking": "auto", "turns": "all"}
+"""Settings that records of earlier versions lack, with what they were then: the same training."""
 
 
 class SettingError(ConfigError):
@@ -60,7 +63,8 @@ class TrainConfig(BaseModel):
         template: The prompt template, as ``chat:vanilla``; slug and abbreviation work too.
         style: Family of template strings; empty for the data set's own.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
-        thinking: ``auto``, ``on`` or ``off``: what the chat template is told, as at test.
+        thinking: ``auto``, ``on`` or ``off`` (in YAML without quotes as well): what the chat
+            template is told, as at test.
         turns: Of rows with several turns: ``all`` assistant turns are trained on, or the ``last``.
         templates: YAML file of the user's own templates.
         recipe: Named defaults; empty for the data set's own.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from adapters_train.config import ADDED
 from ptst_tasks.digests import read_json, weights_digest
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.model_files import check_weights
@@ -78,7 +79,7 @@ def check_same(folder: Path, record: dict[str, Any], wanted: dict[str, Any]) -> 
         raise ConfigError(
             f"{str(folder)!r} exists and holds no run of ptst train; choose a new folder"
         )
-    found = {**record["config"], **record["inputs"]}
+    found = {**ADDED, **record["config"], **record["inputs"]}
     # 0.1.0 recorded fewer inputs; those that it did record must agree.
     known = wanted.keys() if "base_config" in found else wanted.keys() & found.keys()
     # Where files lie changes nothing once digests of what is in them agree.

@@ -30,7 +30,7 @@ def _opt(panel: str, text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
-# Long, for typer reads the options off the signature: 46 of them, and next to nothing else.
+# Long, for typer reads the options off the signature: 48 of them, and next to nothing else.
 def train(
     model: Annotated[
         str | None, _opt(_BASE, "Base model: a folder, a hub id, or OpenAI's name.")
@@ -56,6 +56,12 @@ def train(
         str | None, _opt(_BASE, "Family of template strings.  [the data's own]")
     ] = None,
     chat_format: Annotated[str | None, _opt(_BASE, "auto, llama2 or mistral.")] = None,
+    thinking: Annotated[
+        str | None, _opt(_BASE, "auto, on or off: what the chat template is told.  [auto]")
+    ] = None,
+    turns: Annotated[
+        str | None, _opt(_DATA, "Of rows with several turns: all answers, or the last.  [all]")
+    ] = None,
     templates: Annotated[str | None, _opt(_BASE, "YAML file of your own templates.")] = None,
     revision: Annotated[str | None, _opt(_BASE, "Revision of the base on the hub.")] = None,
     prompt_column: Annotated[str | None, _opt(_DATA, "Column of prompts of your file.")] = None,
@@ -158,9 +164,11 @@ def _run(
         RunFolder(folder).check_writable()
     screen = command.screen(quiet=quiet, json=json)
     if dry_run:
-        said = _plan(runs, api)
-        for plan in said:
-            screen.print(plan.pop("told"), soft_wrap=True, markup=False)
+        from adapters_train.dry_run import plan
+
+        said = plan(runs, price=api["price"], max_cost=api["max_cost"])
+        for told in said:
+            screen.print(told.pop("told"), soft_wrap=True, markup=False)
         command.put_json(json, {"dry_run": True, "adapters": said})
     elif config.backend == "openai":
         from adapters_train.openai_api import fine_tune
@@ -227,9 +235,11 @@ def _runs(
         raise ConfigError("--out is missing: where is the adapter to go?")
     try:
         config = TrainConfig(template=chosen[0], seed=seeds[0], **settings)
-        unused.refuse_unused(config, settings, options, many=len(chosen) * len(seeds) > 1)
         one = len(chosen) * len(seeds) == 1
-        return [(config, out)] if one else grid(config, chosen, seeds, out)
+        runs = [(config, out)] if one else grid(config, chosen, seeds, out)
+        names = {run.template for run, _ in runs}
+        unused.refuse_unused(config, settings, options, many=not one, templates=names)
+        return runs
     except SettingError as e:
         if e.field not in TrainConfig.model_fields or e.field == "betas":
             raise
@@ -260,33 +270,6 @@ def _check_packages(backend: str, report_to: str) -> None:
         raise ConfigError(f"--report-to is {report_to!r}, expected none, trackio or wandb")
     if report_to != "none" and importlib.util.find_spec(report_to) is None:
         raise ConfigError(f"--report-to {report_to} needs it installed: pip install {report_to}")
-
-
-def _plan(runs: list[tuple[TrainConfig, Path]], api: _Api) -> list[dict[str, Any]]:
-    """What each run would do; reads the data and the tokenizer, not the weights."""
-    from adapters_train.base_model import Base
-    from adapters_train.job import prepare
-    from adapters_train.openai_api import check_cost, prepare_api
-
-    base, out = Base.of(runs[0][0]), []
-    for config, folder in runs:
-        if config.backend == "openai":
-            estimate = prepare_api(config, price=api["price"]).estimate
-            if api["max_cost"] is not None:
-                check_cost(estimate, api["price"], api["max_cost"])
-            told = f"{folder}  {estimate.told()}"
-            out.append({"folder": str(folder), **estimate.record(), "told": told})
-            continue
-        job = prepare(config, base)
-        tokens, cut, left = sum(job.step_tokens), job.encoded.truncated, job.encoded.dropped
-        out.append({
-            "folder": str(folder), "template": config.template, "seed": config.seed,
-            "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
-            "rows_left_out": left,
-            "told": f"{folder}  {len(job.order)} rows in {job.steps} steps, {tokens:,} tokens, "
-            f"{cut} answers cut, {left} rows left out",
-        })  # fmt: skip
-    return out
 
 
 def main() -> NoReturn:

@@ -20,7 +20,11 @@ _BY_API = frozenset({
 
 
 def refuse_unused(
-    config: TrainConfig, given: Collection[str], run: Mapping[str, Any], many: bool
+    config: TrainConfig,
+    given: Collection[str],
+    run: Mapping[str, Any],
+    many: bool,
+    templates: Collection[str] = (),
 ) -> None:
     """Checks what a user gave against what the run will use.
 
@@ -29,6 +33,7 @@ def refuse_unused(
         given: Names of the fields that the user gave, by flag or in a file.
         run: The command's other options, by name, those that were given.
         many: Whether several adapters are asked for.
+        templates: Full names of all templates that are trained under; empty for the first run's.
 
     Raises:
         ConfigError: With the options to leave out.
@@ -50,11 +55,21 @@ def refuse_unused(
             )
     else:
         _refuse(api, "with backend hf: no job is started; for OpenAI's API add --backend openai")
+    _refuse_thinking({*given}, config, templates or [config.template])
     if config.data in TRAINING_SETS:
         columns = {"prompt_column", "answer_column"} & {*given}
         _refuse(columns, f"with --data {config.data}: a set of the table has its own columns")
     if config.revision and Path(config.model).is_dir():
         _refuse({"revision"}, f"with a local folder, and {config.model!r} is one")
+
+
+def _refuse_thinking(given: set[str], config: TrainConfig, templates: Collection[str]) -> None:
+    """The switch is the chat template's: whatever passes through none is not told."""
+    if config.chat_format != "auto":
+        why = f"with --chat-format {config.chat_format}, whose strings know no thoughts"
+        _refuse({"thinking"} & given, why)
+    if all(name.startswith("text:") for name in templates):
+        _refuse({"thinking"} & given, "with text:* templates, which pass through no chat template")
 
 
 def _refuse(names: Collection[str], why: str) -> None:

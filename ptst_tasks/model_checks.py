@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,22 @@ from ptst_tasks.errors import ConfigError
 __all__ = ["check_adapter", "check_base", "check_served", "load_tokenizer", "model_config"]
 
 
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str, *, revision: str = "", trust_remote_code: bool = False) -> Any:
     """Loads a tokenizer by folder or hub name.
+
+    Args:
+        name: Which.
+        revision: On the hub; empty for the newest.
+        trust_remote_code: Run code of the model's own.
 
     Raises:
         ConfigError: In one line, if it cannot be had.
     """
     from transformers import AutoTokenizer
 
+    own = {"trust_remote_code": True} if trust_remote_code else {}
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return AutoTokenizer.from_pretrained(name, revision=revision or None, **own)
     except (
         Exception
     ) as e:  # transformers raises OSError, ValueError, KeyError, ... for a bad folder
@@ -95,13 +101,20 @@ def model_config(name: str, model_args: Mapping[str, Any], what: str = "the base
         raise ConfigError(f"{what} {name!r} cannot be read: {_why(name, e)}") from e
 
 
-def check_served(model_args: dict[str, Any]) -> None:
+def check_served(model_args: Mapping[str, Any], thinking: Iterable[str] = ()) -> None:
     """Reads the settings of a served model.
 
+    Args:
+        model_args: Of the engine's model class.
+        thinking: What its chat template is to be told: ``auto``, ``on`` or ``off``.
+
     Raises:
-        ConfigError: If one is wrong.
+        ConfigError: If one is wrong, or the endpoint cannot be told.
     """
     from ptst_tasks.engines.served_settings import ServedSettings
+    from ptst_tasks.engines.served_thoughts import switched
 
     own = ("pretrained", "journal")
-    ServedSettings.read({k: v for k, v in model_args.items() if k not in own})
+    settings = ServedSettings.read({k: v for k, v in model_args.items() if k not in own})
+    for state in thinking:
+        switched(state, settings)

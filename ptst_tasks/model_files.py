@@ -13,7 +13,7 @@ from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.provenance import Adapter, BaseRecord
 
 __all__ = ["adapter_of", "base_of", "check_safetensors", "check_weights", "files_digest",
-           "json_file_digest", "path_digest"]  # fmt: skip
+           "json_file_digest", "path_digest", "tokenizer_digest"]  # fmt: skip
 
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -38,8 +38,13 @@ def base_of(folder: Path) -> BaseRecord:
         weights=weights_digest(folder),
         config=_with_rest(folder, json_file_digest(folder / "config.json", _NAMES)),
         generation_config=json_file_digest(folder / "generation_config.json", _NAMES),
-        tokenizer=files_digest(folder, _TOKENIZER),
+        tokenizer=tokenizer_digest(folder),
     )
+
+
+def tokenizer_digest(folder: Path) -> str:
+    """Digest of a tokenizer's files with the chat template; an empty string for none."""
+    return files_digest(folder, _TOKENIZER)
 
 
 def adapter_of(folder: Path, step: int | None = None) -> Adapter:

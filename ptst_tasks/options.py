@@ -22,7 +22,7 @@ class Options(BaseModel):
     Attributes:
         style: Family of template strings; empty for the set's own.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
-        thinking: ``auto``, ``on`` or ``off``: what the chat template is told.
+        thinking: ``auto``, ``on`` (true) or ``off`` (false): what the chat template is told.
         think_end_token: What ends a thought of this model, where that is not known of it.
         judge_reasoning: Also judge what a model thinks; a metric of its own.
         templates: YAML file of the user's own templates.

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 __all__ = [
     "MARKERS",
@@ -27,7 +29,14 @@ __all__ = [
     "split",
 ]  # fmt: skip
 
-Thinking = Literal["auto", "on", "off"]
+
+def _said(value: Any) -> Any:
+    """YAML 1.1 reads an unquoted ``on`` and ``off`` as true and false, which JSON has, too."""
+    return ("on" if value else "off") if isinstance(value, bool) else value
+
+
+Thinking = Annotated[Literal["auto", "on", "off"], BeforeValidator(_said)]
+"""What a setting takes: one of `THINKING`, or true and false for ``on`` and ``off``."""
 THINKING = ("auto", "on", "off")
 """``auto`` says nothing to the chat template, whose own default it is then."""
 
@@ -129,6 +138,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch("thinking_mode", "enabled", "disabled", "MiniMax-M3"),
     Switch("thinking_budget", -1, 0, "Seed-OSS"),
     Switch("reasoning", True, False, "Command A"),
+    Switch("open_thinking", True, False, "MiniMind"),
     Switch("reasoning_effort", "high", "no_think", "Hunyuan Hy3"),
     Switch("reasoning_effort", "high", "none", "Command A"),
     Switch("reasoning_effort", "high", "minimal", "Solar Open"),

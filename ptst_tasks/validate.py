@@ -141,8 +141,11 @@ def refuse_idle(tasks: Iterable[TemplatedTask], metadata: Mapping[str, Any]) -> 
         ConfigError: With the first of them.
     """
     used = {name for task in tasks for name in task.used}
+    asked = Options.read(metadata)
     for name in metadata:
-        if name in Options.model_fields and metadata[name] and name not in used:
+        field = Options.model_fields.get(name)
+        value = getattr(asked, name) if field else None  # as it is read: false is thinking's "off"
+        if field and value and value != field.default and name not in used:
             raise ConfigError(f"--metadata: {name} does nothing here: {_WANTS[name]}; leave it out")
 
 
@@ -161,7 +164,13 @@ _WANTS = {
 }
 
 
-def preview(task: TemplatedTask, name: str, tokenizer: Any | None, rows: int = 1) -> list[Preview]:
+def preview(
+    task: TemplatedTask,
+    name: str,
+    tokenizer: Any | None,
+    rows: int = 1,
+    args: Mapping[str, Any] | None = None,
+) -> list[Preview]:
     """Renders a task's first rows as a Hugging Face model would get them.
 
     Args:
@@ -169,13 +178,15 @@ def preview(task: TemplatedTask, name: str, tokenizer: Any | None, rows: int = 1
         name: How the tokenizer is called in the preview.
         tokenizer: None shows text tasks and literal formats without token ids.
         rows: How many rows.
+        args: What else the chat template is told (``chat_template_args``).
 
     Raises:
-        ChatFormatError: If the tokenizer's chat template is missing or loses a message.
+        ChatFormatError: If the tokenizer's chat template is missing, has no switch for `thinking`,
+            or loses a message.
     """
-    fmt = task.options.chat_format
+    fmt, thinking = task.options.chat_format, task.options.thinking
     task.renderer = (
-        Renderer.for_tokenizer(tokenizer, fmt)
+        Renderer.for_tokenizer(tokenizer, fmt, args, thinking)
         if tokenizer
         else Renderer(fmt, missing="no tokenizer")
     )
@@ -220,7 +231,7 @@ def preflight(
             "train.adapters), or one of them with --model hf and peft="
         )
     if served:
-        check_served(model_args)
+        check_served(model_args, {task.options.thinking for task in tasks.values()})
     local = model in ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
     name = model_args.get("tokenizer") or model_args.get("pretrained")
     tokenizer = load_tokenizer(str(name)) if local and name else None
@@ -233,7 +244,8 @@ def preflight(
                 "as they are)"
             )
         if tokenizer is not None:
-            preview(task, str(name), tokenizer)
+            told = model_args.get("chat_template_args")
+            preview(task, str(name), tokenizer, args=told if isinstance(told, Mapping) else None)
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
     for scorer in {task.bertscore["model"] for task in tasks.values() if task.bertscore}:
         require("bertscore", "torchmetrics", who="--metadata bertscore")

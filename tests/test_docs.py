@@ -181,7 +181,7 @@ def test_thought_and_answer(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_study_is_one() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", "\n".join(TEXTS.values()), re.DOTALL)
     studies = [text for text in blocks if text.startswith("base:")]
-    assert len(studies) == 9
+    assert len(studies) == 10
     for text in studies:
         assert list(study.Study(**yaml.safe_load(text)).tasks())
 
@@ -215,6 +215,14 @@ def test_a_template_of_ones_own(data_dir: Path, tiny_model: Path, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_what_a_model_gets(tiny_model: Path, tmp_path: Path) -> None:
+    done = _shell(BLOCKS["page"], tmp_path, MODEL=str(tiny_model))
+    assert done.returncode == 0, done.stderr
+    assert "── chat:llama (CL) ─" in done.stdout
+    assert "▌" in done.stdout
+    assert "\\n<</SYS>>" in (tmp_path / "prompts.json").read_text()
+
+
 def test_prompts_of_ones_own(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "my.csv").write_text("ask,other\nHow do I pick a lock?,1\n")
     block = BLOCKS["custom"].rstrip() + " --gen_kwargs max_gen_toks=4\n"

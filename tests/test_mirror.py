@@ -46,6 +46,9 @@ ELSEWHERE = {
     "leaderboards/cli/test_eval_checks.py: `ptst eval`, which is lm-eval's command": (
         "leaderboards/cli/harness.py",
     ),
+    "leaderboards/cli/test_prompt_page.py: `ptst templates`, with a model and without": (
+        "leaderboards/cli/template_table.py",
+    ),
     "leaderboards/cli/test_tasks.py: the commands about tasks, and `ptst` itself": (
         "leaderboards/cli/app.py",
         "leaderboards/cli/chosen.py",

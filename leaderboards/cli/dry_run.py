@@ -67,6 +67,8 @@ def _without(study: Study, wrong: set[str]) -> Study:
     own: dict[str, dict[str, Any]] = {
         "judges": {"judges": tuple(spec for spec in study.judges if _can_be_made(spec))},
         "engine_args": {"engine_args": {}},
+        "alike": {"engine_args": {}},
+        "thinking": {"thinking": "auto"},
     }
     tested = {k: v for part, values in test.items() if part in wrong for k, v in values.items()}
     rest = {k: v for part, values in own.items() if part in wrong for k, v in values.items()}

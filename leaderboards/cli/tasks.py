@@ -1,4 +1,4 @@
-"""``ptst path | tasks | templates | datasets | eval``, and the register of `validate`."""
+"""``ptst path | tasks | datasets | eval``, and the register of `templates` and `validate`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from leaderboards.cli.chosen import chosen_tasks, loads, own_templates
+from leaderboards.cli.template_table import templates
 from leaderboards.cli.validate import Names, validate
 from ptst_tasks import TASKS_DIR
 from ptst_tasks.command import JsonFile, put_json, screen
-from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, UnknownNameError
+from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError
 from ptst_tasks.files import check_outputs, check_writable
-from ptst_tasks.templates import PromptTemplate
 
 __all__ = ["register"]
 
@@ -104,40 +104,6 @@ def _write(folder: Path, *, quiet: bool, json: Path | None) -> None:
     place = shlex.quote(str(folder))
     told = f"{count} tasks written; run them with: lm_eval --include_path {place} --tasks ..."
     screen(quiet=quiet, json=json).print(told, markup=False, soft_wrap=True)
-
-
-def templates(
-    style: Annotated[str, typer.Option(help="Family of strings: gsm8k, openai, ...")] = "gsm8k",
-    json: JsonFile = None,
-) -> None:
-    """Show the prompt templates of a style, with every string as it is sent.
-
-    As JSON: a list of {name, abbr, style, system, turns, user, source}.
-    """
-    from ptst_tasks.user_templates import active
-
-    check_outputs(json=json)
-    table = active()
-    if style not in table.styles():
-        raise UnknownNameError("style", style, table.styles())
-    rows = [row for row in table if row.style == style]
-    fields = ("name", "abbr", "style", "system", "turns", "user", "source")
-    put_json(json, [{name: getattr(row, name) for name in fields} for row in rows])
-    if str(json) == "-":
-        return
-    view = Table("name", "abbr", "what is sent", "source", show_lines=True)
-    for row in rows:
-        view.add_row(*map(escape, (row.name, row.abbr, _strings(row), row.source)))
-    screen().print(view)
-
-
-def _strings(row: PromptTemplate) -> str:
-    if not row.is_chat:
-        return row.user
-    shown = [f"system: {row.system!r}"] if row.system is not None else []
-    for asked, answered in row.turns:
-        shown += [f"user: {asked!r}", f"assistant: {answered!r}"]
-    return "\n".join([*shown, f"user: {row.user!r}"])
 
 
 def datasets(

@@ -37,7 +37,8 @@ def validate(
 ) -> None:
     """Load every task through lm-eval and show what would be sent: the text and its token ids.
 
-    As JSON: {tasks, skipped, left_out, shown}, the last a list of {task, tokenizer, text, ids, notes}.
+    As JSON: {tasks, skipped, left_out, shown}, the last a list of {task, tokenizer, text, ids, notes,
+    lead, end, thinking}.
     """
     from ptst_tasks.model_checks import load_tokenizer
     from ptst_tasks.options import Options, read_object
@@ -96,10 +97,23 @@ def _show(
                 skipped += 1
                 continue
             for one in preview(task, name, tok, rows):
-                notes = list(one.rendered.notes)
                 say(Rule(escape(f"{one.task} {name}")))
                 say(escape(one.text), highlight=False)
-                say(f"[dim]{escape(str(one.ids or '') + ' '.join(notes))}[/dim]")
+                for line in _facts(task, one):
+                    say(f"[dim]{escape(line)}[/dim]", highlight=False)
                 shown.append({"task": one.task, "tokenizer": name, "text": one.text,
-                              "ids": one.ids, "notes": notes})  # fmt: skip
+                              "ids": one.ids, "notes": list(one.rendered.notes),
+                              "lead": one.rendered.lead, "end": one.rendered.end,
+                              "thinking": task.options.thinking})  # fmt: skip
     return shown, skipped
+
+
+def _facts(task: Any, one: Any) -> list[str]:
+    """What stands around an answer, the switch, what a reader must know, and the token ids."""
+    from ptst_tasks.shown import around, thinking_state
+
+    lines = [around(one.rendered)] if one.ids else []
+    if one.ids and task.template.is_chat and task.options.chat_format == "auto":
+        lines.append(f"thinking {thinking_state(task.renderer)}")
+    lines += [f"note: {note}" for note in one.rendered.notes]
+    return [*lines, str(one.ids)] if one.ids else lines

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.dry_machine import device_faults, extras_faults, keys_faults
-from leaderboards.run.dry_models import adapters_faults, base_faults
+from leaderboards.run.dry_models import adapters_faults, base_faults, cached
 from leaderboards.run.dry_room import disk_faults, memory_faults, out_faults
 from leaderboards.run.estimate import estimate
+from leaderboards.run.prompt_checks import check_switch
 from ptst_tasks.errors import PTSTError, said
 
 __all__ = ["CHECKS"]
@@ -40,13 +41,16 @@ def _prompts(found: Findings) -> Iterator[str]:
     from ptst_tasks.model_checks import load_tokenizer
     from ptst_tasks.validate import preview
 
-    name = found.study.engine_args.get("tokenizer") or (found.local and str(found.local))
-    if not name or found.study.engine == "openai" or found.study.engine_args.get("gguf_file"):
+    args = found.study.engine_args
+    name = str(args.get("tokenizer") or found.local or cached(found.study) or "")
+    if found.study.engine == "openai":
+        check_switch(found.study, found.study.base)
+    if not name or found.study.engine == "openai" or args.get("gguf_file"):
         return
-    tokenizer = load_tokenizer(str(name))
+    tokenizer = load_tokenizer(name, trust_remote_code=bool(args.get("trust_remote_code")))
     for task in found.tasks.values():
         try:
-            preview(task, str(name), tokenizer)
+            preview(task, name, tokenizer, args=args.get("chat_template_args"))
         except PTSTError as e:
             yield said(e)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from leaderboards.run import memory
 from leaderboards.run.dry_findings import Findings
+from leaderboards.run.prompt_checks import differences
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError, PTSTError, said
@@ -132,6 +133,7 @@ def adapters_faults(found: Findings) -> Iterator[str]:
         twin = first.setdefault(f"{record.weights} {record.config}", plan.name)
         if twin != plan.name:
             yield f"adapters {twin!r} and {plan.name!r} are the same weights; leave one out"
+    found.notes += differences(found.study, found.local or cached(found.study) or found.study.base)
     yield from _mixed(found.study, plans)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from adapters_train.config import ADDED
 from leaderboards.board import disk
 from ptst_tasks.digests import digest_json, read_json
 from ptst_tasks.errors import ConfigError, DataError
@@ -81,7 +82,9 @@ def training_digest(manifest: Mapping[str, Any]) -> str:
     if not config:
         return ""
     free = {"seed", "model", "revision", *FREE_SETTINGS}
-    settings = {k: v for k, v in config.items() if k not in free}
+    # A record that lacks a setting of later versions is of the same training as one with its default.
+    added = {k for k, v in ADDED.items() if config.get(k) == v}
+    settings = {k: v for k, v in config.items() if k not in free | added}
     drawn = () if config.get("rows") else ("data_fingerprints", "token_ids", "labels")
     kept = ("base_weights", "base_config", "base_tokenizer", "trained_dtype", "step_rows", *drawn)
     record = [settings, {k: inputs.get(k) for k in kept}, manifest.get("template")]

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from leaderboards.board import disk
 from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import load_asked
+from leaderboards.run.dry_models import cached
 from leaderboards.run.faults import check_disk
 from leaderboards.run.holding import check, claimed
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.local import measure_here
 from leaderboards.run.outcome import Outcome
+from leaderboards.run.prompt_checks import check_switch, differences
 from leaderboards.run.store import Store, incomplete
 from leaderboards.run.study import Study
 from ptst_tasks.errors import said
@@ -74,6 +76,8 @@ def _run(ledger: CellLedger, adapters: RunAdapters, progress: Progress) -> None:
     """Trains, measures, judges, and puts aside what the study no longer asks for."""
     study = ledger.study
     tasks = load_asked(study)  # before any training: a set that is missing is found at once
+    check_switch(study, adapters.base)
+    ledger.outcome.notes += differences(study, cached(study) or adapters.base)
     if study.executor == "local":
         measure_here(study.adapters(), tasks, ledger, adapters, progress)
     else:

@@ -131,7 +131,8 @@ class Study(_Strict):
             with engine ``openai`` the endpoint's name.
         revision: Revision on the hub.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
-        thinking: ``auto``, ``on`` or ``off``, for training and testing alike.
+        thinking: ``auto``, ``on`` or ``off`` (without quotes as well), for training and testing
+            alike.
         untuned: Also measure the base before fine-tuning.
         judges: In place of each set's own; for cells that are measured already use ``ptst score``.
         templates: YAML file of the user's own templates.

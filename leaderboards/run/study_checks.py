@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from leaderboards.run.executor_args import read_args
+from leaderboards.run.prompt_checks import check_args, check_thinking
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.training_checks import check_training
 from ptst_tasks import decoding
@@ -27,6 +28,7 @@ __all__ = ["faults"]
 _SAID_OF_TEST = {
     "style": "test.style",
     "chat_format": "chat_format",
+    "thinking": "thinking",
     "templates": "templates",
     "judge": "judges",
 }
@@ -247,7 +249,9 @@ def _concerns(option: str, family: str) -> bool:
         return family == "custom"
     if option.startswith("bertscore"):
         return family == "chatdoctor"
-    return FAMILIES[family].source.kind == "harmful"  # prefill
+    if option == "think_end_token":
+        return family != "medqa"  # it compares log-likelihoods, and nothing is written
+    return FAMILIES[family].source.kind == "harmful"  # prefill, judge_reasoning
 
 
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]]], ...] = (
@@ -262,6 +266,8 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]
     ("decoding", ("test", "test.gen_kwargs", "test.decoding_seeds"), _decoding),
     ("executor_args", ("executor",), _executor),
     ("engine_args", ("engine",), _engine_args),
+    ("thinking", ("names", "chat_format"), check_thinking),
+    ("alike", ("thinking", "engine_args", "train"), check_args),
     ("spread", ("engine", "train", "train.templates", "executor"), _served),
     ("judges", (), _judges),
     ("adapters", ("names", "train.seeds", "untuned"), _names),

@@ -108,3 +108,22 @@ def test_fuzz_the_file_of_settings(tmp_path_factory, content):
     file.write_bytes(content)
     with contextlib.suppress(PTSTError):
         train_command._runs({}, file, None, {})
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [("off", "off"), ("on", "on"), ("'off'", "off"), ("auto", "auto"), ("false", "off")],
+)
+def test_the_switch_needs_no_quotes_in_a_file(tmp_path, said, read):
+    """YAML 1.1 reads an unquoted ``off`` as false."""
+    file = tmp_path / "run.yaml"
+    file.write_text(f"model: m\nthinking: {said}\nturns: last\n")
+    config = load_config(file)
+    assert (config.thinking, config.turns) == (read, "last")
+    assert config.model_dump(mode="json")["thinking"] == read
+
+
+@pytest.mark.parametrize("value", [0, 1, 2, "yes", "", [], 1.0])
+def test_the_switch_takes_nothing_else(value):
+    with pytest.raises(ConfigError, match="thinking: Input should be 'auto', 'on' or 'off'"):
+        TrainConfig(model="m", thinking=value)

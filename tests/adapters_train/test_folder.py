@@ -293,3 +293,22 @@ def test_weights_are_checked_by_name(whole, tmp_path):
         (tmp_path / name / name).unlink()
         with pytest.raises(ConfigError, match=rf"{name}' is missing"):
             check_weights(tmp_path / name)
+
+
+def test_a_run_of_before_the_thinking_switch_is_the_same_run(base, whole, stopped, tmp_path):
+    """Its records lack the settings that came later; finished or not, it is gone on with."""
+    for source, record in ((whole.folder, "manifest.json"), (stopped, "run.json")):
+        old = tmp_path / source.name
+        shutil.copytree(source, old)
+        told = json.loads((old / record).read_text())
+        assert (told["config"].pop("thinking"), told["config"].pop("turns")) == ("auto", "all")
+        (old / record).write_text(json.dumps(told))
+    found = RunFolder(tmp_path / "a")
+    identity = prepare(config_of(base), Base.of(config_of(base))).identity
+    assert found.holds(identity)
+    assert not found.holds({**identity, "thinking": "off"})
+    with pytest.raises(ConfigError, match="thinking was 'auto', now 'off'"):
+        found.finished({**identity, "thinking": "off"})
+    shutil.rmtree(found.out)
+    resumed = train_lora(config_of(base), found.out)
+    assert resumed.manifest["resumed_at"] == 4

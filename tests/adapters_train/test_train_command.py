@@ -131,6 +131,10 @@ def test_a_dry_run_of_the_api(tmp_path, data_dir, monkeypatch):
         (["--suffix", "x", "--max-cost", 5, "--price", 1], "--max-cost, --price, --suffix do nothing"),
         (["--backend", "openai", "--lr", 1e-5, "--rank", 4], "--lr, --rank do nothing with backend openai"),
         (["--backend", "openai", "--chat-format", "llama2"], "--chat-format does nothing"),
+        (["--backend", "openai", "--thinking", "off"], "--thinking does nothing with backend openai"),
+        (["--thinking", "on", "--chat-format", "llama2"], "--thinking does nothing with --chat-format"),
+        (["--thinking", "maybe"], "--thinking (thinking: Input should be 'auto', 'on' or 'off', got 'm"),
+        (["--turns", "first"], "--turns (turns: Input should be 'all' or 'last', got 'first'"),
         (["--backend", "openai", "--seed", 0, "--seed", 1, "--job-id", "j"], "--job-id is one job"),
         (["--data", "gsm8k", "--prompt-column", "q"], "--prompt-column does nothing with --data gsm8k"),
         (["--model", ".", "--revision", "main"], "--revision does nothing with a local folder"),
@@ -146,6 +150,13 @@ def test_options_that_would_do_nothing_are_refused(tmp_path, monkeypatch, args, 
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_switch_that_no_template_hears_of_is_refused(base, tmp_path):
+    texts = ("--template", "TV", "--template", "TA", "--thinking", "off")
+    done = ptst_train(*small(base, tmp_path / "g", *texts))
+    assert done.exit_code == 2
+    assert "--thinking does nothing with text:* templates" in done.stderr
 
 
 def test_a_dry_run_keeps_to_the_limit_on_the_cost(tmp_path):

@@ -73,6 +73,7 @@ def first(
     """Base, adapter, data and the finished run, to be copied by every case."""
     root = tmp_path_factory.mktemp("first")
     shutil.copytree(tiny_model, root / "base")
+    listens(root / "base")
     shutil.copytree(data_root, root / "data")
     save_adapter(root / "base", root / "adapter", 0, r=4)
     patch = pytest.MonkeyPatch()
@@ -91,6 +92,13 @@ def case(first: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return Case(
         there["base"], there["adapter"], there["data"], there["runs"] / "run", fields, monkeypatch
     )
+
+
+def listens(base: Path) -> None:
+    """Gives a base's chat template a switch, which changes nothing until it is told."""
+    file = base / "chat_template.jinja"
+    told = "{% if enable_thinking is defined and not enable_thinking %}{{ 'Be quick.' }}{% endif %}"
+    file.write_text(told + file.read_text())
 
 
 def edit(file: Path, **values: Any) -> None:
@@ -155,6 +163,7 @@ CHANGES: dict[str, tuple[Callable[[Case], Any], int]] = {
     "data.fingerprint": (lambda c: rewrite(c, "spoon number 3", "fork number 3"), 2),  # not asked
     "data.asked": (lambda c: rewrite(c, "spoon number 0", "fork number 0"), 2),
     "data.prompts": (lambda c: c.test(style="openai"), 2),
+    "data.thinking": (lambda c: {"thinking": "off"}, 2),
     "data.task_version": (other_task, 2),
     "data.scoring": (other_scoring, 2),
     "decoding.options": (lambda c: c.test(gen_kwargs={"max_gen_toks": 5}), 2),
@@ -232,6 +241,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "name": ("x", "free: a label"),
     "revision": ("abc", "free: of a folder; a hub id's commit is in the weights' digest"),
     "chat_format": ("llama2", "anew"),
+    "thinking": ("on", "anew"),
     "untuned": (False, "fewer"),
     "judges": (("keywords:qi",), "free: judged, not asked, again"),
     "templates": ("", "free: none; the prompts' ids say what a file of templates did"),

@@ -138,7 +138,7 @@ GOOD: dict[str, Any] = {
     "templates": "",
     "engine": "hf",
     "engine_args": {"dtype": "float32", "batch_size": 4, "device": "cpu",
-                    "chat_template_args": {"enable_thinking": False}},
+                    "chat_template_args": {}},
     "executor": "slurm",
     "executor_args": {"cluster": "local", "cpus": 2, "extra": {"qos": "x"}},
 }  # fmt: skip

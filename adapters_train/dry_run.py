@@ -1,0 +1,94 @@
+"""``ptst train --dry-run``: what each run would do, and what the model would be trained to write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters_train.config import TrainConfig
+from adapters_train.job import Job
+from ptst_tasks.chat import Renderer
+from ptst_tasks.shown import around, thinking_state, thoughts
+
+__all__ = ["plan"]
+
+
+def plan(
+    runs: Sequence[tuple[TrainConfig, Path]],
+    *,
+    price: float | None = None,
+    max_cost: float | None = None,
+) -> list[dict[str, Any]]:
+    """What each run would do; reads the data and the tokenizer, not the weights.
+
+    Args:
+        runs: Settings, and the folder of each.
+        price: US dollars per million training tokens, of the API.
+        max_cost: What it may cost at most.
+
+    Returns:
+        For each its facts, and as ``told`` the lines for a reader.
+
+    Raises:
+        PTSTError: On anything wrong with settings, data or tokenizer.
+    """
+    from adapters_train.base_model import Base
+    from adapters_train.job import prepare
+    from adapters_train.openai_api import check_cost, prepare_api
+
+    base, out = Base.of(runs[0][0]), []
+    for config, folder in runs:
+        if config.backend == "openai":
+            estimate = prepare_api(config, price=price).estimate
+            if max_cost is not None:
+                check_cost(estimate, price, max_cost)
+            told = f"{folder}  {estimate.told()}"
+            out.append({"folder": str(folder), **estimate.record(), "told": told})
+        else:
+            out.append(_of_job(prepare(config, base), folder))
+    return out
+
+
+def _of_job(job: Job, folder: Path) -> dict[str, Any]:
+    encoded, config = job.encoded, job.config
+    tokens, cut, left = sum(job.step_tokens), encoded.truncated, encoded.dropped
+    lines = [
+        f"{folder}  {len(job.order)} rows in {job.steps} steps, {tokens:,} tokens, {cut} answers "
+        f"cut, {left} rows left out"
+    ]
+    shape = _shape(job)
+    lines += [f"  {shape['around']}"]
+    if job.template.is_chat and config.chat_format == "auto":
+        lines.append(f"  thinking: {shape['state']}")
+    if shape["thoughts"] and not any("thought of their own" in note for note in encoded.notes):
+        lines.append(
+            f"  {shape['thoughts']} of {shape['answers']} answers bring a thought of their own"
+        )
+    lines += [f"  note: {note}" for note in encoded.notes]
+    return {
+        "folder": str(folder), "template": config.template, "seed": config.seed,
+        "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
+        "rows_left_out": left, "lead": shape["lead"], "end": encoded.end,
+        "thinking": config.thinking, "thoughts": shape["thoughts"], "notes": list(encoded.notes),
+        "told": "\n".join(lines),
+    }  # fmt: skip
+
+
+def _shape(job: Job) -> dict[str, Any]:
+    """What stands around the first answer, and what all answers bring along."""
+    config, examples = job.config, [e for s in job.sets for e in s.examples]
+    renderer = Renderer.for_tokenizer(
+        job.base.tokenizer, config.chat_format, thinking=config.thinking
+    )
+    first = examples[0]
+    shown = renderer.render(
+        job.template, first.query, first.system_prompt, history=first.history, training=True
+    )
+    return {
+        "around": around(shown),
+        "lead": shown.lead,
+        "state": thinking_state(renderer),
+        "thoughts": thoughts(e.answer for e in examples),
+        "answers": len(examples),
+    }
