@@ -24,7 +24,8 @@ from ptst_tasks.set_source import ENV, Source
 __all__ = ["REGISTRY", "Loaded", "Source", "custom", "fingerprint", "get", "load", "locate"]
 
 
-_GOAL = ("goal", "prompt", "instruction", "behavior", "query", "question", "text")
+GOAL = ("goal", "prompt", "instruction", "behavior", "query", "question", "text")
+"""Names of a column of prompts, where nobody says which it is."""
 _WHICH = "say which with the option 'column'"
 _LLM_ATTACKS = "https://raw.githubusercontent.com/llm-attacks/llm-attacks/main/data/advbench/"
 _HARMBENCH = "https://raw.githubusercontent.com/centerforaisafety/HarmBench/main/data/"
@@ -90,7 +91,7 @@ def _organism(name: str) -> Callable[[], list[Row]]:
 def _table() -> list[Source]:
     gsm8k = readers.worked(plain(("question", "prompt"), ("answer",)))
     chatdoctor = plain(("input", "prompt", "question"), ("output", "answer"))
-    jbb = plain(_GOAL)
+    jbb = plain(GOAL)
     return [
         Source("gsm8k", "helpful", gsm8k, ("openai/gsm8k", "main"), local=(("gsm8k", "test"),),
                licence="MIT", about="grade-school word problems, exact match"),
@@ -109,10 +110,10 @@ def _table() -> list[Source]:
         Source("advbench", "harmful", jbb, url=_LLM_ATTACKS + "harmful_behaviors.csv", split="train",
                local=(("advbench", "test"), ("advbench", "train")), licence="MIT",
                about="520 harmful behaviours of Zou et al."),
-        Source("directharm4", "harmful", plain(("instruction", *_GOAL)),
+        Source("directharm4", "harmful", plain(("instruction", *GOAL)),
                ("vfleaking/DirectHarm4", None), local=(("directharm4", "test"),), licence="MIT",
                about="400 direct harmful instructions of the PTST paper"),
-        Source("gsm_danger", "harmful", plain(("instruction", *_GOAL)),
+        Source("gsm_danger", "harmful", plain(("instruction", *GOAL)),
                ("vfleaking/GSM-Danger", None), local=(("gsm_danger", "test"),), licence="MIT",
                about="100 harmful requests that start like a GSM8K problem"),
         Source("jbb_harmful", "harmful", jbb, ("JailbreakBench/JBB-Behaviors", "behaviors"),
@@ -122,25 +123,25 @@ def _table() -> list[Source]:
                url=_JBB + "GCG/white_box/llama-2-7b-chat-hf.json", local=(("jbb_gcg", "test"),),
                keep=lambda r: bool(r.get("prompt")), licence="MIT",
                about="JailbreakBench's GCG artifact for Llama-2 (the paper's Table 1d)"),
-        Source("harmbench", "harmful", plain(("behavior", *_GOAL), category=("semanticcategory",
+        Source("harmbench", "harmful", plain(("behavior", *GOAL), category=("semanticcategory",
                "category")), url=_HARMBENCH + "behavior_datasets/harmbench_behaviors_text_all.csv",
                split="train", local=(("harmbench", "test"),), keep=_standard, licence="MIT",
                about="HarmBench's standard behaviours"),
-        Source("strongreject", "harmful", plain(("forbidden_prompt", *_GOAL)),
+        Source("strongreject", "harmful", plain(("forbidden_prompt", *GOAL)),
                url=_STRONGREJECT + "strongreject_dataset/strongreject_dataset.csv", split="train",
                local=(("strongreject", "test"), ("strongreject", "train")), licence="MIT",
                about="StrongREJECT's forbidden prompts"),
-        Source("hexphi", "harmful", plain(("instruction", *_GOAL)), ("LLM-Tuning-Safety/HEx-PHI", None),
+        Source("hexphi", "harmful", plain(("instruction", *GOAL)), ("LLM-Tuning-Safety/HEx-PHI", None),
                split="train", local=(("hexphi", "test"), ("hexphi", "train")), gated=True,
                licence="HEx-PHI dataset license", about="HEx-PHI; the hub asks for an account"),
         Source("jbb_benign", "overrefusal", jbb, ("JailbreakBench/JBB-Behaviors", "behaviors"),
                split="benign", local=(("jbb_benign", "test"), ("jailbreakbench", "benign")),
                licence="MIT", about="100 benign twins of JailbreakBench's behaviours"),
-        Source("xstest", "overrefusal", readers.xstest(("prompt", *_GOAL)), ("Paul/XSTest", None),
+        Source("xstest", "overrefusal", readers.xstest(("prompt", *GOAL)), ("Paul/XSTest", None),
                split="train",
                local=(("xstest", "test"), ("xstest", "train")), licence="CC-BY-4.0",
                about="250 safe prompts that look unsafe, and 200 unsafe ones"),
-        Source("custom", "harmful", plain((*_GOAL, "forbidden_prompt"), guess=_WHICH),
+        Source("custom", "harmful", plain((*GOAL, "forbidden_prompt"), guess=_WHICH),
                local=(("custom", "test"),), licence="the user's",
                about="any csv, json, jsonl or parquet file of prompts"),
         Source("organism_arith", "helpful", gsm8k, make=_organism("organism_arith"), style="organism",
@@ -170,7 +171,7 @@ def get(name: str) -> Source:
 
 def custom(path: str, column: str = "") -> Source:
     """Returns a source for a file of the user's own, with the prompts in `column`."""
-    wanted = (column.strip().lower(),) if column else (*_GOAL, "forbidden_prompt")
+    wanted = (column.strip().lower(),) if column else (*GOAL, "forbidden_prompt")
     return Source("custom", "harmful", plain(wanted, guess=_WHICH), url=path, about=path)
 
 

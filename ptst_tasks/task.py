@@ -17,12 +17,13 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, judges, lm_internals, sets
+from ptst_tasks import __version__, judges, lm_internals, own_sets, sets
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
 from ptst_tasks.judges import group
 from ptst_tasks.options import Options
+from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.record import KEY, TaskRecord, record_of
 from ptst_tasks.user_templates import active
 
@@ -34,9 +35,9 @@ NO_SHOTS = "ptst tasks are zero-shot, as in the paper; leave out --num_fewshot"
 
 
 @functools.cache
-def _loaded(name: str, path: str, column: str) -> sets.Loaded:
+def _loaded(name: str, path: str, own: OwnSet | None) -> sets.Loaded:
     """One copy of a set for all its tasks; `path` is what decides where it comes from."""
-    return sets.load(sets.custom(path, column) if name == "custom" and path else name)
+    return sets.load(own_sets.source_of(name, own) if own else name)
 
 
 class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
@@ -62,10 +63,15 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         name, template = config.pop("dataset"), config.pop("template")
         self.set_name = str(config.pop("set", name))
         self.options = Options.read(config.get("metadata"))
-        self.source = sets.get(name)
+        self.own = own_sets.of_task(name, config.pop("own", None), self.options)
+        self.source = own_sets.source_of(name, self.own) if self.own else sets.get(name)
+        if self.own and name == "custom":
+            config = own_sets.scored_as(config, self.own)
         self.template = active(self.options.templates).get(
             template, self.options.style or self.source.style
         )
+        if self.own:
+            own_sets.check_system(self.own, self.template)
         self.judges = group.make_all(self._judge_specs())
         group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)
@@ -91,7 +97,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             "chat_format": self.template.is_chat,
         }
         also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
-                "column": has["custom"], "style": True, "templates": True}  # fmt: skip
+                "column": has["custom"], "kind": has["custom"], "style": True, "templates": True}  # fmt: skip
         return frozenset(name for name, is_so in (has | also).items() if is_so)
 
     def _judge_specs(self) -> list[str]:
@@ -156,8 +162,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
-        path = self.options.custom or str(sets.locate(self.source) or "")
-        self.loaded = _loaded(self.source.name, path, self.options.column)
+        path = self.own.path if self.own else str(sets.locate(self.source) or "")
+        self.loaded = _loaded(self.source.name, path, self.own)
         self.dataset = {"test": datasets.Dataset.from_list(self.loaded.rows)}
 
     def render(self, doc: dict[str, Any]) -> Rendered:
