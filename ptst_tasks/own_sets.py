@@ -137,7 +137,9 @@ def check_name(name: str) -> str:
             "first, as in 'my_set'"
         )
     if name in (*sets.REGISTRY, *_FORMS):
-        raise ConfigError(f"a set of yours is named {name!r}, as one of ptst's is; name it otherwise")
+        raise ConfigError(
+            f"a set of yours is named {name!r}, as one of ptst's is; name it otherwise"
+        )
     return name
 
 
@@ -245,7 +247,9 @@ def _custom(options: Options) -> OwnSet | None:
             )
         for field in ("column", "kind"):
             if getattr(options, field):
-                raise ConfigError(f"{where} and {field} both say something of the file; say it once")
+                raise ConfigError(
+                    f"{where} and {field} both say something of the file; say it once"
+                )
         return one({"kind": "harmful", **said}, where)
     file = said or str(sets.locate(sets.get("custom")) or "")
     if not file:

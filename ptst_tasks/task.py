@@ -82,6 +82,11 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         self._describe()
 
     @property
+    def own_name(self) -> str:
+        """The name of a set of the user's own; empty for a built-in one, and for ``custom``."""
+        return self.set_name if self.own and self.source.name != "custom" else ""
+
+    @property
     def prefix(self) -> str:
         """The prefill, on harmful sets."""
         return self.options.prefix if self.source.kind == "harmful" else ""
@@ -97,7 +102,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             "chat_format": self.template.is_chat,
         }
         also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
-                "column": has["custom"], "kind": has["custom"], "style": True, "templates": True}  # fmt: skip
+                "column": has["custom"], "kind": has["custom"],
+                "style": True, "templates": True}  # fmt: skip
         return frozenset(name for name, is_so in (has | also).items() if is_so)
 
     def _judge_specs(self) -> list[str]:
@@ -138,6 +144,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             data_fingerprint=self.loaded.fingerprint,
             notes=[],
         )
+        if self.own and (self.own_name or self.own.kind != "harmful"):
+            self.record["own"] = self.own.kind
 
     @property
     def record(self) -> TaskRecord:
