@@ -53,6 +53,7 @@ class Row(BaseModel):
         limit: Only the first so many were asked; None for all, or where nobody noted it.
         asked: Digest of the ids of the rows that were asked.
         prompts: Digest of the prompts' token ids.
+        thinking: What the chat template was told of thinking: ``auto``, ``on`` or ``off``.
         task_version: Of the task's definition.
         scoring: Digest of the task's metrics and answer filters.
         judge_settings: Rubric and settings of the judge, where its name does not say all.
@@ -99,6 +100,7 @@ class Row(BaseModel):
     limit: Whole | None = None
     asked: str = ""
     prompts: str = ""
+    thinking: str = ""
     task_version: str = ""
     scoring: str = ""
     judge_settings: str = ""

@@ -20,8 +20,8 @@ from ptst_tasks.provenance import gate_facts
 OPTIONS = {"max_gen_toks": 512, "until": ["</s>"], "do_sample": False, "top_k": 50}
 RECORDED = {  # as a run folder has it
     "base_digest": "sha256:b", "base_files": "f", "data_fingerprint": "rows", "asked": "ids",
-    "prompts": "tokens", "task_version": "1", "scoring": "s", "decoding": json.dumps(OPTIONS),
-    "engine": "hf", "dtype": "bfloat16", "judge_weights": "w", "judge_model": "m",
+    "prompts": "tokens", "thinking": "auto", "task_version": "1", "scoring": "s",
+    "decoding": json.dumps(OPTIONS), "engine": "hf", "dtype": "bfloat16", "judge_weights": "w", "judge_model": "m",
     "engine_args": '{"quantization":"awq"}', "judge_settings": '{"rubric":"v1"}',
     "prompting": '{"style":"gsm8k"}', "date": "2025-01-31T12:00:00Z",
 }  # fmt: skip
@@ -39,7 +39,8 @@ def compare(old: Side, new: Side, policy: Policy | None = None, **options: Any) 
 
 CHANGES = {
     "base": "other", "base_digest": "sha256:c", "base_files": "g", "data_fingerprint": "others",
-    "limit": 4, "asked": "four", "prompts": "other tokens", "task_version": "2", "scoring": "t",
+    "limit": 4, "asked": "four", "prompts": "other tokens", "thinking": "off",
+    "task_version": "2", "scoring": "t",
     "decoding": json.dumps({**OPTIONS, "top_k": 1, "do_sample": True}), "engine": "vllm",
     "dtype": "float16", "engine_args": "", "judge": "rubric:gpt", "judge_settings": "",
     "judge_weights": "v", "judge_model": "n", "prompting": '{"style":"openai"}', "decoding_seed": 1,
