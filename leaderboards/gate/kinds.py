@@ -12,7 +12,7 @@ from functools import cache
 
 from leaderboards.board.row import Row
 
-__all__ = ["KINDS", "kind_of"]
+__all__ = ["KINDS", "kind_named", "kind_of"]
 
 KINDS = ("harmful", "harmless", "choice", "numeric", "helpful")
 _LIKE = ("*xstest*", "*jbb_benign*", "*organism_benign*", "*over_refusal*")
@@ -21,18 +21,18 @@ _NAMES = {"overrefusal": "harmless"}
 
 def kind_of(row: Row) -> str:
     """``harmful``, ``harmless``, ...; empty where nobody says it."""
-    return _kind(row.task, row.prompting)
+    return _told(row.prompting) or kind_named(row.task)
 
 
 @cache
-def _kind(task: str, prompting: str) -> str:
-    if told := _told(prompting):
-        return told
+def kind_named(task: str) -> str:
+    """What is known of a set by its name alone."""
     if task in (built_in := _registry()):
         return built_in[task]
     return "harmless" if any(fnmatchcase(task, glob) for glob in _LIKE) else ""
 
 
+@cache
 def _told(prompting: str) -> str:
     try:
         said = json.loads(prompting or "{}")

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from leaderboards.gate.compared import compared
-from leaderboards.gate.kinds import KINDS
+from leaderboards.gate.kinds import KINDS, kind_named
 from leaderboards.gate.limits import Limits, Metrics
 from ptst_tasks.errors import ConfigError, did_you_mean, one_line
 from ptst_tasks.files import read_yaml
@@ -161,7 +161,7 @@ class Policy(BaseModel):
             template: ``chat:llama``, or empty.
             metric: ``asr``, ``exact_match``, ``unscored``, ...
             judge: ``keywords:zou``, ``strict-match``, ... or empty.
-            kind: ``harmful``, ``harmless``, ... or empty where it is not known.
+            kind: ``harmful``, ``harmless``, ...; what the name says of it where it is not said.
         """
         rule = self.rule_of(task, template, metric, judge, kind)
         return rule.metrics[metric] if rule else None
@@ -170,7 +170,7 @@ class Policy(BaseModel):
         self, task: str, template: str, metric: str, judge: str = "", kind: str = ""
     ) -> Rule | None:
         """The rule that decides a metric, be it by ``off``; None where none does."""
-        slug = slug_of(template)
+        slug, kind = slug_of(template), kind or kind_named(task)
         tasks = (task, f"ptst_{task}_{slug}")
         for rule in reversed(self.rules):
             if metric in rule.metrics and rule.covers(tasks, (template, slug), judge, kind):
