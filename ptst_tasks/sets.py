@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,14 @@ class Loaded:
         rows: Its rows.
         origin: File, URL or repository.
         left_out: Rows of the copy that are none of the set's (see `Source.keep`).
+        notes: What of the copy was not used, and the like; see `readers.notes`.
     """
 
     source: Source
     rows: list[Row] = field(repr=False)
     origin: str
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -214,14 +216,15 @@ def load(source: str | Source) -> Loaded:
     elif source.url and "://" not in source.url:
         file = Path(source.url)
     raw, origin = (readers.read_file(file, source.field), str(file)) if file else remote(source)
-    found = (_shaped(source, row, f"row {n} of {origin}") for n, row in enumerate(raw, start=1))
+    begun = replace(source, shape=readers.begin(source.shape, raw))
+    found = (_shaped(begun, row, f"row {n} of {origin}") for n, row in enumerate(raw, start=1))
     kept = [row for row in found if row]
     rows = readers.with_ids(kept)
     if source.holdout is not None and not origin.rpartition("/")[2].startswith("test."):
         rows = [r for r in rows if held_out(r) == source.holdout]
     if not rows:
         raise DataError(f"{source.name}: {origin} has no row that belongs to the set")
-    return Loaded(source, rows, origin, len(raw) - len(kept))
+    return Loaded(source, rows, origin, len(raw) - len(kept), readers.notes(begun.shape))
 
 
 def _check_alone(source: Source, file: Path) -> None:

@@ -123,7 +123,13 @@ ELSEWHERE = {
     "ptst_tasks/judges/test_outage.py: judges of a server that goes away": (
         "ptst_tasks/outage.py",
     ),
-    "ptst_tasks/test_readers.py: broken and odd files of every type": ("ptst_tasks/tabular.py",),
+    "ptst_tasks/shapes/test_choices.py: options and answers are read together": (
+        "ptst_tasks/shapes/option_forms.py",
+    ),
+    "ptst_tasks/test_readers.py: broken and odd files of every type": (
+        "ptst_tasks/shapes/exams.py",
+        "ptst_tasks/tabular.py",
+    ),
     "ptst_tasks/test_sets.py: a source is a row of the table of sets": (
         "ptst_tasks/set_source.py",
     ),
