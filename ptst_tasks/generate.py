@@ -43,9 +43,11 @@ class Family:
 
     @property
     def prefix(self) -> str:
-        """What task names begin with; ``ptst_`` only where everybody can load the set."""
+        """What task names begin with; ``ptst_`` only where everybody can run it."""
         if self.source.gated:
             return "gated_ptst"
+        if self.source.extra:
+            return "extra_ptst"
         return "custom_ptst" if self.dataset == "custom" else "ptst"
 
 
@@ -54,6 +56,8 @@ _BASES = {
     "medqa": "_medqa_yaml",
     "arc_easy": "_choice_yaml",
     "arc_challenge": "_choice_yaml",
+    "mmlu_pro": "_mmlu_pro_yaml",
+    "ifeval": "_ifeval_yaml",
     "chatdoctor": "_chatdoctor_yaml",
     "organism_arith": "_gsm8k_yaml",
 }
@@ -84,7 +88,7 @@ def families() -> list[Family]:
     out = []
     for name, source in sets.REGISTRY.items():
         base = _BASES.get(name, f"_{source.kind}_yaml")
-        extra = _XSTEST if name == "xstest" else _SHORT if source.make else ""
+        extra = _XSTEST if name == "xstest" else _SHORT if source.style == "organism" else ""
         out.append(Family(name, name, base, extra))
         if name == "medqa":
             out.append(Family("medqa_gen", name, "_choice_yaml", "set: medqa_gen\n"))

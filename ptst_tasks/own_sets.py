@@ -21,8 +21,9 @@ from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, one_l
 from ptst_tasks.files import read_yaml
 from ptst_tasks.lm_internals import load_yaml
 from ptst_tasks.options import Options
-from ptst_tasks.readers import Shape, plain
+from ptst_tasks.readers import Shape, choice, numeric, plain
 from ptst_tasks.set_source import Kind, Source
+from ptst_tasks.set_table import GOAL
 from ptst_tasks.templates import PromptTemplate
 
 __all__ = ["BASES", "KINDS", "OwnSet", "check_name", "check_system", "from_file", "of_task", "read",
@@ -285,13 +286,28 @@ def check_system(own: OwnSet, template: PromptTemplate) -> None:
 
 
 def _shape(own: OwnSet) -> Shape:
-    prompt = _named(own.column) or (*sets.GOAL, "forbidden_prompt")
-    extra = {"system_prompt": _named(own.system_column)} if own.system_column else {}
-    category = _named(own.category_column) or ("category",)
+    """How rows of a set of a user's own are read: columns that were said, else the usual names."""
+    more: dict[str, tuple[str, ...]] = {}
+    if own.system_column:
+        more["system_prompt"] = _named(own.system_column)
+    if own.category_column:
+        more["category"] = _named(own.category_column)
+    if own.column:
+        more["prompt"] = _named(own.column)
+    if own.answer_column:
+        more["answer"] = _named(own.answer_column)
     guess = "say which with the option 'column'"
-    if KINDS[own.kind] == "helpful":
-        raise NotImplementedError
-    return plain(prompt, category=category, guess=guess, **extra)
+    if own.kind == "choice":
+        said = own.choices_column
+        columns = (said,) if isinstance(said, str) else said
+        return choice(options=tuple(c.strip().lower() for c in columns if c), guess=guess, **more)
+    if own.kind == "numeric":
+        usual = {"prompt": ("question", "problem", *GOAL), "answer": _ANSWERS}
+        return numeric(**{**usual, **more}, guess=guess)
+    return plain(**{"prompt": (*GOAL, "forbidden_prompt"), **more}, guess=guess)
+
+
+_ANSWERS = ("answer", "final_answer", "target", "label")
 
 
 def _named(column: str) -> tuple[str, ...]:

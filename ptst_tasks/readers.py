@@ -173,6 +173,7 @@ def numeric(
     category: tuple[str, ...] = ("category",),
     *,
     guess: str = "",
+    **extra: tuple[str, ...],
 ) -> Shape:
     """A shape whose answer is a number: ``42``, ``1,000``, ``3.5``, or text that ends in ``#### 42``.
 
@@ -184,8 +185,9 @@ def numeric(
         answer: The same for the answer.
         category: The same for the category; optional.
         guess: See `column`; for files of the user's own.
+        **extra: More optional text columns, by our name for them.
     """
-    rest = plain(prompt, answer, category, guess=guess)
+    rest = plain(prompt, answer, category, guess=guess, **extra)
 
     def shape(row: Mapping[str, Any]) -> Row:
         out = rest(row)

@@ -18,6 +18,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from ptst_tasks import __version__, judges, lm_internals, own_sets, sets
+from ptst_tasks.borrowed import check_rows, with_theirs
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
@@ -65,6 +66,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         self.options = Options.read(config.get("metadata"))
         self.own = own_sets.of_task(name, config.pop("own", None), self.options)
         self.source = own_sets.source_of(name, self.own) if self.own else sets.get(name)
+        config = with_theirs(config, self.source)
         if self.own and name == "custom":
             config = own_sets.scored_as(config, self.own)
         self.template = active(self.options.templates).get(
@@ -172,6 +174,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """Loads the set through our registry, not through lm-eval's loader."""
         path = self.own.path if self.own else str(sets.locate(self.source) or "")
         self.loaded = _loaded(self.source.name, path, self.own)
+        check_rows(self.source, self.loaded.rows)
         self.dataset = {"test": datasets.Dataset.from_list(self.loaded.rows)}
 
     def render(self, doc: dict[str, Any]) -> Rendered:

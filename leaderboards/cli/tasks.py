@@ -229,6 +229,7 @@ def _facts(source: Any) -> dict[str, Any]:
         "style": source.style,
         "source": source.url or hub or ("made on the spot" if source.make else "a file of yours"),
         "licence": source.licence,
+        "extra": source.extra,
         "file": str(locate(source) or ""),
     }
 

@@ -46,7 +46,7 @@ def asked_in(study: Study, family: str) -> str:
     source = study.families()[family].source
     if study.test.style:
         return study.test.style
-    if source.make:  # the built-in model reads only its own words
+    if source.style == "organism":  # the built-in model reads only its own words
         return source.style
     models = trained(study)
     if source.kind == "helpful":
