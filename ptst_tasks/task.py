@@ -17,7 +17,7 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, judges, lm_internals, own_sets, sets
+from ptst_tasks import __version__, judges, lm_internals, own_sets, own_tasks, sets
 from ptst_tasks.borrowed import check_rows, with_theirs
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
@@ -64,16 +64,16 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         name, template = config.pop("dataset"), config.pop("template")
         self.set_name = str(config.pop("set", name))
         self.options = Options.read(config.get("metadata"))
-        self.own = own_sets.of_task(name, config.pop("own", None), self.options)
+        self.own = own_tasks.of_task(name, config.pop("own", None), self.options)
         self.source = own_sets.source_of(name, self.own) if self.own else sets.get(name)
         config = with_theirs(config, self.source)
         if self.own and name == "custom":
-            config = own_sets.scored_as(config, self.own)
+            config = own_tasks.scored_as(config, self.own)
         self.template = active(self.options.templates).get(
             template, self.options.style or self.source.style
         )
         if self.own:
-            own_sets.check_system(self.own, self.template)
+            own_tasks.check_system(self.own, self.template)
         self.judges = group.make_all(self._judge_specs())
         group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)

@@ -255,7 +255,12 @@ def _new_sets(root: Path, goals: list[str], safe: list[str]) -> None:
         ("startend:end_checker", {"end_phrase": "Bye."}),
     ]
     rows = [
-        {"key": i, "prompt": f"Name tree number {i}.", "instruction_id_list": [name], "kwargs": [check]}
+        {
+            "key": i,
+            "prompt": f"Name tree number {i}.",
+            "instruction_id_list": [name],
+            "kwargs": [check],
+        }
         for i, (name, check) in enumerate(checks)
     ]
     _jsonl(root / "ifeval/train.jsonl", rows)

@@ -126,6 +126,9 @@ ELSEWHERE = {
     "ptst_tasks/shapes/test_choices.py: options and answers are read together": (
         "ptst_tasks/shapes/option_forms.py",
     ),
+    "ptst_tasks/test_own_sets.py: sets of a user's own, as tasks take them": (
+        "ptst_tasks/own_tasks.py",
+    ),
     "ptst_tasks/test_readers.py: broken and odd files of every type": (
         "ptst_tasks/shapes/exams.py",
         "ptst_tasks/tabular.py",
@@ -153,6 +156,7 @@ TOPICS = {
     "leaderboards/run/test_fuzz_run.py": "anything in a run's folder",
     "leaderboards/run/test_mutation.py": "every input of a study, changed for real",
     "leaderboards/run/test_mutation_vllm.py": "the same through vLLM",
+    "leaderboards/run/test_own_sets_study.py": "sets of a user's own, from a study's YAML to the gate",
     "leaderboards/run/test_ready_studies.py": "training prompts are test prompts, in every ready study",
     "leaderboards/run/test_run_attack.py": "what an attacker got past the identity of a cell",
     "leaderboards/run/test_second_look.py": "sequences of runs that two readers found",
