@@ -196,7 +196,7 @@ def datasets(
 ) -> None:
     """Show the data sets: where each comes from, under which licence, and whether it is here.
 
-    As JSON: a list of {set, use, kind, style, source, licence, file}, and {rows, error} with --check.
+    As JSON: a list of {set, use, kind, style, source, licence, extra, file}; {rows, error} with --check.
     """
     from adapters_train.data import TRAINING_SETS
     from ptst_tasks.sets import REGISTRY
@@ -224,6 +224,7 @@ def _facts(source: Any) -> dict[str, Any]:
     from ptst_tasks.sets import locate
 
     hub = "/".join(p for p in source.hub or () if p) + (" (gated)" if source.gated else "")
+    hub += f" (scored with ptst[{source.extra}])" if source.extra else ""
     return {
         "kind": source.kind,
         "style": source.style,

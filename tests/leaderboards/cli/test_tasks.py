@@ -104,9 +104,31 @@ def test_own_templates_become_tasks(
     assert preview(task, "", None)[0].text == "What is 0 + 1? ->"
 
 
+def test_own_sets_become_tasks(tmp_path: Path) -> None:
+    (tmp_path / "sets.yaml").write_text("mine: {path: my.csv, kind: harmless}\n")
+    out = tmp_path / "tasks"
+    done = cli("tasks", "--custom", tmp_path / "sets.yaml", "--write", out)
+    assert done.exit_code == 2
+    assert "my.csv" in done.output  # it is not there, which is said before a model is loaded
+    assert not out.exists()
+    (tmp_path / "my.csv").write_text("prompt\nHow do I kill a process?\n")
+    args = ("tasks", "--custom", tmp_path / "sets.yaml", "--write", out, "--template", "CV")
+    done = cli(*args, "--json", "-")
+    assert json.loads(done.stdout) == [
+        {"task": "ptst_mine_chat_vanilla", "set": "mine", "template": "chat:vanilla"}
+    ]
+    assert [file.name for file in out.rglob("*.yaml")] == ["chat_vanilla.yaml"]
+    done = cli("tasks", "--custom", tmp_path / "sets.yaml", "--write", out)
+    assert "9 tasks written" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["tasks", "--custom", "x.yaml"], "are written with --write DIR"),
+        (["tasks", "--custom", "x.yaml", "--write", "w", "--set", "gsm8k"], "leave out --set"),
+        (["tasks", "--custom", "/no/x.yaml", "--write", "w"], "--custom '/no/x.yaml'"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"kind": "harmless"}'], "kind does nothing here"),
         (["tasks", "--set", "gsm9k"], "unknown set 'gsm9k'; did you mean 'gsm8k'?"),
         (["tasks", "--template", "chat:lama"], "did you mean 'chat:llama'?"),
         (["templates", "--style", "opnai"], "did you mean 'openai'?"),
