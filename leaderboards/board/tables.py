@@ -19,7 +19,8 @@ from ptst_tasks.templates import builtin
 __all__ = ["HEADLINES", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",
            "short", "tracks"]  # fmt: skip
 
-HEADLINES = ("asr", "refused", "incoherent", "exact_match", "acc", "rougeL", "bertscore")
+HEADLINES = ("asr", "refused", "incoherent", "exact_match", "acc", "prompt_level_strict_acc", "rougeL",
+             "bertscore")  # fmt: skip
 _ONCE = Field((0.0,)).counted()
 
 
