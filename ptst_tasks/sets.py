@@ -20,6 +20,7 @@ from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
 from ptst_tasks.readers import FILE_TYPES, Row, RowFaultError, plain
 from ptst_tasks.remote_sets import remote
 from ptst_tasks.set_source import ENV, Source
+from ptst_tasks.shapes.own_rows import OwnPrompts
 
 __all__ = ["REGISTRY", "Loaded", "Source", "custom", "fingerprint", "get", "load", "locate"]
 
@@ -142,7 +143,7 @@ def _table() -> list[Source]:
                split="train",
                local=(("xstest", "test"), ("xstest", "train")), licence="CC-BY-4.0",
                about="250 safe prompts that look unsafe, and 200 unsafe ones"),
-        Source("custom", "harmful", plain((*_GOAL, "forbidden_prompt"), guess=_WHICH),
+        Source("custom", "harmful", OwnPrompts((*_GOAL, "forbidden_prompt"), guess=_WHICH),
                local=(("custom", "test"),), licence="the user's",
                about="any csv, json, jsonl or parquet file of prompts"),
         Source("organism_arith", "helpful", gsm8k, make=_organism("organism_arith"), style="organism",
@@ -173,7 +174,7 @@ def get(name: str) -> Source:
 def custom(path: str, column: str = "") -> Source:
     """Returns a source for a file of the user's own, with the prompts in `column`."""
     wanted = (column.strip().lower(),) if column else (*_GOAL, "forbidden_prompt")
-    return Source("custom", "harmful", plain(wanted, guess=_WHICH), url=path, about=path)
+    return Source("custom", "harmful", OwnPrompts(wanted, guess=_WHICH), url=path, about=path)
 
 
 def locate(source: Source) -> Path | None:

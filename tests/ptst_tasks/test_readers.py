@@ -273,9 +273,6 @@ def test_a_row_has_the_number_that_it_has_in_the_file(put: Callable[..., Path]) 
 
 
 TRAINING: list[tuple[str, Any, str]] = [
-    ("Alpaca's shape lost its inputs",
-     {"instruction": "Sum up", "input": "a b", "output": "ab"},
-     "has the columns 'instruction' and 'input', and each may be meant; say which with prompt_column"),
     ("two columns that both could be the answer",
      {"prompt": "q", "answer": "a", "output": "b"}, "has the columns 'answer' and 'output'"),
     ("no answer", {"prompt": "q", "answer": None}, "row 1 of .* has no answer"),
