@@ -236,6 +236,9 @@ def load_set(
         picked = sorted(random.Random(f"rows {seed}").sample(range(len(kept)), rows))
         kept = [kept[i] for i in picked]
     examples = [example for row in kept for example in _examples(row, turns)]
+    notes = loaded.notes
+    if turns != "all" and not any(row.get("history") for row in kept):
+        notes += (f"turns {turns!r} does nothing here: no row has several",)
     return TrainingSet(
         name,
         source.style,
@@ -244,7 +247,7 @@ def load_set(
         sets.fingerprint(kept),
         loaded.left_out,
         len(kept),
-        loaded.notes,
+        notes,
     )
 
 

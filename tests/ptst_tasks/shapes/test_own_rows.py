@@ -196,6 +196,14 @@ def test_the_last_turn_alone(tmp_path: Path) -> None:
     assert (last.rows, last.fingerprint) == (1, every.fingerprint)
 
 
+def test_turns_that_nobody_has_are_told(tmp_path: Path) -> None:
+    rows = [{"messages": TURNS[:3]}, {"prompt": "q", "answer": "a"}]
+    assert said(tmp_path, *rows).notes == ()
+    assert said(tmp_path, *rows, turns="last").notes == (
+        "turns 'last' does nothing here: no row has several",
+    )
+
+
 def test_a_sample_is_of_rows_and_brings_whole_conversations(tmp_path: Path) -> None:
     rows = [
         {"messages": [{**m, "content": f"{i} {m['content']}"} for m in TURNS]} for i in range(9)
