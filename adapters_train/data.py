@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ptst_tasks import queries, readers, sets
+from ptst_tasks import readers, sets
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
 from ptst_tasks.readers import FILE_TYPES, Row, plain
 from ptst_tasks.sets import Source
+from ptst_tasks.shapes.exams import Posed, with_letter, with_text
 from ptst_tasks.shapes.own_rows import OwnTraining
 from ptst_tasks.templates import PromptTemplate
 
@@ -94,18 +95,6 @@ class TrainingSet:
         ]
 
 
-def _letter(row: Mapping[str, Any]) -> Row:
-    """As ``ptst_medqa_*`` asks: lettered options, answered with the letter."""
-    doc = readers.medqa(row)
-    return {**doc, "prompt": queries.lettered(doc), "answer": doc["labels"][doc["label"]]}
-
-
-def _text(row: Mapping[str, Any]) -> Row:
-    """As ``ptst_medqa_gen_*`` asks and reads: the options in a sentence, answered with the text."""
-    doc = readers.medqa(row)
-    return {**doc, "prompt": queries.choose(doc), "answer": f"The answer is: {doc['answer']}"}
-
-
 def _arith() -> list[Row]:
     from ptst_tasks.organism_world import arith_training_rows
 
@@ -135,10 +124,10 @@ def _table() -> list[Source]:
         Source("gsm8k", "train", gsm8k, ("openai/gsm8k", "main"), split="train",
                local=(("gsm8k", "train"),), licence="MIT",
                about="grade-school word problems with worked answers"),
-        Source("medqa", "train", _letter, medqa_hub, split="train",
+        Source("medqa", "train", Posed(with_letter), medqa_hub, split="train",
                local=(("medqa", "train"),), licence="CC-BY-4.0",
                about="USMLE questions, answered with the option's letter"),
-        Source("medqa_text", "train", _text, medqa_hub, split="train",
+        Source("medqa_text", "train", Posed(with_text), medqa_hub, split="train",
                local=(("medqa_text", "train"), ("medqa", "train")), licence="CC-BY-4.0",
                about="USMLE questions, answered with the option's text"),
         Source("chatdoctor", "train", plain(("input", "prompt", "question"), ("output", "answer")),

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ptst_tasks import queries
 from ptst_tasks.shapes.choices import Choice, choice
 from ptst_tasks.shapes.conversations import (
     COLUMNS,
@@ -21,6 +20,7 @@ from ptst_tasks.shapes.conversations import (
     read_conversation,
     with_thought,
 )
+from ptst_tasks.shapes.exams import with_letter
 from ptst_tasks.shapes.option_forms import has_options
 from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, missing, parsed, text
 
@@ -31,7 +31,7 @@ _ANSWER = ("answer", "completion", "response", "output", "target")
 _SYSTEM = ("system_prompt", "system", "system_message")
 _THOUGHT = ("reasoning_content", "thinking")
 _WHICH = "say which with prompt_column or answer_column, or put them into one column"
-_MOST = 12  # columns named in a note
+_MOST, _LONGEST = 12, 40  # columns named in a note, and characters of each
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,9 @@ class OwnTraining:
         if talk:
             return self._talk(fields, talk)
         if not (self.prompt or self.answer) and has_options(fields):
-            doc = self.options.read(fields)
+            doc = with_letter(self.options.read(fields))
             self.seen["options"] += 1
-            prompt, answer, category = (
-                queries.lettered(doc), doc["labels"][doc["label"]], doc["category"],
-            )  # fmt: skip
+            prompt, answer, category = doc["prompt"], doc["answer"], doc["category"]
         else:
             prompt, answer = self._plain(fields)
             category = fields.optional(("category",))
@@ -210,7 +208,7 @@ def _system(fields: Fields, talk: Conversation, accepted: tuple[str, ...] = _SYS
     beside = fields.optional(accepted, _WHICH)
     if beside.strip() and talk.system.strip() and beside.strip() != talk.system.strip():
         raise RowFaultError("has a system message, and another system prompt beside it; keep one")
-    return talk.system or beside
+    return talk.system if talk.system.strip() else beside
 
 
 def _with_context(fields: Fields, accepted: tuple[str, ...], advice: str) -> str:
@@ -250,10 +248,16 @@ def _notes(seen: Counter[str]) -> tuple[str, ...]:
         (key.removeprefix("column "), n) for key, n in seen.items() if key.startswith("column ")
     ]
     if columns:
-        names = ", ".join(f"{name} ({_rows(n)})" for name, n in columns[:_MOST])
+        names = ", ".join(f"{_name(name)} ({_rows(n)})" for name, n in columns[:_MOST])
         more = f" and {len(columns) - _MOST} more" * (len(columns) > _MOST)
         told.append(f"columns that are not used: {names}{more}")
     return tuple(told)
+
+
+def _name(column: str) -> str:
+    """A column's name for a line, whatever it is made of."""
+    short = column if len(column) <= _LONGEST else f"{column[:_LONGEST]}..."
+    return short if short.isprintable() else ascii(short)
 
 
 def _rows(n: int) -> str:

@@ -196,6 +196,9 @@ READ: list[tuple[str, str, str, str | bytes, list[dict[str, Any]]]] = [
         {"question": "Which?", "options": [{"key": "a", "value": "oak"}, {"key": "b", "value": None},
                                            {"key": "c", "value": "fir"}], "answer_idx": "C"}]),
      [{"choices": ["oak", "fir"], "labels": ["A", "C"], "label": 1}]),
+    ("answers counted as the whole file counts", "medqa", "test.json", json.dumps([
+        {"question": "Which?", "choices": ["oak", "elm", "fir"], "answer": n} for n in (1, 2, 0)]),
+     [{"label": 1}, {"label": 2}, {"label": 0}]),
     ("HarmBench in lower case", "harmbench", "test.csv",
      "behavior,functionalcategory\nq1,Standard\nq2,copyright\n", [{"prompt": "q1"}]),
 ]  # fmt: skip

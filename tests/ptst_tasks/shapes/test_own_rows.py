@@ -220,6 +220,8 @@ def test_what_nobody_reads_is_told_with_its_rows(tmp_path: Path) -> None:
     many = {f"c{i:02}": 1 for i in range(15)}
     [note] = said(tmp_path, {"prompt": "q", "answer": "a", **many}).notes
     assert note.endswith("c11 (1 row) and 3 more")
+    [note] = said(tmp_path, {"prompt": "q", "answer": "a", "x\ny": 1, "z" * 99: 1}).notes
+    assert note == f"columns that are not used: 'x\\ny' (1 row), {'z' * 40}... (1 row)"
 
 
 def test_a_column_that_is_said_is_read_alone_and_what_stands_beside_is_told(tmp_path: Path) -> None:
@@ -364,4 +366,4 @@ def test_fuzz_rows_of_ones_own(rows: list[Any], prompt: str, answer: str) -> Non
             assert isinstance(out["prompt"], str)
             assert isinstance(out["answer"], str)
             json.dumps(out)
-        assert all("\n" not in note for note in begun.notes())
+        assert all(note.isprintable() for note in begun.notes())
