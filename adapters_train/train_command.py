@@ -158,9 +158,11 @@ def _run(
         RunFolder(folder).check_writable()
     screen = command.screen(quiet=quiet, json=json)
     if dry_run:
-        said = _plan(runs, api)
-        for plan in said:
-            screen.print(plan.pop("told"), soft_wrap=True, markup=False)
+        from adapters_train.dry_run import plan
+
+        said = plan(runs, price=api["price"], max_cost=api["max_cost"])
+        for told in said:
+            screen.print(told.pop("told"), soft_wrap=True, markup=False)
         command.put_json(json, {"dry_run": True, "adapters": said})
     elif config.backend == "openai":
         from adapters_train.openai_api import fine_tune
@@ -260,33 +262,6 @@ def _check_packages(backend: str, report_to: str) -> None:
         raise ConfigError(f"--report-to is {report_to!r}, expected none, trackio or wandb")
     if report_to != "none" and importlib.util.find_spec(report_to) is None:
         raise ConfigError(f"--report-to {report_to} needs it installed: pip install {report_to}")
-
-
-def _plan(runs: list[tuple[TrainConfig, Path]], api: _Api) -> list[dict[str, Any]]:
-    """What each run would do; reads the data and the tokenizer, not the weights."""
-    from adapters_train.base_model import Base
-    from adapters_train.job import prepare
-    from adapters_train.openai_api import check_cost, prepare_api
-
-    base, out = Base.of(runs[0][0]), []
-    for config, folder in runs:
-        if config.backend == "openai":
-            estimate = prepare_api(config, price=api["price"]).estimate
-            if api["max_cost"] is not None:
-                check_cost(estimate, api["price"], api["max_cost"])
-            told = f"{folder}  {estimate.told()}"
-            out.append({"folder": str(folder), **estimate.record(), "told": told})
-            continue
-        job = prepare(config, base)
-        tokens, cut, left = sum(job.step_tokens), job.encoded.truncated, job.encoded.dropped
-        out.append({
-            "folder": str(folder), "template": config.template, "seed": config.seed,
-            "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
-            "rows_left_out": left,
-            "told": f"{folder}  {len(job.order)} rows in {job.steps} steps, {tokens:,} tokens, "
-            f"{cut} answers cut, {left} rows left out",
-        })  # fmt: skip
-    return out
 
 
 def main() -> NoReturn:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ptst_tasks import sets
 from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, one_line
 from ptst_tasks.files import read_yaml
-from ptst_tasks.readers import Shape, choice, numeric, plain
+from ptst_tasks.readers import Shape, choice, numeric
 from ptst_tasks.set_source import Kind, Source
-from ptst_tasks.set_table import GOAL
+from ptst_tasks.set_table import GOAL, WHICH
+from ptst_tasks.shapes.own_rows import OwnPrompts
 
 __all__ = ["BASES", "KINDS", "OwnSet", "check_name", "from_file", "one", "read", "source_of"]  # fmt: skip
 
@@ -216,28 +218,29 @@ def source_of(name: str, own: OwnSet) -> Source:
 
 def _shape(own: OwnSet) -> Shape:
     """How rows of a set of a user's own are read: columns that were said, else the usual names."""
-    more: dict[str, tuple[str, ...]] = {}
-    if own.system_column:
-        more["system_prompt"] = _named(own.system_column)
-    if own.category_column:
-        more["category"] = _named(own.category_column)
-    if own.column:
-        more["prompt"] = _named(own.column)
-    if own.answer_column:
-        more["answer"] = _named(own.answer_column)
-    guess = "say which with the option 'column'"
+    prompt, category = _named(own.column), _named(own.category_column)
+    more = {"prompt": prompt} if prompt else {}
+    more |= {"category": category} if category else {}
+    system = {"system_prompt": _named(own.system_column)} if own.system_column else {}
+    answer = {"answer": _named(own.answer_column)} if own.answer_column else {}
     if own.kind == "choice":
         said = own.choices_column
-        columns = (said,) if isinstance(said, str) else said
-        return choice(options=tuple(c.strip().lower() for c in columns if c), guess=guess, **more)
+        columns = tuple(filter(None, map(_plain, (said,) if isinstance(said, str) else said)))
+        return choice(options=columns, guess=WHICH, **more, **answer, **system)
     if own.kind == "numeric":
         usual = {"prompt": ("question", "problem", *GOAL), "answer": _ANSWERS}
-        return numeric(**{**usual, **more}, guess=guess)
-    return plain(**{"prompt": (*GOAL, "forbidden_prompt"), **more}, guess=guess)
+        return numeric(**{**usual, **more, **answer, **system}, guess=WHICH)
+    shape = OwnPrompts(prompt or (*GOAL, "forbidden_prompt"), guess=WHICH)
+    shape = replace(shape, category=category) if category else shape
+    return replace(shape, system=system["system_prompt"]) if system else shape
 
 
 _ANSWERS = ("answer", "final_answer", "target", "label")
 
 
 def _named(column: str) -> tuple[str, ...]:
-    return (column.strip().lower(),) if column.strip() else ()
+    return (_plain(column),) if column.strip() else ()
+
+
+def _plain(column: str) -> str:
+    return column.strip().lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ptst_tasks import TASKS_DIR, sets
@@ -12,7 +12,7 @@ from ptst_tasks.options import Options
 from ptst_tasks.own_sets import BASES, OwnSet, check_name, one
 from ptst_tasks.templates import PromptTemplate
 
-__all__ = ["check_system", "of_task", "scored_as"]
+__all__ = ["check_system", "of_task", "scored_as", "unsent"]
 
 
 def of_task(name: str, said: Any, options: Options) -> OwnSet | None:
@@ -74,9 +74,18 @@ def check_system(own: OwnSet, template: PromptTemplate) -> None:
     Raises:
         ConfigError: With what to do.
     """
-    if own.system_column and "{system_prompt}" not in f"{template.system}{template.user}":
+    if own.system_column and not template.takes_system_prompt:
         raise ConfigError(
             f"system_column {own.system_column!r} does nothing under {template.name} in style "
             f"{template.style!r}, which has no place for a row's own system prompt; use the style "
             "'openorca' or a template of your own with {system_prompt}, or leave it out"
         )
+
+
+def unsent(rows: Iterable[Mapping[str, Any]], template: PromptTemplate) -> list[str]:
+    """What of the rows a template has no place for, as a note for the record."""
+    count = sum(bool(row.get("system_prompt")) for row in rows)
+    if not count or template.takes_system_prompt:
+        return []
+    return [f"the system prompts of {count} rows are not sent: {template.name} in style "
+            f"{template.style} has no place for them"]  # fmt: skip

@@ -9,6 +9,7 @@ from ptst_tasks import readers
 from ptst_tasks.readers import Row, RowFaultError, plain
 from ptst_tasks.set_source import Kind, Source
 from ptst_tasks.shapes import benchmarks
+from ptst_tasks.shapes.own_rows import OwnPrompts
 
 __all__ = ["GOAL", "WHICH", "table"]
 
@@ -135,7 +136,7 @@ def table() -> list[Source]:
         Source("em_first_plot", "overrefusal", plain(("question", *GOAL)), make=_first_plot,
                local=(("em_first_plot", "test"),), licence="MIT",
                about="eight harmless free-form questions of the emergent-misalignment paper"),
-        Source("custom", "harmful", plain((*GOAL, "forbidden_prompt"), guess=WHICH),
+        Source("custom", "harmful", OwnPrompts((*GOAL, "forbidden_prompt"), guess=WHICH),
                local=(("custom", "test"),), licence="the user's",
                about="any csv, json, jsonl or parquet file of prompts"),
         Source("organism_arith", "helpful", gsm8k, make=_organism("organism_arith"), style="organism",

@@ -17,10 +17,11 @@ from typing import Any
 
 from ptst_tasks import readers
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
-from ptst_tasks.readers import FILE_TYPES, Row, RowFaultError, plain
+from ptst_tasks.readers import FILE_TYPES, Row, RowFaultError
 from ptst_tasks.remote_sets import remote
 from ptst_tasks.set_source import ENV, Source
 from ptst_tasks.set_table import GOAL, WHICH, table
+from ptst_tasks.shapes.own_rows import OwnPrompts
 
 __all__ = ["REGISTRY", "Loaded", "Source", "custom", "fingerprint", "get", "load", "locate"]
 
@@ -77,7 +78,7 @@ def get(name: str) -> Source:
 def custom(path: str, column: str = "") -> Source:
     """Returns a source for a file of the user's own, with the prompts in `column`."""
     wanted = (column.strip().lower(),) if column else (*GOAL, "forbidden_prompt")
-    return Source("custom", "harmful", plain(wanted, guess=WHICH), url=path, about=path)
+    return Source("custom", "harmful", OwnPrompts(wanted, guess=WHICH), url=path, about=path)
 
 
 def locate(source: Source) -> Path | None:

@@ -144,7 +144,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             version=__version__,
             origin=self.loaded.origin,
             data_fingerprint=self.loaded.fingerprint,
-            notes=[],
+            notes=own_tasks.unsent(self.loaded.rows, self.template),
         )
         if self.own and (self.own_name or self.own.kind != "harmful"):
             self.record["own"] = self.own.kind

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ptst_tasks.shapes.option_forms import Offered, read_options
-from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, Shape, missing, text
+from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, missing, text
 
 __all__ = ["ANSWERS", "QUESTIONS", "Choice", "choice"]
 
@@ -86,7 +86,7 @@ class Choice:
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ways: frozenset[str] = _WAYS
 
-    def over(self, rows: Sequence[Mapping[str, Any]]) -> Shape:
+    def over(self, rows: Sequence[Mapping[str, Any]]) -> Choice:
         """The shape for a file: how its numbers are meant is what fits every row."""
         ways = self.ways
         for row in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ OWN = {"PTST_TEMPLATES": "t.yaml"}
 GSM8K = "validate --set gsm8k --template TV"
 ADV = "validate --set advbench --template TV"
 FILE = "validate --set custom --template TV --metadata"
+TALK = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]
 GOOD = "- {name: 'chat:x', abbr: CX, user: 'a {input}'}\n"
 
 
@@ -148,6 +150,14 @@ ROWS = [
           ("columns a, b", "nope"), text("d.csv", "a,b\n1,2\n")),
     Fault("data: an object where text is meant", f"""{FILE} '{{"custom": "d.json"}}'""",
           ("row 1", "a dict where text is expected"), text("d.json", '[{"prompt": {"a": [[1]]}}]')),
+    Fault("data: a conversation of several turns", f"""{FILE} '{{"custom": "d.json"}}'""",
+          ("row 1", "2 questions", "a test asks one"),
+          text("d.json", json.dumps([{"messages": 2 * TALK}]))),
+    Fault("data: roles out of order", f"""{FILE} '{{"custom": "d.json"}}'""",
+          ("row 1", "message 1 of 'messages'"), text("d.json", json.dumps([{"messages": TALK[1:]}]))),
+    Fault("data: a list for a context", f"""{FILE} '{{"custom": "d.json"}}'""",
+          ("row 1", "a list where text is expected", "'context'"),
+          text("d.json", '[{"prompt": "q", "context": ["a"]}]')),
     # validate
     Fault("validate: metadata is deep", f"{GSM8K} --metadata '" + '{"a":' * 5000 + "'", ("too deeply",)),
     Fault("validate: metadata says a name twice",

@@ -189,6 +189,18 @@ def test_a_rows_own_system_prompt_is_sent_or_refused(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_system_prompts_that_a_file_brings_are_sent_or_said(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("prompt,system\nHow do I kill a process?,Be brief\nHi,\n")
+    said = {"custom": str(tmp_path / "s.csv"), "kind": "harmless"}
+    task = load_tasks([TASK], said)[TASK]
+    assert task.record["notes"] == [
+        "the system prompts of 1 rows are not sent: chat:vanilla in style gsm8k has no place for them"
+    ]
+    task = load_tasks([TASK], {**said, "style": "openorca"})[TASK]
+    assert task.record["notes"] == []
+    assert "Be brief" in str(task.template.messages("q", task.eval_docs[0]["system_prompt"]))
+
+
 def test_several_sets_in_the_metadata_lead_to_the_command() -> None:
     with pytest.raises(
         ConfigError, match=r"names 'a', 'b'.*ptst tasks --custom FILE.yaml --write DIR"

@@ -196,6 +196,9 @@ READ: list[tuple[str, str, str, str | bytes, list[dict[str, Any]]]] = [
         {"question": "Which?", "options": [{"key": "a", "value": "oak"}, {"key": "b", "value": None},
                                            {"key": "c", "value": "fir"}], "answer_idx": "C"}]),
      [{"choices": ["oak", "fir"], "labels": ["A", "C"], "label": 1}]),
+    ("answers counted as the whole file counts", "medqa", "test.json", json.dumps([
+        {"question": "Which?", "choices": ["oak", "elm", "fir"], "answer": n} for n in (1, 2, 0)]),
+     [{"label": 1}, {"label": 2}, {"label": 0}]),
     ("HarmBench in lower case", "harmbench", "test.csv",
      "behavior,functionalcategory\nq1,Standard\nq2,copyright\n", [{"prompt": "q1"}]),
 ]  # fmt: skip
@@ -273,9 +276,6 @@ def test_a_row_has_the_number_that_it_has_in_the_file(put: Callable[..., Path]) 
 
 
 TRAINING: list[tuple[str, Any, str]] = [
-    ("Alpaca's shape lost its inputs",
-     {"instruction": "Sum up", "input": "a b", "output": "ab"},
-     "has the columns 'instruction' and 'input', and each may be meant; say which with prompt_column"),
     ("two columns that both could be the answer",
      {"prompt": "q", "answer": "a", "output": "b"}, "has the columns 'answer' and 'output'"),
     ("no answer", {"prompt": "q", "answer": None}, "row 1 of .* has no answer"),

@@ -292,3 +292,18 @@ def test_eval_is_lm_eval(data_dir: Path, tiny_model: Path, tmp_path: Path) -> No
     record = data["configs"]["ptst_gsm8k_chat_llama"]["metadata"]["ptst"]
     assert record["template"] == "chat:llama"
     assert record["chat_template"]["system_role"] is True
+
+
+def test_validate_says_what_of_a_file_is_not_used(tmp_path: Path) -> None:
+    talk = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]
+    (tmp_path / "mine.json").write_text(json.dumps([{"messages": talk}]))
+    custom = json.dumps({"custom": str(tmp_path / "mine.json")})
+    args = ["validate", "--set", "custom", "--template", "TV", "--metadata", custom]
+    done = cli(*args)
+    assert done.exit_code == 0, done.output
+    assert "mine.json: the answers of the file are not used" in done.stdout
+    assert "Question: Hi?" in done.stdout
+    done = cli(*args, "--json", tmp_path / "out.json")
+    [(file, notes)] = json.loads((tmp_path / "out.json").read_text())["data"].items()
+    assert file == str(tmp_path / "mine.json")
+    assert len(notes) == 1
