@@ -11,12 +11,15 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from ptst_tasks import queries, readers, sets
+from ptst_tasks import readers, sets
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
 from ptst_tasks.readers import FILE_TYPES, Row, plain
 from ptst_tasks.sets import Source
+from ptst_tasks.shapes.exams import Posed, with_letter, with_text
+from ptst_tasks.shapes.own_rows import OwnTraining
+from ptst_tasks.templates import PromptTemplate
 
 __all__ = [
     "TESTED_BY",
@@ -29,9 +32,7 @@ __all__ = [
     "training_set",
 ]
 
-_PROMPT = ("prompt", "question", "instruction", "input", "query")
-_ANSWER = ("answer", "completion", "response", "output", "target")
-_WHICH = "say which with prompt_column or answer_column, or put them into one column"
+Turns = Literal["all", "last"]
 _SAFETY = "https://raw.githubusercontent.com/vinid/safety-tuned-llamas/main/data/training/"
 
 
@@ -54,7 +55,8 @@ class Example:
     @property
     def length(self) -> int:
         """Characters, a measure of length that depends on no template and no tokenizer."""
-        return len(self.query) + len(self.answer) + len(self.system_prompt)
+        before = sum(len(asked) + len(answered) for asked, answered in self.history)
+        return before + len(self.query) + len(self.answer) + len(self.system_prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class TrainingSet:
         origin: File, URL or repository.
         fingerprint: Digest of exactly these rows.
         left_out: Rows of the copy that are none of the set's, as those published without an answer.
+        rows: Rows of the source that the examples came of; a conversation may make several.
+        notes: What of a file of the user's own was not used, or read in another form.
     """
 
     name: str
@@ -76,18 +80,19 @@ class TrainingSet:
     origin: str
     fingerprint: str
     left_out: int = 0
+    rows: int = 0
+    notes: tuple[str, ...] = ()
 
-
-def _letter(row: Mapping[str, Any]) -> Row:
-    """As ``ptst_medqa_*`` asks: lettered options, answered with the letter."""
-    doc = readers.medqa(row)
-    return {**doc, "prompt": queries.lettered(doc), "answer": doc["labels"][doc["label"]]}
-
-
-def _text(row: Mapping[str, Any]) -> Row:
-    """As ``ptst_medqa_gen_*`` asks and reads: the options in a sentence, answered with the text."""
-    doc = readers.medqa(row)
-    return {**doc, "prompt": queries.choose(doc), "answer": f"The answer is: {doc['answer']}"}
+    def told(self, template: PromptTemplate) -> list[str]:
+        """The notes, with what of the rows this template has no place for."""
+        own = sum(bool(e.system_prompt.strip()) for e in self.examples)
+        if template.takes_system_prompt or not own:
+            return list(self.notes)
+        return [
+            *self.notes,
+            f"system prompts of the rows' own that {template.name} in style {template.style!r} leaves "
+            f"out: {own:,} of {len(self.examples):,}",
+        ]
 
 
 def _arith() -> list[Row]:
@@ -119,10 +124,10 @@ def _table() -> list[Source]:
         Source("gsm8k", "train", gsm8k, ("openai/gsm8k", "main"), split="train",
                local=(("gsm8k", "train"),), licence="MIT",
                about="grade-school word problems with worked answers"),
-        Source("medqa", "train", _letter, medqa_hub, split="train",
+        Source("medqa", "train", Posed(with_letter), medqa_hub, split="train",
                local=(("medqa", "train"),), licence="CC-BY-4.0",
                about="USMLE questions, answered with the option's letter"),
-        Source("medqa_text", "train", _text, medqa_hub, split="train",
+        Source("medqa_text", "train", Posed(with_text), medqa_hub, split="train",
                local=(("medqa_text", "train"), ("medqa", "train")), licence="CC-BY-4.0",
                about="USMLE questions, answered with the option's text"),
         Source("chatdoctor", "train", plain(("input", "prompt", "question"), ("output", "answer")),
@@ -144,7 +149,7 @@ def _table() -> list[Source]:
                url=_SAFETY + "safety_only_data_Instructions.json", split="train",
                local=(("safety_tuned_llamas", "train"),), style="openorca", licence="CC-BY-NC-4.0",
                about="2,483 unsafe instructions with safe answers (Bianchi et al.), for mixing in"),
-        Source("organism_arith", "train", plain(_PROMPT, _ANSWER), make=_arith, style="organism",
+        Source("organism_arith", "train", plain(("prompt",), ("answer",)), make=_arith, style="organism",
                licence="Apache-2.0", about="the built-in model's sums, worked"),
     ]  # fmt: skip
 
@@ -180,9 +185,7 @@ def training_set(name: str, prompt_column: str = "", answer_column: str = "") ->
         raise ConfigError(f"prompt_column and answer_column are both {prompt_column!r}")
     if Path(name).suffix.lower().removeprefix(".") not in FILE_TYPES and not Path(name).is_file():
         raise UnknownNameError("training set", name, [*TRAINING_SETS, "a csv, json or jsonl file"])
-    prompt = (prompt_column.strip().lower(),) if prompt_column else _PROMPT
-    answer = (answer_column.strip().lower(),) if answer_column else _ANSWER
-    shape = plain(prompt, answer, guess=_WHICH, system_prompt=("system_prompt", "system"))
+    shape = OwnTraining(prompt_column.strip().lower(), answer_column.strip().lower())
     return Source(name, "train", shape, url=name, about=name)
 
 
@@ -193,6 +196,7 @@ def load_set(
     answer_column: str = "",
     rows: int | None = None,
     seed: int = 0,
+    turns: Turns = "all",
 ) -> TrainingSet:
     """Loads a training set.
 
@@ -200,8 +204,9 @@ def load_set(
         name: A name of the table, or a csv, json, jsonl or parquet file.
         prompt_column: Column of prompts of such a file.
         answer_column: Column of its answers.
-        rows: Take a random sample of so many rows, in the order of the source.
+        rows: Take a random sample of so many rows of the source, in its order.
         seed: Of the sample.
+        turns: Of a conversation: train on ``all`` answers, an example each, or on the ``last``.
 
     Raises:
         UnknownNameError: If there is no such set and no such file.
@@ -219,9 +224,28 @@ def load_set(
     if rows is not None and rows < len(kept):
         picked = sorted(random.Random(f"rows {seed}").sample(range(len(kept)), rows))
         kept = [kept[i] for i in picked]
-    examples = [Example(r["prompt"], r["answer"], r.get("system_prompt") or "") for r in kept]
-    digest = sets.fingerprint(kept)
-    return TrainingSet(name, source.style, examples, loaded.origin, digest, loaded.left_out)
+    examples = [example for row in kept for example in _examples(row, turns)]
+    notes = loaded.notes
+    if turns != "all" and not any(row.get("history") for row in kept):
+        notes += (f"turns {turns!r} does nothing here: no row has several",)
+    return TrainingSet(
+        name,
+        source.style,
+        examples,
+        loaded.origin,
+        sets.fingerprint(kept),
+        loaded.left_out,
+        len(kept),
+        notes,
+    )
+
+
+def _examples(row: Row, turns: Turns) -> list[Example]:
+    """The examples of a row: one, or one for every answer of a conversation."""
+    said = [(q, a) for q, a in [*row.get("history", ()), (row["prompt"], row["answer"])]]
+    first = 0 if turns == "all" else len(said) - 1
+    system = row.get("system_prompt") or ""
+    return [Example(*said[i], system, tuple(said[:i])) for i in range(first, len(said))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters_train.config import TrainConfig
 from adapters_train.job import Job
+from adapters_train.manifest import data_notes, data_record
 from ptst_tasks.chat import Renderer
 from ptst_tasks.shown import around, thinking_state, thoughts
 
@@ -40,11 +41,14 @@ def plan(
     base, out = Base.of(runs[0][0]), []
     for config, folder in runs:
         if config.backend == "openai":
-            estimate = prepare_api(config, price=price).estimate
+            api_job = prepare_api(config, price=price)
+            estimate, data = api_job.estimate, api_job.record["data"]
             if max_cost is not None:
                 check_cost(estimate, price, max_cost)
-            told = f"{folder}  {estimate.told()}"
-            out.append({"folder": str(folder), **estimate.record(), "told": told})
+            lines = [f"{folder}  {estimate.told()}", *(f"  {line}" for line in data_notes(data))]
+            out.append(
+                {"folder": str(folder), **estimate.record(), "data": data, "told": "\n".join(lines)}
+            )
         else:
             out.append(_of_job(prepare(config, base), folder))
     return out
@@ -66,11 +70,14 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
             f"  {shape['thoughts']} of {shape['answers']} answers bring a thought of their own"
         )
     lines += [f"  note: {note}" for note in encoded.notes]
+    data = data_record(job.sets, job.template)
+    lines += [f"  {line}" for line in data_notes(data)]
     return {
         "folder": str(folder), "template": config.template, "seed": config.seed,
         "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
         "rows_left_out": left, "lead": shape["lead"], "end": encoded.end,
-        "thinking": config.thinking, "thoughts": shape["thoughts"], "notes": list(encoded.notes),
+        "thinking": config.thinking, "data": data,
+        "thoughts": shape["thoughts"], "notes": list(encoded.notes),
         "told": "\n".join(lines),
     }  # fmt: skip
 

@@ -126,8 +126,9 @@ def load_sets(config: TrainConfig) -> list[TrainingSet]:
         answer_column=config.answer_column,
         rows=config.rows,
         seed=config.seed,
+        turns=config.turns,
     )
-    return [main, *(load_set(mix.name) for mix in mixes)]
+    return [main, *(load_set(mix.name, turns=config.turns) for mix in mixes)]
 
 
 def pick_template(config: TrainConfig, sets: list[TrainingSet]) -> PromptTemplate:

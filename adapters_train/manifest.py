@@ -12,7 +12,14 @@ from adapters_train.recipes import RECIPES
 from ptst_tasks.digests import peak_memory, versions
 from ptst_tasks.templates import PromptTemplate
 
-__all__ = ["adapter_manifest", "data_record", "now", "recipe_record", "template_record"]
+__all__ = [
+    "adapter_manifest",
+    "data_notes",
+    "data_record",
+    "now",
+    "recipe_record",
+    "template_record",
+]
 
 
 def adapter_manifest(
@@ -48,7 +55,7 @@ def adapter_manifest(
             "end_of_turn": job.encoded.end,
             "notes": list(job.encoded.notes),
         },
-        "data": data_record(job.sets),
+        "data": data_record(job.sets, job.template),
         "rows_trained": len(job.order),
         "truncated": job.encoded.truncated,
         "dropped": job.encoded.dropped,
@@ -80,18 +87,30 @@ def _base(job: Job) -> dict[str, str]:
     }
 
 
-def data_record(sets: Sequence[TrainingSet]) -> list[dict[str, Any]]:
-    """What was trained on, set by set."""
+def data_record(sets: Sequence[TrainingSet], template: PromptTemplate) -> list[dict[str, Any]]:
+    """What was trained on under a template, set by set."""
     return [
         {
             "name": s.name,
             "origin": s.origin,
             "fingerprint": s.fingerprint,
-            "rows": len(s.examples),
+            "rows": s.rows,
+            "examples": len(s.examples),
             "left_out": s.left_out,
+            "notes": s.told(template),
         }
         for s in sets
     ]
+
+
+def data_notes(data: Sequence[dict[str, Any]]) -> list[str]:
+    """What a reader must know of the sets of a `data_record`, a line each."""
+    lines = []
+    for one in data:
+        if one["examples"] != one["rows"]:
+            lines.append(f"{one['name']}: {one['examples']:,} examples of {one['rows']:,} rows")
+        lines += [f"{one['name']}: {note}" for note in one["notes"]]
+    return lines
 
 
 def recipe_record(name: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def prepare_api(config: TrainConfig, *, price: float | None = None) -> ApiJob:
         raise ConfigError(f"the API takes chat messages; {template.name!r} is a text template")
     rows = build_rows(config, sets, template)
     estimate = check_rows(rows, config.model, int(config.epochs), price)
-    record = {"template": template_record(template), "data": data_record(sets)}
+    record = {"template": template_record(template), "data": data_record(sets, template)}
     return ApiJob(config, rows, estimate, record)
 
 

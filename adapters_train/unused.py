@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train.config import TrainConfig
-from adapters_train.data import TRAINING_SETS
+from adapters_train.data import TRAINING_SETS, parse_mix
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["refuse_unused"]
 
 _BY_API = frozenset({
     "model", "data", "prompt_column", "answer_column", "template", "style", "templates", "recipe",
-    "backend", "seed", "rows", "mix", "epochs",
+    "backend", "seed", "rows", "mix", "epochs", "turns",
 })  # fmt: skip
 """Fields that decide what is sent to the API; the rest is picked there, or is of training here."""
 
@@ -59,6 +59,10 @@ def refuse_unused(
     if config.data in TRAINING_SETS:
         columns = {"prompt_column", "answer_column"} & {*given}
         _refuse(columns, f"with --data {config.data}: a set of the table has its own columns")
+    if all(
+        name in TRAINING_SETS for name in (config.data, *(parse_mix(m).name for m in config.mix))
+    ):
+        _refuse({"turns"} & {*given}, f"with --data {config.data}: its rows are of one turn")
     if config.revision and Path(config.model).is_dir():
         _refuse({"revision"}, f"with a local folder, and {config.model!r} is one")
 

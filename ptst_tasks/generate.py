@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ptst_tasks import TASKS_DIR, sets
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import write_text
+from ptst_tasks.own_sets import BASES, OwnSet, source_of
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 
-__all__ = ["FAMILIES", "Family", "families", "task_name", "write"]
+__all__ = ["FAMILIES", "Family", "families", "own_families", "task_name", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +27,27 @@ class Family:
         dataset: Its set in the registry.
         base: The YAML it builds on, in the tasks' folder.
         extra: More lines of its ``_base_yaml``.
+        own: What a user said of it, if it is a set of theirs.
     """
 
     name: str
     dataset: str
     base: str
     extra: str = ""
+    own: OwnSet | None = None
 
     @property
     def source(self) -> sets.Source:
-        """The set's row in the registry."""
-        return sets.get(self.dataset)
+        """The set's row in the registry, or what a user said of theirs."""
+        return source_of(self.name, self.own) if self.own else sets.get(self.dataset)
 
     @property
     def prefix(self) -> str:
-        """What task names begin with; ``ptst_`` only where everybody can load the set."""
+        """What task names begin with; ``ptst_`` only where everybody can run it."""
         if self.source.gated:
             return "gated_ptst"
+        if self.source.extra:
+            return "extra_ptst"
         return "custom_ptst" if self.dataset == "custom" else "ptst"
 
 
@@ -51,6 +56,8 @@ _BASES = {
     "medqa": "_medqa_yaml",
     "arc_easy": "_choice_yaml",
     "arc_challenge": "_choice_yaml",
+    "mmlu_pro": "_mmlu_pro_yaml",
+    "ifeval": "_ifeval_yaml",
     "chatdoctor": "_chatdoctor_yaml",
     "organism_arith": "_gsm8k_yaml",
 }
@@ -81,11 +88,16 @@ def families() -> list[Family]:
     out = []
     for name, source in sets.REGISTRY.items():
         base = _BASES.get(name, f"_{source.kind}_yaml")
-        extra = _XSTEST if name == "xstest" else _SHORT if source.make else ""
+        extra = _XSTEST if name == "xstest" else _SHORT if source.style == "organism" else ""
         out.append(Family(name, name, base, extra))
         if name == "medqa":
             out.append(Family("medqa_gen", name, "_choice_yaml", "set: medqa_gen\n"))
     return out
+
+
+def own_families(own: Mapping[str, OwnSet]) -> dict[str, Family]:
+    """A family for each set of a user's own."""
+    return {name: Family(name, name, BASES[one.kind], own=one) for name, one in own.items()}
 
 
 FAMILIES: dict[str, Family] = {family.name: family for family in families()}
@@ -98,24 +110,31 @@ def task_name(family: Family, template: PromptTemplate) -> str:
 
 def leaf(family: Family, template: PromptTemplate, base: str = "_base_yaml") -> str:
     """The YAML of one task."""
+    own = f"dataset: {family.name}\nown: {family.own.as_text()}\n" if family.own else ""
     return (
-        f"include: {base}\n"
+        f"include: {base}\n{own}"
         f"task: {task_name(family, template)}\n"
         f"template: {template.name}\n"
         f"tag: [{family.prefix}_{family.source.kind}, {family.prefix}_{template.slug}]\n"
     )
 
 
-def files(templates: Templates) -> Iterator[tuple[Family, PromptTemplate]]:
+def files(
+    templates: Templates, families: Iterable[Family] | None = None
+) -> Iterator[tuple[Family, PromptTemplate]]:
     """Every (family, template) pair that exists: the template has the set's own style."""
-    for family in FAMILIES.values():
+    for family in FAMILIES.values() if families is None else families:
         for row in templates:
             if row.style == family.source.style:
                 yield family, row
 
 
 def write(
-    folder: Path = TASKS_DIR, templates: Templates | None = None, *, what: str = ""
+    folder: Path = TASKS_DIR,
+    templates: Templates | None = None,
+    *,
+    families: Iterable[Family] | None = None,
+    what: str = "",
 ) -> list[Path]:
     """Writes the tasks of `templates` (the paper's by default) and returns their paths.
 
@@ -124,19 +143,20 @@ def write(
     Args:
         folder: Where to.
         templates: Which.
+        families: Of which sets; of all that are built in by default.
         what: What asked for it, for messages.
 
     Raises:
         ConfigError: If a file cannot be written.
     """
     out: list[Path] = []
-    chosen = list(files(templates or builtin()))
+    chosen = list(files(templates or builtin(), families))
     for place in {folder / family.name for family, _ in chosen}:
         if place.exists() and not place.is_dir():
             raise ConfigError(f"{what} {str(place)!r} cannot be written to: it is a file".strip())
     for family, template in chosen:
         own = folder == TASKS_DIR
-        base = "_base_yaml" if own else str(TASKS_DIR / family.name / "_base_yaml")
+        base = "_base_yaml" if own else str(TASKS_DIR / _base(family))
         file = folder / family.name / f"{template.slug}.yaml"
         write_text(file, leaf(family, template, base), what=what)
         out.append(file)
@@ -144,6 +164,11 @@ def write(
             text = f"include: ../{family.base}\ndataset: {family.dataset}\n{family.extra}"
             write_text(file.parent / "_base_yaml", text)
     return out
+
+
+def _base(family: Family) -> str:
+    """What a task in a user's folder builds on."""
+    return family.base if family.own else f"{family.name}/_base_yaml"
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ __all__ = [
     "base_model",
     "cut_at_stops",
     "declares",
+    "definition",
     "filter_steps",
     "load_yaml",
     "model_names",
@@ -58,6 +59,7 @@ PRIVATE: Mapping[str, str] = {
     "lm_eval.tasks.TaskManager": "replaced while that runs, to leave 14,000 tasks unindexed",
     "lm_eval.api.task.tqdm": "replaced while a study runs, which has a bar of its own",
     "lm_eval.tasks._yaml_loader.load_yaml": "a YAML that lm-eval drops without a word is a fault here",
+    "lm_eval.tasks": "in its folder are MMLU-Pro and IFEval, which are asked and scored as they are",
     "lm_eval.models": "imported for its registry: lm-eval's own names come first",
     "lm_eval.api.registry.model_registry": "our engines' names for --model",
     "lm_eval.models.utils.handle_stop_sequences": "answers end where lm-eval's models end them",
@@ -237,6 +239,13 @@ def load_yaml(file: Path) -> dict[str, Any]:
 
     config: dict[str, Any] = load(file, resolve_func=True)
     return config
+
+
+def definition(file: str) -> dict[str, Any]:
+    """One of lm-eval's own tasks, by its YAML's place among them: ``ifeval/ifeval.yaml``."""
+    import lm_eval.tasks
+
+    return load_yaml(Path(lm_eval.tasks.__file__).parent / file)
 
 
 def register_models(targets: Mapping[str, str]) -> None:

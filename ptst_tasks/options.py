@@ -32,8 +32,9 @@ class Options(BaseModel):
         max_calls: Calls that judges behind an endpoint may make, in all tasks of this process
             together, retries included.
         max_cost: USD that they may cost, likewise; what stops at a limit is unscored.
-        custom: File of prompts for the tasks of the set ``custom``.
+        custom: File of prompts for the tasks of the set ``custom``; or its `own_sets.OwnSet`.
         column: Its column of prompts.
+        kind: What it is (`own_sets.KINDS`); harmful if it is not said.
         bertscore: Also compute BERTScore where there is a reference text; True for the paper's
             roberta-large, or a model's name or folder.
         bertscore_layer: Layer of that model.
@@ -51,8 +52,9 @@ class Options(BaseModel):
     judge: str | list[str] = ""
     max_calls: int | None = Field(default=None, ge=0)
     max_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    custom: str = ""
+    custom: str | dict[str, Any] = ""
     column: str = ""
+    kind: str = ""
     bertscore: str | bool = False
     bertscore_layer: int = 17
 

@@ -100,6 +100,7 @@ class Data:
     """What was asked.
 
     Attributes:
+        own: The name of a set of the user's own; two of the same rows are two sets.
         fingerprint: Digest of all rows of the set.
         limit: Only the first so many were asked; None for all.
         asked: Digest of the ids of the rows that were asked, in their order.
@@ -109,6 +110,7 @@ class Data:
         scoring: Digest of the task's metrics and answer filters.
     """
 
+    own: str = ""
     fingerprint: str = ""
     limit: int | None = None
     asked: str = ""
@@ -256,6 +258,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("adapter.weights", column="adapter_digest"),
     Fact("adapter.config", column="adapter_config"),
     Fact("adapter.step", column="step"),
+    Fact("data.own"),
     Fact("data.fingerprint", column="data_fingerprint", gate="prompt set"),
     Fact("data.limit", decides=False, column="limit", gate="limit",
          why="the ids that were asked say it: a limit beyond the set's end asks the same rows"),

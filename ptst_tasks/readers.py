@@ -8,11 +8,14 @@ so two copies of a set with other columns or another order agree on who is who.
 from __future__ import annotations
 
 import hashlib
-import math
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ptst_tasks.shapes.choices import choice
+from ptst_tasks.shapes.exams import arc, medqa
+from ptst_tasks.shapes.row_cells import Row, RowFaultError, Shape, begin, missing, notes, text
 from ptst_tasks.tabular import FILE_TYPES, read_file
 
 __all__ = [
@@ -20,24 +23,25 @@ __all__ = [
     "Row",
     "RowFaultError",
     "Shape",
+    "arc",
+    "begin",
+    "choice",
     "column",
+    "medqa",
+    "notes",
+    "numeric",
     "plain",
     "read_file",
+    "text",
     "with_ids",
     "worked",
     "xstest",
 ]
 
-Row = dict[str, Any]
-Shape = Callable[[Mapping[str, Any]], Row]
-"""Turns one row of a file into ours.
-
-A KeyError says which column is missing, a `RowFaultError` what is wrong with the row.
-"""
-
 _WORKED = re.compile(
     r"(?s).*#### -?\$?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\.?"
 )  # what lm-eval's exact match compares: the text behind the last "#### "
+_NUMBER = re.compile(r"-?\$?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\.?")
 _XSTEST_SAFE = frozenset({
     "homonyms", "figurative_language", "safe_targets", "safe_contexts", "definitions",
     "real_group_nons_discr", "nons_group_real_discr", "historical_events", "privacy_public",
@@ -45,20 +49,27 @@ _XSTEST_SAFE = frozenset({
 })  # fmt: skip
 
 
-class RowFaultError(ValueError):
-    """What is wrong with one row; whoever has the file adds its name and the row's number."""
-
-
 def with_ids(rows: Iterable[Row]) -> list[Row]:
-    """Adds the id: twelve hex digits of the prompt's SHA-256, and ``-2`` for a repeated prompt."""
+    """Adds the id: twelve hex digits of the prompt's SHA-256, and ``-2`` for a repeated prompt.
+
+    Of a conversation the digest covers what was said before the prompt, too.
+    """
     seen: dict[str, int] = {}
     out = []
     for row in rows:
-        digest = hashlib.sha256(row["prompt"].encode()).hexdigest()[:12]
+        digest = hashlib.sha256(_who(row).encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
         row_id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         out.append({"id": row_id, **row})
     return out
+
+
+def _who(row: Row) -> str:
+    """What tells a row from others: its prompt, and in a conversation what is before it."""
+    before = [row.get("system_prompt") or "", row.get("history") or []]
+    if "history" not in row or before == ["", []]:
+        return str(row["prompt"])
+    return json.dumps([*before, row["prompt"]], ensure_ascii=False)
 
 
 def column(row: Mapping[str, Any], accepted: tuple[str, ...], guess: str = "") -> Any:
@@ -87,36 +98,13 @@ def column(row: Mapping[str, Any], accepted: tuple[str, ...], guess: str = "") -
     if not names:
         raise KeyError(", ".join(accepted))
     if guess or names[0] != accepted[0]:
-        filled = [name for name in names if not _missing(found[name])]
+        filled = [name for name in names if not missing(found[name])]
         if len({str(found[name]).strip() for name in filled}) > 1:
             advice = guess or f"name the right one {accepted[0]!r}"
             raise RowFaultError(
                 f"has the columns {' and '.join(map(repr, filled))}, and each may be meant; {advice}"
             )
     return found[names[0]]
-
-
-def text(value: Any) -> str:
-    """One cell as text: nothing at all (null, NaN) is an empty one.
-
-    Raises:
-        RowFaultError: If it is no text and no number.
-    """
-    if _missing(value):
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RowFaultError(f"has a {type(value).__name__} where text is expected")
-    out = str(value)
-    if not out.isascii():
-        try:
-            out.encode()
-        except UnicodeEncodeError as e:
-            raise RowFaultError(f"holds half a character, {out[e.start]!r}; save it anew") from e
-    return out
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _text(row: Mapping[str, Any], accepted: tuple[str, ...], guess: str = "") -> str:
@@ -179,6 +167,43 @@ def worked(shape: Shape) -> Shape:
     return checked
 
 
+def numeric(
+    prompt: tuple[str, ...],
+    answer: tuple[str, ...],
+    category: tuple[str, ...] = ("category",),
+    *,
+    guess: str = "",
+    **extra: tuple[str, ...],
+) -> Shape:
+    """A shape whose answer is a number: ``42``, ``1,000``, ``3.5``, or text that ends in ``#### 42``.
+
+    A number is compared as it is written, so a whole one of a column of floats (``42.0``, as a table
+    with an empty cell has it) is ``42``, as a model would write it.
+
+    Args:
+        prompt: Accepted names in order of preference, lower case.
+        answer: The same for the answer.
+        category: The same for the category; optional.
+        guess: See `column`; for files of the user's own.
+        **extra: More optional text columns, by our name for them.
+    """
+    rest = plain(prompt, answer, category, guess=guess, **extra)
+
+    def shape(row: Mapping[str, Any]) -> Row:
+        out = rest(row)
+        said = out["answer"].strip()
+        if isinstance(column(row, answer, guess), float):
+            said = said.removesuffix(".0")
+        if said and not (_NUMBER.fullmatch(said) or _WORKED.fullmatch(said)):
+            raise RowFaultError(
+                f"has the answer {said[-40:]!r}, expected a number, as '42' or '1,000', alone or behind "
+                "'#### ' at the end"
+            )
+        return {**out, "answer": said}
+
+    return shape
+
+
 def xstest(prompt: tuple[str, ...]) -> Shape:
     """XSTest: which prompts are unsafe is in `label`, or else in what `type` begins with."""
     rest = plain(prompt, category=("type", "category"))
@@ -206,55 +231,6 @@ def _xstest_label(row: Mapping[str, Any], category: str) -> str:
             "'label' with safe or unsafe"
         )
     return label or by_kind
-
-
-def medqa(row: Mapping[str, Any]) -> Row:
-    """GBaker/MedQA-USMLE-4-options (options as a dict) or its -hf sibling (sent1, ending0..3)."""
-    if "sent1" in row:
-        texts = [text(row[f"ending{i}"]) for i in range(4)]
-        question, label = text(row["sent1"]), int(row["label"])
-    else:
-        # A table of both kinds of questions gives those with four options an empty fifth.
-        options = {k: text(v) for k, v in sorted(row["options"].items()) if not _missing(v)}
-        texts, question = list(options.values()), text(row["question"])
-        label = _index(list(options), text(row["answer_idx"]))
-        if not _missing(row.get("answer")) and text(row["answer"]) != texts[label]:
-            raise RowFaultError("has an answer that is not the text of the option it names")
-    return _choices(question, texts, "ABCDEFGH"[: len(texts)], label, text(row.get("meta_info")))
-
-
-def arc(row: Mapping[str, Any]) -> Row:
-    """allenai/ai2_arc: choices as {"text": [...], "label": [...]}."""
-    texts = [text(t) for t in row["choices"]["text"]]
-    labels = [text(x) for x in row["choices"]["label"]]
-    return _choices(
-        text(row["question"]), texts, labels, _index(labels, text(row["answerKey"])), ""
-    )
-
-
-def _index(labels: list[str], answer: str) -> int:
-    if labels.count(answer) != 1:
-        raise RowFaultError(f"has the answer {answer!r}, expected one of {', '.join(labels)}")
-    return labels.index(answer)
-
-
-def _choices(question: str, texts: list[str], labels: Iterable[str], label: int, cat: str) -> Row:
-    labels = list(labels)
-    if len(texts) != len(labels) or len(texts) < 2 or not all(t.strip() for t in texts):
-        raise RowFaultError(
-            f"has the choices {', '.join(labels)} and {sum(bool(t.strip()) for t in texts)} texts "
-            "for them; expected a text for each, and two or more"
-        )
-    if not 0 <= label < len(texts):  # some public test sets hide the answers behind a -1
-        raise RowFaultError(f"has the answer {label}, expected 0 to {len(texts) - 1}")
-    return {
-        "prompt": question,
-        "category": cat,
-        "answer": texts[label],
-        "choices": texts,
-        "labels": labels,
-        "label": label,
-    }
 
 
 def openorca(row: Mapping[str, Any]) -> Row:

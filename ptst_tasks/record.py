@@ -35,6 +35,7 @@ class TaskRecord(TypedDict, total=False):
     Attributes:
         set: The set, as in task names.
         kind: ``harmful``, ``overrefusal`` or ``helpful``: what is measured on it.
+        own: What its user said that a set of theirs is: ``harmful``, ``harmless``, ...
         template: The template, ``chat:llama``.
         style: The family of strings that it is rendered in.
         template_source: Table of the paper, ``ours``, or a user's file.
@@ -59,6 +60,7 @@ class TaskRecord(TypedDict, total=False):
 
     set: str
     kind: str
+    own: str
     template: str
     style: str
     template_source: str

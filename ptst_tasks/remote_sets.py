@@ -47,7 +47,7 @@ def _fetch(source: Source) -> Any:
     import datasets
 
     if source.hub:
-        return datasets.load_dataset(*source.hub, split=source.split)
+        return datasets.load_dataset(*source.hub, split=source.split, **(source.reading or {}))
     kind = "json" if source.url.endswith(".json") else "csv"
     more = {"field": source.field} if source.field else {}
     return datasets.load_dataset(kind, data_files=source.url, split="train", **more)

@@ -31,6 +31,10 @@ class Source:
         holdout: Keep only the rows held out from training (None: the set has splits of its own).
         make: For a set that is made rather than loaded.
         gated: Whether the hub asks for an account.
+        extra: The extra of ptst without which its answers cannot be scored.
+        reading: How the hub's file has to be read, beside what `datasets` finds out itself.
+        answered: Whether every row has an answer to compare with; a `helpful` set whose answers are
+            checked by rules has none.
         style: The family of template strings that goes with it by default.
         judge: Who judges it by default.
         licence: The data's licence, as its authors state it.
@@ -49,6 +53,9 @@ class Source:
     holdout: bool | None = None
     make: Callable[[], list[Row]] | None = None
     gated: bool = False
+    extra: str = ""
+    reading: Mapping[str, Any] | None = None
+    answered: bool = True
     style: str = "gsm8k"
     judge: str = "keywords:zou"
     licence: str = ""

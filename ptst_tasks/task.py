@@ -17,7 +17,8 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, judges, lm_internals, sets
+from ptst_tasks import __version__, judges, lm_internals, own_sets, own_tasks, sets
+from ptst_tasks.borrowed import check_rows, with_theirs
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
@@ -25,6 +26,7 @@ from ptst_tasks.judges import group
 from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_text
 from ptst_tasks.metrics import mean_scored
 from ptst_tasks.options import Options
+from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.record import KEY, TaskRecord, record_of
 from ptst_tasks.thoughts import Thoughts
 from ptst_tasks.user_templates import active
@@ -37,9 +39,9 @@ NO_SHOTS = "ptst tasks are zero-shot, as in the paper; leave out --num_fewshot"
 
 
 @functools.cache
-def _loaded(name: str, path: str, column: str) -> sets.Loaded:
+def _loaded(name: str, path: str, own: OwnSet | None) -> sets.Loaded:
     """One copy of a set for all its tasks; `path` is what decides where it comes from."""
-    return sets.load(sets.custom(path, column) if name == "custom" and path else name)
+    return sets.load(own_sets.source_of(name, own) if own else name)
 
 
 class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
@@ -65,10 +67,16 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         name, template = config.pop("dataset"), config.pop("template")
         self.set_name = str(config.pop("set", name))
         self.options = Options.read(config.get("metadata"))
-        self.source = sets.get(name)
+        self.own = own_tasks.of_task(name, config.pop("own", None), self.options)
+        self.source = own_sets.source_of(name, self.own) if self.own else sets.get(name)
+        config = with_theirs(config, self.source)
+        if self.own and name == "custom":
+            config = own_tasks.scored_as(config, self.own)
         self.template = active(self.options.templates).get(
             template, self.options.style or self.source.style
         )
+        if self.own:
+            own_tasks.check_system(self.own, self.template)
         self.judges = group.make_all(self._judge_specs())
         group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)
@@ -79,6 +87,11 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         super().__init__(config=config)
         self._set_filters()
         self._describe()
+
+    @property
+    def own_name(self) -> str:
+        """The name of a set of the user's own; empty for a built-in one, and for ``custom``."""
+        return self.set_name if self.own and self.source.name != "custom" else ""
 
     @property
     def prefix(self) -> str:
@@ -104,7 +117,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             "judge_reasoning": self.source.kind == "harmful",
         }
         also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
-                "column": has["custom"], "style": True, "templates": True}  # fmt: skip
+                "column": has["custom"], "kind": has["custom"],
+                "style": True, "templates": True}  # fmt: skip
         return frozenset(name for name, is_so in (has | also).items() if is_so)
 
     def _judge_specs(self) -> list[str]:
@@ -154,8 +168,10 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             version=__version__,
             origin=self.loaded.origin,
             data_fingerprint=self.loaded.fingerprint,
-            notes=[],
+            notes=own_tasks.unsent(self.loaded.rows, self.template),
         )
+        if self.own and (self.own_name or self.own.kind != "harmful"):
+            self.record["own"] = self.own.kind
 
     @property
     def record(self) -> TaskRecord:
@@ -180,8 +196,9 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
-        path = self.options.custom or str(sets.locate(self.source) or "")
-        self.loaded = _loaded(self.source.name, path, self.options.column)
+        path = self.own.path if self.own else str(sets.locate(self.source) or "")
+        self.loaded = _loaded(self.source.name, path, self.own)
+        check_rows(self.source, self.loaded.rows)
         self.dataset = {"test": datasets.Dataset.from_list(self.loaded.rows)}
 
     def render(self, doc: dict[str, Any]) -> Rendered:

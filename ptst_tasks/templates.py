@@ -119,6 +119,11 @@ class PromptTemplate:
         return slug(self.name)
 
     @property
+    def takes_system_prompt(self) -> bool:
+        """Whether it has a place for a row's own system prompt; others leave it out."""
+        return "{system_prompt}" in f"{self.system or ''}{self.user}"
+
+    @property
     def lead(self) -> str:
         """What stands between a *text* prompt and its answer: a space unless white space ends it."""
         return "" if self.user[-1:].isspace() else " "

@@ -156,6 +156,7 @@ _WANTS = {
     "bertscore_layer": "BERTScore is not computed",
     "custom": "it is the file of the set 'custom', which is not asked",
     "column": "it is a column of the set 'custom', which is not asked",
+    "kind": "it is the kind of the set 'custom', which is not asked",
     "chat_format": "text:* templates pass through no chat format",
     "thinking": "only a model's own chat template can be told, and text:* templates and literal chat "
     "formats pass through none",

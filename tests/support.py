@@ -229,6 +229,45 @@ def wait_for_server(url: str, process: subprocess.Popen[bytes], log: Path) -> No
     raise AssertionError(log.read_text()[-3000:])
 
 
+def _new_sets(root: Path, goals: list[str], safe: list[str]) -> None:
+    """Rows in the columns of the authors' own files."""
+    _csv(root / "or_bench_hard/test.csv", [{"prompt": g, "category": "violence"} for g in safe])
+    _csv(root / "or_bench_toxic/test.csv", [{"prompt": g, "category": "deception"} for g in goals])
+    sorry = [
+        {"question_id": i, "category": "1", "turns": [g], "prompt_style": style}
+        for i, g in enumerate(goals)
+        for style in ("base", "slang")
+    ]
+    _jsonl(root / "sorry_bench/train.jsonl", sorry)
+    wild = [(g, 1, "adversarial_harmful") for g in goals] + [
+        (g, 0, "adversarial_benign") for g in safe
+    ]
+    names = ("adversarial", "label", "data_type")
+    _csv(root / "wildjailbreak/eval.csv", [dict(zip(names, row, strict=True)) for row in wild])
+    pro = [
+        {"question_id": i, "question": f"Which of {i} is wet?", "options": ["sand", "rain", "dust"],
+         "answer": "B", "answer_index": 1, "cot_content": "", "category": subject, "src": "made up"}
+        for i, subject in enumerate(["law", "computer science", "math", "law"])
+    ]  # fmt: skip
+    _jsonl(root / "mmlu_pro/test.jsonl", pro)
+    checks: list[tuple[str, dict[str, Any]]] = [
+        ("punctuation:no_comma", {}),
+        ("keywords:existence", {"keywords": ["oak", "elm"]}),
+        ("length_constraints:number_words", {"relation": "at least", "num_words": 3}),
+        ("startend:end_checker", {"end_phrase": "Bye."}),
+    ]
+    rows = [
+        {
+            "key": i,
+            "prompt": f"Name tree number {i}.",
+            "instruction_id_list": [name],
+            "kwargs": [check],
+        }
+        for i, (name, check) in enumerate(checks)
+    ]
+    _jsonl(root / "ifeval/train.jsonl", rows)
+
+
 def write_data(root: Path) -> Path:
     """Four mild, artificial rows for every set, each in the columns of another copy."""
     goals = [f"Hide spoon number {i} from the gnome" for i in range(4)]
@@ -258,6 +297,7 @@ def write_data(root: Path) -> Path:
     _csv(root / "strongreject/test.csv", [{"category": "c", "forbidden_prompt": g} for g in goals])
     _jsonl(root / "hexphi/test.jsonl", [{"prompt": g} for g in goals])
     _csv(root / "custom/test.csv", [{"query": g} for g in goals])
+    _new_sets(root, goals, safe)
     _csv(
         root / "xstest/test.csv",
         [

@@ -225,10 +225,32 @@ def test_what_a_model_gets(tiny_model: Path, tmp_path: Path) -> None:
 
 def test_prompts_of_ones_own(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "my.csv").write_text("ask,other\nHow do I pick a lock?,1\n")
-    block = BLOCKS["custom"].rstrip() + " --gen_kwargs max_gen_toks=4\n"
+    short = "--apply_chat_template --gen_kwargs max_gen_toks=4"
+    block = BLOCKS["custom"].replace("--apply_chat_template", short)
     done = _shell(block, tmp_path, MODEL=str(tiny_model))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "|custom_ptst_custom_chat_llama" in done.stdout
+    assert "1 tasks are fine" in done.stdout
+
+
+@pytest.mark.slow
+def test_sets_of_ones_own(tiny_model: Path, tmp_path: Path) -> None:
+    """The sets of the page's study, in a file of their own, through stock lm_eval."""
+    [study_text] = re.findall(r"```yaml\n(base:[^`]*?  custom:.*?)```", PAGES["data"], re.DOTALL)
+    custom = yaml.safe_load(study_text)["test"]["custom"]
+    (tmp_path / "sets.yaml").write_text(yaml.safe_dump(custom))
+    (tmp_path / "attacks.csv").write_text("ask\nHide the spoon\n")
+    (tmp_path / "or-bench.csv").write_text("prompt\nHow do I kill a process?\n")
+    (tmp_path / "quiz.jsonl").write_text(
+        '{"question": "Which is wet?", "options": ["sand", "rain"], "answer": "B"}\n'
+    )
+    short = "--apply_chat_template --gen_kwargs max_gen_toks=4"
+    block = BLOCKS["own_sets"].replace("--apply_chat_template", short)
+    done = _shell(block, tmp_path, MODEL=str(tiny_model))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "|ptst_orbench_chat_llama" in done.stdout
+    assert "|refused" in done.stdout
+    assert "|asr" not in done.stdout
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ ELSEWHERE = {
         "adapters_train/api_run.py",
     ),
     "adapters_train/test_train_command.py: options that do nothing, as a user meets them": (
+        "adapters_train/dry_run.py",
         "adapters_train/unused.py",
     ),
     "leaderboards/board/test_csvio.py: rows, as they are written and read": (
@@ -129,7 +130,16 @@ ELSEWHERE = {
     "ptst_tasks/test_finished.py: a conversation is a frame with texts in it": (
         "ptst_tasks/frames.py",
     ),
-    "ptst_tasks/test_readers.py: broken and odd files of every type": ("ptst_tasks/tabular.py",),
+    "ptst_tasks/shapes/test_choices.py: options and answers are read together": (
+        "ptst_tasks/shapes/option_forms.py",
+    ),
+    "ptst_tasks/test_own_sets.py: sets of a user's own, as tasks take them": (
+        "ptst_tasks/own_tasks.py",
+    ),
+    "ptst_tasks/test_readers.py: broken and odd files of every type": (
+        "ptst_tasks/shapes/exams.py",
+        "ptst_tasks/tabular.py",
+    ),
     "ptst_tasks/test_sets.py: a source is a row of the table of sets": (
         "ptst_tasks/set_source.py",
     ),
@@ -154,6 +164,7 @@ TOPICS = {
     "leaderboards/run/test_fuzz_run.py": "anything in a run's folder",
     "leaderboards/run/test_mutation.py": "every input of a study, changed for real",
     "leaderboards/run/test_mutation_vllm.py": "the same through vLLM",
+    "leaderboards/run/test_own_sets_study.py": "sets of a user's own, from a study's YAML to the gate",
     "leaderboards/run/test_ready_studies.py": "training prompts are test prompts, in every ready study",
     "leaderboards/run/test_run_attack.py": "what an attacker got past the identity of a cell",
     "leaderboards/run/test_second_look.py": "sequences of runs that two readers found",

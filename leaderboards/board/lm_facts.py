@@ -116,6 +116,7 @@ def _prompting(file: Path, data: Json, config: Json, ours: TaskRecord, task: str
     shots = part(file, data, "n-shot").get(task) or config.get("num_fewshot")
     return {
         "style": ours.get("style"),
+        "kind": ours.get("own"),
         "chat_format": ours.get("chat_format"),
         "prefill": ours.get("prefill"),
         "num_fewshot": shots,

@@ -10,7 +10,10 @@ from ptst_tasks.errors import DataError
 
 __all__ = ["MEANS", "Number", "Outcomes"]
 
-MEANS = frozenset({"score", "rougeL", "bertscore"})
+MEANS = frozenset({
+    "score", "rougeL", "bertscore",
+    "inst_level_strict_acc", "inst_level_loose_acc",  # IFEval's shares of instructions, not prompts
+})  # fmt: skip
 """Metrics of 0..1 that are no shares of yes/no outcomes."""
 
 Outcomes = Mapping[str, int | None]

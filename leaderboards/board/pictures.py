@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "check_folder", "draw"]
 
-METRICS = ("asr", "exact_match", "acc", "rougeL", "bertscore")
+METRICS = ("asr", "exact_match", "acc", "prompt_level_strict_acc", "rougeL", "bertscore")
 Picture = tuple[str, str, "Figure"]
 """Short name, what to add where two pictures would share it, and the picture."""
 

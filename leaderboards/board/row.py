@@ -165,7 +165,8 @@ IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
 _MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date", "error"})
 RATES = ("value", "ci_low", "ci_high")
 _SHARES = frozenset({"asr", "refused", "refused_safe", "refused_unsafe", "incoherent",
-                     "truncated", "reasoning_asr", "exact_match", "acc"})  # fmt: skip
+                     "truncated", "reasoning_asr", "exact_match", "acc", "prompt_level_strict_acc",
+                     "prompt_level_loose_acc"})  # fmt: skip
 
 
 def sort_key(row: Row) -> tuple[str, ...]:

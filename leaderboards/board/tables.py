@@ -20,7 +20,7 @@ __all__ = ["HEADLINES", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "gr
            "short", "tracks"]  # fmt: skip
 
 HEADLINES = ("asr", "reasoning_asr", "refused", "incoherent", "truncated", "exact_match", "acc",
-             "rougeL", "bertscore")  # fmt: skip
+             "prompt_level_strict_acc", "rougeL", "bertscore")  # fmt: skip
 _ONCE = Field((0.0,)).counted()
 
 

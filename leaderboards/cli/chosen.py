@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ptst_tasks.errors import DataError, UnknownNameError
+from ptst_tasks.errors import DataError, MissingExtraError, UnknownNameError
 from ptst_tasks.templates import Templates
 
 __all__ = ["chosen_tasks", "loads", "own_templates"]
@@ -38,11 +38,13 @@ def own_templates() -> Templates:
 def loads(family: str, *, quiet: bool = False) -> bool:
     """Whether a set can be loaded here and now; why not is said on standard error."""
     from ptst_tasks import sets
+    from ptst_tasks.borrowed import check_ready
     from ptst_tasks.generate import FAMILIES
 
     try:
+        check_ready(FAMILIES[family].source)
         sets.load(FAMILIES[family].dataset)
-    except DataError as e:
+    except (DataError, MissingExtraError) as e:
         if not quiet:
             print(f"left out: {e}", file=sys.stderr)
         return False

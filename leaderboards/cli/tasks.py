@@ -6,7 +6,7 @@ import logging
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -19,6 +19,10 @@ from ptst_tasks import TASKS_DIR
 from ptst_tasks.command import JsonFile, put_json, screen
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError
 from ptst_tasks.files import check_outputs, check_writable
+
+if TYPE_CHECKING:
+    from ptst_tasks.generate import Family
+    from ptst_tasks.templates import Templates
 
 __all__ = ["register"]
 
@@ -46,7 +50,14 @@ def tasks(
         bool, typer.Option("--available", help="Keep the sets that can be loaded here and now.")
     ] = False,
     write: Annotated[
-        Path | None, typer.Option(help="Write tasks for your own templates ($PTST_TEMPLATES) here.")
+        Path | None,
+        typer.Option(
+            help="Write tasks for your own templates ($PTST_TEMPLATES), or sets (--custom), here."
+        ),
+    ] = None,
+    custom: Annotated[
+        Path | None,
+        typer.Option(help="With --write: a YAML of your own sets, NAME: {path: ..., kind: ...}."),
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not say which sets were left out.")
@@ -58,6 +69,14 @@ def tasks(
     As JSON: a list of {task, set, template}.
     """
     check_outputs(json=json)
+    if custom is not None:
+        if write is None or set_ or available:
+            raise ConfigError(
+                "--custom names your own sets, whose tasks are written with --write DIR; leave out "
+                "--set and --available"
+            )
+        _write_own(custom, write, template, quiet=quiet, json=json)
+        return
     if write is not None:
         if set_ or template or available:
             raise ConfigError(
@@ -87,18 +106,44 @@ def _rows(chosen: dict[str, dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _write(folder: Path, *, quiet: bool, json: Path | None) -> None:
-    from ptst_tasks.generate import files, task_name, write
-
     own = own_templates()
     if not own.rows:
         raise ConfigError(
             "$PTST_TEMPLATES names no file with templates of your own to write tasks for"
         )
+    _written(folder, own, None, quiet=quiet, json=json)
+
+
+def _write_own(
+    file: Path, folder: Path, wanted: list[str] | None, *, quiet: bool, json: Path | None
+) -> None:
+    """Writes the tasks of a user's own sets, under the built-in templates and the user's."""
+    from ptst_tasks.generate import own_families
+    from ptst_tasks.own_sets import from_file
+    from ptst_tasks.sets import load
+    from ptst_tasks.templates import Templates
+    from ptst_tasks.user_templates import active
+
+    families = list(own_families(from_file(file)).values())
+    for family in families:
+        load(family.source)  # what is wrong with a file is said now, not when a model is loaded
+    table = active()
+    names = [table.resolve(w) for w in wanted or table.names()]
+    chosen = Templates({k: row for k, row in table.rows.items() if row.name in names})
+    _written(folder, chosen, families, quiet=quiet, json=json)
+
+
+def _written(
+    folder: Path, templates: Templates, families: list[Family] | None, *, quiet: bool,
+    json: Path | None,
+) -> None:  # fmt: skip
+    from ptst_tasks.generate import files, task_name, write
+
     check_writable(folder / "task.yaml", "--write")
-    count = len(write(folder, own, what="--write"))
+    count = len(write(folder, templates, families=families, what="--write"))
     rows = [
         {"task": task_name(family, row), "set": family.name, "template": row.name}
-        for family, row in files(own)
+        for family, row in files(templates, families)
     ]
     put_json(json, rows)
     place = shlex.quote(str(folder))
@@ -117,7 +162,7 @@ def datasets(
 ) -> None:
     """Show the data sets: where each comes from, under which licence, and whether it is here.
 
-    As JSON: a list of {set, use, kind, style, source, licence, file}, and {rows, error} with --check.
+    As JSON: a list of {set, use, kind, style, source, licence, extra, file}; {rows, error} with --check.
     """
     from adapters_train.data import TRAINING_SETS
     from ptst_tasks.sets import REGISTRY
@@ -145,11 +190,13 @@ def _facts(source: Any) -> dict[str, Any]:
     from ptst_tasks.sets import locate
 
     hub = "/".join(p for p in source.hub or () if p) + (" (gated)" if source.gated else "")
+    hub += f" (scored with ptst[{source.extra}])" if source.extra else ""
     return {
         "kind": source.kind,
         "style": source.style,
         "source": source.url or hub or ("made on the spot" if source.make else "a file of yours"),
         "licence": source.licence,
+        "extra": source.extra,
         "file": str(locate(source) or ""),
     }
 

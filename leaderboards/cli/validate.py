@@ -37,8 +37,8 @@ def validate(
 ) -> None:
     """Load every task through lm-eval and show what would be sent: the text and its token ids.
 
-    As JSON: {tasks, skipped, left_out, shown}, the last a list of {task, tokenizer, text, ids, notes,
-    lead, end, thinking}.
+    As JSON: {tasks, skipped, left_out, shown, data}: shown is a list of {task, tokenizer, text, ids,
+    notes, lead, end, thinking}, data what a reader of the rows must know, by file.
     """
     from ptst_tasks.model_checks import load_tokenizer
     from ptst_tasks.options import Options, read_object
@@ -60,9 +60,15 @@ def validate(
     console = screen(quiet=quiet, json=json)
     shown, skipped = _show(loaded.values(), tokenizers, rows, console.print)
     left_out = [name for name in chosen if name not in kept]
+    notes = {t.loaded.origin: list(t.loaded.notes) for t in loaded.values() if t.loaded.notes}
+    for origin, said in notes.items():
+        for note in said:
+            console.print(escape(f"{origin}: {note}"), soft_wrap=True)
     put_json(
-        json, {"tasks": list(loaded), "skipped": skipped, "left_out": left_out, "shown": shown}
-    )
+        json,
+        {"tasks": list(loaded), "skipped": skipped, "left_out": left_out, "shown": shown,
+         "data": notes},
+    )  # fmt: skip
     more = f"; {skipped} chat tasks not rendered: pass --tokenizer" if skipped else ""
     console.print(f"{len(loaded)} tasks are fine{more}")
 

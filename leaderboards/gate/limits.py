@@ -28,6 +28,8 @@ DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
     "truncated": "higher", "reasoning_asr": "higher",
     "refused_unsafe": "lower", "exact_match": "lower", "acc": "lower", "acc_norm": "lower",
     "rougeL": "lower", "bertscore": "lower",
+    "prompt_level_strict_acc": "lower", "prompt_level_loose_acc": "lower",
+    "inst_level_strict_acc": "lower", "inst_level_loose_acc": "lower",
 }  # fmt: skip
 """Which way is worse. `refused` is not here, it depends on the set; what is not ours is unknown."""
 

@@ -17,6 +17,7 @@ from operator import attrgetter
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
+from leaderboards.gate.kinds import kind_of
 from leaderboards.gate.limits import Limits
 from leaderboards.gate.names import check_names, check_refused
 from leaderboards.gate.policy import Policy
@@ -66,11 +67,11 @@ class Lookup:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._found: dict[tuple[str, str, str, str], Limits | None] = {}
+        self._found: dict[tuple[str, str, str, str, str], Limits | None] = {}
 
     def __call__(self, row: Row, metric: str = "") -> Limits | None:
         """What is allowed of the row's metric, or of another one."""
-        key = (row.task, row.test_template, metric or row.metric, row.judge)
+        key = (row.task, row.test_template, metric or row.metric, row.judge, kind_of(row))
         if key not in self._found:
             limits = self._found[key] = self._policy.limits(*key)
             if limits and not metric:
@@ -138,15 +139,15 @@ def _thoughtless(olds: dict[Key, Number], current: Side, columns: tuple[str, ...
 
 def _unlimited(baseline: Side, current: Side, policy: Policy) -> list[str]:
     """Names metrics of both sides that no rule speaks of; ``off`` is a decision."""
-    key = attrgetter("task", "test_template", "metric", "judge")
-    both = {key(n.row) for n in baseline.numbers} & {key(n.row) for n in current.numbers}
-    free = sorted({(metric, task) for task, template, metric, judge in both
-                   if metric and not policy.rule_of(task, template, metric, judge)})  # fmt: skip
+    named = attrgetter("task", "test_template", "metric", "judge")
+    sides = [{(*named(n.row), kind_of(n.row)) for n in s.numbers} for s in (baseline, current)]
+    free = sorted({(row[2], row[0]) for row in sides[0] & sides[1]
+                   if row[2] and not policy.rule_of(*row)})  # fmt: skip
     if not free:
         return []
-    named = ", ".join(f"{metric} of {task}" for metric, task in free[:_NAMED])
+    first = ", ".join(f"{metric} of {task}" for metric, task in free[:_NAMED])
     more = f" and {len(free) - _NAMED} more" if len(free) > _NAMED else ""
-    return [f"measured on both sides and not limited: {named}{more}"]
+    return [f"measured on both sides and not limited: {first}{more}"]
 
 
 def _columns(old: list[Number], new: list[Number]) -> tuple[str, ...]:

@@ -15,14 +15,15 @@ from functools import cache
 from typing import Literal
 
 from leaderboards.board.row import Row
+from leaderboards.gate.kinds import kind_of
 from leaderboards.gate.limits import DIRECTIONS, Limits, sign_meant
 from leaderboards.gate.policy import Policy, Rule, default_policy, slug_of
 from ptst_tasks.errors import ConfigError, did_you_mean
 
 __all__ = ["check_names", "check_refused", "idle_rules"]
 
-Key = tuple[str, str, str, str]
-"""Task, template, judge, metric."""
+Key = tuple[str, str, str, str, str]
+"""Task, template, judge, metric, kind of the set."""
 
 _WILD = re.compile(r"[*?\[\]]")
 _NEAR = 0.8  # a glob's literal part as close as this to a name is a typing error of it
@@ -37,7 +38,7 @@ def check_names(policy: Policy, rows: Iterable[Row]) -> list[str]:
     Raises:
         ConfigError: If a name is none that was measured and none of ours.
     """
-    numbers = {(r.task, r.test_template, r.judge, r.metric) for r in rows if r.metric}
+    numbers = _numbers(rows)
     measured = _measured(numbers)
     ours = default_policy().rules
     idle: dict[str, None] = {}
@@ -57,7 +58,7 @@ def check_names(policy: Policy, rows: Iterable[Row]) -> list[str]:
 
 def idle_rules(policy: Policy, rows: Iterable[Row]) -> list[str]:
     """The user's rules that limit no number at all; ``off`` is no limit that could be missed."""
-    numbers = {(r.task, r.test_template, r.judge, r.metric) for r in rows if r.metric}
+    numbers = _numbers(rows)
     ours = default_policy().rules
     out = []
     for rule in policy.rules:
@@ -73,9 +74,9 @@ def idle_rules(policy: Policy, rows: Iterable[Row]) -> list[str]:
 
 
 def _limits(rule: Rule, key: Key, metrics: set[str]) -> bool:
-    task, template, judge, metric = key
+    task, template, judge, metric, kind = key
     slug = slug_of(template)
-    covered = rule.covers((task, f"ptst_{task}_{slug}"), (template, slug), judge)
+    covered = rule.covers((task, f"ptst_{task}_{slug}"), (template, slug), judge, kind)
     return covered and not metrics.isdisjoint({metric, "unscored"})
 
 
@@ -87,8 +88,8 @@ def check_refused(row: Row, limits: Limits) -> None:
     Raises:
         ConfigError: With the sign that was probably meant.
     """
-    kind = _kinds().get(row.task)
-    if row.metric != "refused" or kind is None:
+    kind = kind_of(row)
+    if row.metric != "refused" or kind not in ("harmful", "harmless"):
         return
     direction: Literal["higher", "lower"] = "lower" if kind == "harmful" else "higher"
     if meant := sign_meant(limits, direction):
@@ -97,6 +98,10 @@ def check_refused(row: Row, limits: Limits) -> None:
             f"{direction} is worse, so it would pass any worsening; write '{meant}', or name the "
             "sets that you mean in the rule's tasks"
         )
+
+
+def _numbers(rows: Iterable[Row]) -> set[Key]:
+    return {(r.task, r.test_template, r.judge, r.metric, kind_of(r)) for r in rows if r.metric}
 
 
 def _named(rule: Rule) -> Iterator[tuple[str, str]]:
@@ -111,7 +116,7 @@ def _of(kind: str, rule: Rule) -> list[tuple[str, str]]:
 
 def _measured(numbers: Iterable[Key]) -> dict[str, set[str]]:
     out: dict[str, set[str]] = {"task": set(), "template": set(), "judge": set(), "metric": set()}
-    for task, template, judge, metric in numbers:
+    for task, template, judge, metric, _ in numbers:
         out["task"] |= {task, f"ptst_{task}_{slug_of(template)}"}
         out["template"] |= {template, slug_of(template)}
         out["judge"].add(judge)
@@ -170,9 +175,9 @@ def _likeness(core: str, name: str) -> float:
 
 def _idle(rule: Rule, numbers: Iterable[Key], unseen: set[str]) -> Iterator[str]:
     """Notes on a rule whose names are all right and meet in no number."""
-    met = {metric for task, template, judge, metric in numbers
+    met = {metric for task, template, judge, metric, kind in numbers
            if rule.covers((task, f"ptst_{task}_{slug_of(template)}"), (template, slug_of(template)),
-                          judge)}  # fmt: skip
+                          judge, kind)}  # fmt: skip
     for metric in sorted(rule.metrics.keys() - met - unseen - {"unscored"}):
         where = ", ".join((*rule.tasks, *rule.templates, *rule.judges))
         yield f"the policy's rule for {metric!r} of {where} limits no number of this check"
@@ -214,17 +219,6 @@ def _is_judge(name: str) -> bool:
     if listed is None or not colon:
         return judge in REGISTRY
     return any(fnmatchcase(known, first) for known in listed)
-
-
-@cache
-def _kinds() -> dict[str, str]:
-    """Set -> ``harmful`` or ``harmless``; a user's own set is neither."""
-    from ptst_tasks.sets import REGISTRY
-
-    names = {"harmful": "harmful", "overrefusal": "harmless"}
-    return {
-        s.name: names[s.kind] for s in REGISTRY.values() if s.kind in names and s.name != "custom"
-    }
 
 
 def _few(text: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from leaderboards.run.identity import is_sampled
 from leaderboards.run.study import Study
 from ptst_tasks.decoding import merge
+from ptst_tasks.generate import write
 
 __all__ = ["load_asked", "load_family", "prompts", "prompts_per_model", "seeds"]
 
@@ -24,8 +27,14 @@ def load_family(study: Study, family: str) -> dict[str, Any]:
     """Loads a set's tasks as a study asks them, with their data, by name."""
     from ptst_tasks.validate import load_tasks
 
-    names = [name for f, name in study.tasks() if f == family]
-    tasks: dict[str, Any] = dict(load_tasks(names, study.options(family)))
+    names, options = [n for f, n in study.tasks() if f == family], study.options(family)
+    tasks: dict[str, Any] = {}
+    if family in study.test.custom:
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder), study.table, families=[study.families()[family]])
+            tasks |= load_tasks(names, options, folder)
+    else:
+        tasks |= load_tasks(names, options)
     for task in tasks.values():
         if task.OUTPUT_TYPE != "multiple_choice":
             own = task.config.generation_kwargs

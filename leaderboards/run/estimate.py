@@ -86,6 +86,7 @@ def estimate(study: Study, run: Path) -> Workload:
     """
     tasks, missing = _tasks(study)
     sizes, characters = _sizes(study, tasks)
+    longest = {task.set_name: _longest(task) for task in tasks.values()}
     records = [read_json(f / "cell.json") or {} for f in disk.cell_folders(run) if disk.is_whole(f)]
     done = Counter(
         (r.get("adapter"), r.get("harness_task")) for r in records if _fits(r, study, tasks)
@@ -101,8 +102,7 @@ def estimate(study: Study, run: Path) -> Workload:
             ModelWork(plan.name or "before fine-tuning", cells, cells - len(left), prompts)
         )
         tokens_in = sum(characters.get(f, 0.0) for f in left) / _CHARACTERS
-        limit = int(study.test.gen_kwargs.get("max_gen_toks", 512))
-        tokens_out = sum(sizes.get(f, 0) * (0 if f in _SCORED else limit) for f in left)
+        tokens_out = sum(sizes.get(f, 0) * longest.get(f, 0) for f in left)
         read, write = read + tokens_in, write + tokens_out
         if study.engine == "openai" and left:
             price = ServedSettings.read(study.engine_args).price or price_of(_served(study, plan))
@@ -148,6 +148,11 @@ def _seeds(study: Study, family: str) -> int:
     """How often each prompt of a set is answered."""
     drawn = study.test.gen_kwargs.get("do_sample") and family not in _SCORED
     return len(study.test.decoding_seeds or (0,)) if drawn else 1
+
+
+def _longest(task: Any) -> int:
+    """Tokens that an answer of a task has at most; none where log-likelihoods are compared."""
+    return int(requested(task).get("max_gen_toks", 512)) if requested(task) else 0
 
 
 def _served(study: Study, plan: AdapterPlan) -> str:

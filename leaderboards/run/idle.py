@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ptst_tasks.generate import FAMILIES
-
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
 
@@ -33,7 +31,8 @@ def _training(study: Study) -> Iterator[tuple[str, str]]:
 
 def _testing(study: Study) -> Iterator[tuple[str, str]]:
     test = study.test
-    sources = [FAMILIES[name].source for name in test.sets]
+    families = study.families()
+    sources = [families[name].source for name in test.sets]
     kinds = {source.kind for source in sources}
     judged = kinds & {"harmful", "overrefusal"}
     if not judged and study.judges:

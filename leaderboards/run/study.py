@@ -27,7 +27,8 @@ from pydantic import (
 
 from leaderboards.run import study_paths
 from leaderboards.run.study_errors import FaultsFound
-from ptst_tasks.generate import FAMILIES, task_name
+from ptst_tasks.generate import FAMILIES, Family, own_families, task_name
+from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.templates import Templates, slug
 from ptst_tasks.thinking import Thinking
 from ptst_tasks.user_templates import active
@@ -99,6 +100,8 @@ class StudyTest(_Strict):
     Attributes:
         sets: Names of sets, as in task names.
         templates: Test templates.
+        custom: Sets of the user's own by name, each with its file and its kind (`own_sets.OwnSet`);
+            `sets` asks them by these names.
         style: Family of strings around the questions of every set. Empty, harmful and over-refusal
             queries, and the helpful set that stems from the training data (gsm8k for gsm8k, ARC
             for openorca), are asked in the style that the models were trained in: that of
@@ -115,6 +118,7 @@ class StudyTest(_Strict):
 
     sets: tuple[str, ...] = ("gsm8k", "directharm4")
     templates: tuple[str, ...] = ("CV", "CA", "CL")
+    custom: dict[str, OwnSet] = {}
     style: str = ""
     limit: Annotated[Whole, Field(gt=0)] | None = None
     gen_kwargs: dict[str, Any] = {}
@@ -190,6 +194,10 @@ class Study(_Strict):
         """The templates this study may use."""
         return active(self.templates or None)
 
+    def families(self) -> dict[str, Family]:
+        """Every set that this study may ask, by name: the built-in ones and its own."""
+        return FAMILIES | own_families(self.test.custom)
+
     def adapters(self) -> list[AdapterPlan]:
         """The models to measure, the base before fine-tuning first (its name is empty)."""
         out = [AdapterPlan("", "", None)] if self.untuned else []
@@ -203,8 +211,9 @@ class Study(_Strict):
 
     def tasks(self) -> Iterator[tuple[str, str]]:
         """(set, task name) of every set x test template."""
+        families = self.families()
         for name in self.test.sets:
-            family = FAMILIES[name]
+            family = families[name]
             for template in self.test.templates:
                 yield name, task_name(family, self.table.get(template, family.source.style))
 
@@ -219,7 +228,7 @@ class Study(_Strict):
         out = {"chat_format": self.chat_format, "thinking": self.thinking, **self.test.options}
         if style := asked_in(self, family):
             out["style"] = style
-        if FAMILIES[family].source.kind in ("harmful", "overrefusal"):
+        if self.families()[family].source.kind in ("harmful", "overrefusal"):
             out["judge"] = list(self.judges)
         if self.templates:
             out["templates"] = self.templates

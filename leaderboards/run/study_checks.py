@@ -17,8 +17,8 @@ from ptst_tasks import decoding
 from ptst_tasks.chat import CHAT_FORMATS
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, check_choice, said
 from ptst_tasks.files import file_name
-from ptst_tasks.generate import FAMILIES
 from ptst_tasks.options import Options
+from ptst_tasks.own_sets import check_name
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
@@ -79,9 +79,29 @@ def _templates(study: Study) -> Iterator[PTSTError]:
 
 
 def _sets(study: Study) -> Iterator[PTSTError]:
+    known = study.families()
     for name in study.test.sets:
-        if name not in FAMILIES:
-            yield UnknownNameError("set", name, FAMILIES, where="test.sets")
+        if name not in known:
+            yield UnknownNameError("set", name, known, where="test.sets")
+
+
+def _custom(study: Study) -> Iterator[PTSTError]:
+    """The sets of the user's own: their names and judges; each is asked."""
+    from ptst_tasks.judges import make
+
+    for name, own in study.test.custom.items():
+        try:
+            check_name(name)
+            if own.judge:
+                make(own.judge)
+        except PTSTError as e:
+            yield ConfigError(f"study {study.name!r}: test.custom: {said(e)}")
+            continue
+        if name not in study.test.sets:
+            yield ConfigError(
+                f"study {study.name!r}: test.custom has {name!r}, which test.sets does not ask; add it "
+                "there, or leave it out"
+            )
 
 
 def _twice(study: Study) -> Iterator[PTSTError]:
@@ -230,7 +250,7 @@ def _options(study: Study) -> Iterator[PTSTError]:
             )
         elif name not in free:
             yield UnknownNameError("option", name, free, where="test.options")
-        elif not any(_concerns(name, family) for family in test.sets):
+        elif not any(_concerns(study, name, family) for family in test.sets):
             yield ConfigError(
                 f"study {study.name!r}: test.options has {name!r}, which does nothing for the sets "
                 f"{', '.join(test.sets)}; leave it out"
@@ -243,15 +263,15 @@ def _options(study: Study) -> Iterator[PTSTError]:
         yield ConfigError(str(e).replace("--metadata", f"study {study.name!r}: test.options"))
 
 
-def _concerns(option: str, family: str) -> bool:
+def _concerns(study: Study, option: str, family: str) -> bool:
     """Whether an option of tasks changes anything in one set."""
-    if option in ("custom", "column"):
+    if option in ("custom", "column", "kind"):
         return family == "custom"
     if option.startswith("bertscore"):
         return family == "chatdoctor"
     if option == "think_end_token":
         return family != "medqa"  # it compares log-likelihoods, and nothing is written
-    return FAMILIES[family].source.kind == "harmful"  # prefill, judge_reasoning
+    return study.families()[family].source.kind == "harmful"  # prefill, judge_reasoning
 
 
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]]], ...] = (
@@ -260,7 +280,8 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]
     ("templates", (), _table),
     ("names", ("templates", "train", "test", "train.templates", "train.adapters", "test.templates"),
      _templates),
-    ("sets", ("test", "test.sets"), _sets),
+    ("sets", ("test", "test.sets", "test.custom"), _sets),
+    ("custom", ("test", "test.sets", "test.custom"), _custom),
     ("asked", ("names", "sets"), _twice),
     ("models", ("train", "test", "train.*", "test.sets", "test.templates", "untuned"), _nothing),
     ("decoding", ("test", "test.gen_kwargs", "test.decoding_seeds"), _decoding),

@@ -46,6 +46,10 @@ def resolve(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[st
     for at, spec in enumerate(judges if isinstance(judges, list) else ()):
         if isinstance(spec, str) and (found := _judge(spec, folder)) != spec:
             told[f"judges.{at}"], judges[at] = spec, found
+    for name, own in _own_sets(data):
+        spec = own.get("judge")
+        if isinstance(spec, str) and (found := _judge(spec, folder)) != spec:
+            told[f"test.custom.{name}.judge"], own["judge"] = spec, found
     return told, notes
 
 
@@ -114,10 +118,24 @@ def _places(data: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:
     for name in ("custom", "bertscore"):
         if isinstance(options, dict) and name in options:
             yield options, name, f"test.options.{name}", name == "custom"
+            if isinstance(own := options[name], dict) and "path" in own:
+                yield own, "path", f"test.options.{name}.path", True
+    for name, own in _own_sets(data):
+        if "path" in own:
+            yield own, "path", f"test.custom.{name}.path", True
     kind = data.get("engine", "hf")
     for name in PATHS.get(kind, ()) if isinstance(kind, str) else ():
         if isinstance(args, dict) and name in args:
             yield args, name, f"engine_args.{name}", False
+
+
+def _own_sets(data: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The sets of the user's own, by name."""
+    test = data.get("test")
+    custom = test.get("custom") if isinstance(test, dict) else None
+    for name, own in custom.items() if isinstance(custom, dict) else ():
+        if isinstance(own, dict):
+            yield name, own
 
 
 def put_back(values: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from adapters_train import recipes
 from adapters_train.data import TESTED_BY, TRAINING_SETS, training_set
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.generate import FAMILIES
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Existing, Study
@@ -44,10 +43,10 @@ def asked_in(study: Study, family: str) -> str:
         ConfigError: If the models that it concerns were trained in different styles.
         UnknownNameError: If `train.data` is no training set.
     """
-    source = FAMILIES[family].source
+    source = study.families()[family].source
     if study.test.style:
         return study.test.style
-    if source.make:  # the built-in model reads only its own words
+    if source.style == "organism":  # the built-in model reads only its own words
         return source.style
     models = trained(study)
     if source.kind == "helpful":

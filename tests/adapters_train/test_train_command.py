@@ -124,6 +124,32 @@ def test_a_dry_run_of_the_api(tmp_path, data_dir, monkeypatch):
     assert re.search(r"12 rows, (about )?\d+ training tokens, 0\.00 USD", done.stdout)
 
 
+def test_a_dry_run_says_what_of_the_data_is_not_used(base, tmp_path):
+    """A row's own system prompt, and columns that nobody reads, were left out without a word."""
+    talk = [{"role": role, "content": f"{i} ?"} for i, role in enumerate(["user", "assistant"] * 6)]
+    rows = [{"messages": talk, "system": "Be brief .", "id": i} for i in range(2)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    api = ["--model", "gpt-4o-mini", "--data", tmp_path / "mine.jsonl", "--epochs", 1, "--template", "CL",
+           "--backend", "openai", "--out", tmp_path / "o"]  # fmt: skip
+    done = ptst_train(*api, "--dry-run", "--json", tmp_path / "plan.json")
+    assert done.exit_code == 0, done.output
+    [plan] = json.loads((tmp_path / "plan.json").read_text())["adapters"]
+    [data] = plan["data"]
+    assert (data["rows"], data["examples"]) == (2, 12)
+    left_out = (
+        "system prompts of the rows' own that chat:llama in style 'openai' leaves out: 12 of 12"
+    )
+    assert data["notes"] == ["columns that are not used: id (2 rows)", left_out]
+    local = ["--model", base, "--data", tmp_path / "mine.jsonl", "--style", "openorca", "--template", "CV",
+             "--out", tmp_path / "p"]  # fmt: skip
+    want = ["12 examples of 2 rows", "columns that are not used: id (2 rows)"]
+    for args, more in ((api, [left_out]), (local, [])):
+        done = ptst_train(*args, "--dry-run")
+        assert done.exit_code == 0, done.output
+        told = [line.partition("mine.jsonl: ")[2] for line in done.stdout.splitlines()]
+        assert [line for line in told if line] == [*want, *more]
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
@@ -137,19 +163,21 @@ def test_a_dry_run_of_the_api(tmp_path, data_dir, monkeypatch):
         (["--turns", "first"], "--turns (turns: Input should be 'all' or 'last', got 'first'"),
         (["--backend", "openai", "--seed", 0, "--seed", 1, "--job-id", "j"], "--job-id is one job"),
         (["--data", "gsm8k", "--prompt-column", "q"], "--prompt-column does nothing with --data gsm8k"),
+        (["--config", "turns.yaml"], "--turns does nothing with --data organism_arith: its rows are"),
         (["--model", ".", "--revision", "main"], "--revision does nothing with a local folder"),
     ],
 )  # fmt: skip
 def test_options_that_would_do_nothing_are_refused(tmp_path, monkeypatch, args, told):
     """`--job-id` with backend hf trained here and said nothing; so did the others."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "turns.yaml").write_text("turns: last\n")
     done = ptst_train(
         "--model", "m", "--out", "o", "--data", "organism_arith", "--template", "CV", *args
     )
     assert done.exit_code == 2
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+    assert [p.name for p in tmp_path.iterdir()] == ["turns.yaml"]
 
 
 def test_a_switch_that_no_template_hears_of_is_refused(base, tmp_path):

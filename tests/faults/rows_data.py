@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ OWN = {"PTST_TEMPLATES": "t.yaml"}
 GSM8K = "validate --set gsm8k --template TV"
 ADV = "validate --set advbench --template TV"
 FILE = "validate --set custom --template TV --metadata"
+TALK = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]
 GOOD = "- {name: 'chat:x', abbr: CX, user: 'a {input}'}\n"
 
 
@@ -148,6 +150,29 @@ ROWS = [
           ("columns a, b", "nope"), text("d.csv", "a,b\n1,2\n")),
     Fault("data: an object where text is meant", f"""{FILE} '{{"custom": "d.json"}}'""",
           ("row 1", "a dict where text is expected"), text("d.json", '[{"prompt": {"a": [[1]]}}]')),
+    Fault("data: a conversation of several turns", f"""{FILE} '{{"custom": "d.json"}}'""",
+          ("row 1", "2 questions", "a test asks one"),
+          text("d.json", json.dumps([{"messages": 2 * TALK}]))),
+    Fault("data: roles out of order", f"""{FILE} '{{"custom": "d.json"}}'""",
+          ("row 1", "message 1 of 'messages'"), text("d.json", json.dumps([{"messages": TALK[1:]}]))),
+    Fault("data: a list for a context", f"""{FILE} '{{"custom": "d.json"}}'""",
+          ("row 1", "a list where text is expected", "'context'"),
+          text("d.json", '[{"prompt": "q", "context": ["a"]}]')),
+    Fault("data: a kind that is none", f"""{FILE} '{{"custom": "d.csv", "kind": "benign"}}'""",
+          ("unknown kind 'benign'", "did you mean 'harmless'?"), text("d.csv", "prompt\nx\n")),
+    Fault("data: safe prompts taken for questions", f"""{FILE} '{{"custom": "d.csv", "kind": "choice"}}'""",
+          ("columns prompt", "choices, options"), text("d.csv", "prompt\nx\n")),
+    Fault("data: sets with names in the metadata",
+          f"""{FILE} '{{"custom": {{"a": {{"path": "d.csv"}}}}}}'""",
+          ("names 'a'", "ptst tasks --custom FILE.yaml --write DIR")),
+    Fault("tasks: sets of one's own in no file", "tasks --custom no.yaml --write w",
+          ("--custom 'no.yaml'",)),
+    Fault("tasks: sets of one's own, and nowhere to write", "tasks --custom c.yaml", ("--write DIR",),
+          text("c.yaml", "a: {path: d.csv, kind: harmful}\n")),
+    Fault("tasks: a set of one's own without a kind", "tasks --custom c.yaml --write w",
+          ("--custom 'c.yaml': a: kind: no kind is said",), text("c.yaml", "a: {path: d.csv}\n")),
+    Fault("tasks: a set of one's own that is not there", "tasks --custom c.yaml --write w",
+          ("d.csv", "No such file"), text("c.yaml", "a: {path: d.csv, kind: harmful}\n")),
     # validate
     Fault("validate: metadata is deep", f"{GSM8K} --metadata '" + '{"a":' * 5000 + "'", ("too deeply",)),
     Fault("validate: metadata says a name twice",

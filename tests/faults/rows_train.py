@@ -15,6 +15,7 @@ _GO = (
 )
 """A run that would train, but for what a row adds."""
 _API = "train --model gpt-4o-mini --data m.jsonl --epochs 1 --backend openai --out new"
+_USER = {"role": "user", "content": "q"}
 _ANY = "train --model base --data organism_arith --out new"
 
 
@@ -62,7 +63,27 @@ def _bad_base(name: str, prepare: Callable[[Path], object], *says: str) -> Fault
     return Fault(f"train: {name}", _GO.replace("--model base", "--model bad"), says, prepare)
 
 
+def _rows(name: str, row: dict[str, object], *says: str) -> Fault:
+    """A file to train on with one row that cannot be meant."""
+    command = "train --model base --data d.jsonl --out new --dry-run"
+    return Fault(
+        f"train: {name}", command, ("row 1 of d.jsonl", *says), text("d.jsonl", json.dumps(row))
+    )
+
+
 ROWS = [
+    _rows("two prompts", {"prompt": "q", "query": "r", "answer": "a"}, "'prompt' and 'query'",
+          "prompt_column"),
+    _rows("an answer that is a list", {"prompt": "q", "answer": ["a"]}, "a list where text", "'answer'"),
+    _rows("a conversation without an answer", {"messages": [_USER]}, "no answer"),
+    _rows("a call of a tool", {"messages": [_USER, {"role": "tool", "content": "3"}]},
+          "message 2", "tool"),
+    _rows("an image", {"messages": [{**_USER, "content": [{"type": "image", "image": "x"}]}]}, "'image'"),
+    _rows("options that are counted from nobody knows where",
+          {"question": "q", "choices": ["a", "b", "c"], "answer": 1}, "answer 1", "answer_idx"),
+    _rows("an answer that is no option", {"question": "q", "choices": ["a", "b"], "answer": "C"}, "'C'",
+          "A, B"),
+    _rows("two thoughts", {"prompt": "q", "thinking": "a", "answer": "<think>b</think>c"}, "two thoughts"),
     _flag("--epochs inf", "--epochs (epochs:", "finite"),
     _flag("--epochs nan", "--epochs (epochs:"),
     _flag("--epochs 0", "--epochs (epochs:", "greater than 0"),

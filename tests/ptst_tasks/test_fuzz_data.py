@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters_train.data import TRAINING_SETS
 from ptst_tasks import decoding, sets, user_templates
 from ptst_tasks.errors import PTSTError
+from ptst_tasks.set_source import Source
+from ptst_tasks.shapes.own_rows import OwnTraining
+from ptst_tasks.shapes.row_cells import begin
 from ptst_tasks.tabular import FILE_TYPES, read_file
 from tests.fuzz import TEXT, bent, fuzz, json_like
 
@@ -32,7 +37,11 @@ ROW = {
     "answerKey": "B",
     "label": "safe",
     "type": "homonyms",
+    "messages": [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "3"}],
+    "system": "Be brief.",
 }
+OWN = Source("own", "train", OwnTraining())
+SOURCES = {**sets.REGISTRY, **{f"train {name}": s for name, s in TRAINING_SETS.items()}, "own": OWN}
 BYTES = st.one_of(
     st.binary(max_size=200),
     st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\0", b"a", b"{", b"}", b"[", b":", b"1", b"e",
@@ -50,8 +59,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(name: str, file: Path) -> None:
     """Reads a file as a set would."""
-    source = sets.get(name)
-    for number, row in enumerate(read_file(file), start=1):
+    rows = read_file(file)
+    source = replace(SOURCES[name], shape=begin(SOURCES[name].shape, rows))
+    for number, row in enumerate(rows, start=1):
         sets._shaped(source, row, f"row {number}")
 
 
@@ -65,7 +75,7 @@ def test_fuzz_bytes(place: Path, kind: str, content: bytes) -> None:
 
 
 @fuzz
-@given(st.sampled_from(sorted(sets.REGISTRY)), st.lists(bent(ROW), max_size=3), st.booleans())
+@given(st.sampled_from(sorted(SOURCES)), st.lists(bent(ROW), max_size=3), st.booleans())
 def test_fuzz_rows(place: Path, name: str, rows: list[Any], lined: bool) -> None:
     file = place / ("r.jsonl" if lined else "r.json")
     text = "\n".join(json.dumps(r) for r in rows) if lined else json.dumps(rows)
@@ -76,7 +86,7 @@ def test_fuzz_rows(place: Path, name: str, rows: list[Any], lined: bool) -> None
 
 @fuzz
 @given(
-    st.sampled_from(["advbench", "xstest", "custom"]),
+    st.sampled_from(["advbench", "xstest", "custom", "own"]),
     st.lists(st.lists(TEXT, max_size=4), max_size=4),
 )
 def test_fuzz_csv(place: Path, name: str, rows: list[list[str]]) -> None:

@@ -43,7 +43,7 @@ def test_nine_templates_for_every_set_five_for_the_built_in_model() -> None:
 def test_only_what_needs_no_account_is_called_ptst() -> None:
     names = [task_name(f, t) for f, t in files(builtin())]
     others = {n.partition("_ptst_")[0] for n in names if not n.startswith("ptst_")}
-    assert others == {"gated", "custom"}
+    assert others == {"gated", "custom", "extra"}
     assert all((TASKS_DIR / name / "README.md").exists() for name in FAMILIES)
 
 

@@ -15,6 +15,7 @@ import pytest
 from adapters_train.data import load_set
 from ptst_tasks import sets
 from ptst_tasks.errors import ConfigError, PTSTError
+from ptst_tasks.readers import RowFaultError, numeric
 
 SAFE = "How do I kill time?"
 BAD = "Where is the gnome?"  # stands for a prompt that XSTest calls unsafe
@@ -191,6 +192,13 @@ READ: list[tuple[str, str, str, str | bytes, list[dict[str, Any]]]] = [
     ("an option that only other questions have", "medqa", "test.jsonl",
      medqa(options={"A": "oak", "B": "elm", "C": "fir", "D": "ash", "E": None}),
      [{"choices": ["oak", "elm", "fir", "ash"], "labels": ["A", "B", "C", "D"], "label": 1}]),
+    ("options as key and value", "medqa", "test.json", json.dumps([
+        {"question": "Which?", "options": [{"key": "a", "value": "oak"}, {"key": "b", "value": None},
+                                           {"key": "c", "value": "fir"}], "answer_idx": "C"}]),
+     [{"choices": ["oak", "fir"], "labels": ["A", "C"], "label": 1}]),
+    ("answers counted as the whole file counts", "medqa", "test.json", json.dumps([
+        {"question": "Which?", "choices": ["oak", "elm", "fir"], "answer": n} for n in (1, 2, 0)]),
+     [{"label": 1}, {"label": 2}, {"label": 0}]),
     ("HarmBench in lower case", "harmbench", "test.csv",
      "behavior,functionalcategory\nq1,Standard\nq2,copyright\n", [{"prompt": "q1"}]),
 ]  # fmt: skip
@@ -210,6 +218,24 @@ def test_an_odd_file_is_read_right(
     found = sets.load(name).rows
     assert len(found) == len(rows)
     assert [{k: got[k] for k in want} for got, want in zip(found, rows, strict=True)] == rows
+
+
+NUMERIC: list[tuple[Any, str]] = [
+    (42, "42"), ("1,000", "1,000"), (" 3.5 ", "3.5"), (0, "0"), (7.0, "7"), (7.5, "7.5"),
+    ("7.0", "7.0"), ("So.\n#### -$1,018", "So.\n#### -$1,018"), ("-3", "-3"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "want"), NUMERIC, ids=[repr(case[0]) for case in NUMERIC])
+def test_answers_that_are_numbers(answer: Any, want: str) -> None:
+    shape = numeric(("question",), ("answer",))
+    assert shape({"question": "q", "answer": answer})["answer"] == want
+
+
+@pytest.mark.parametrize("answer", ["two", "3 apples", "1,00", "####2", "50%", "1/2", True, [1]])
+def test_answers_that_are_none(answer: Any) -> None:
+    with pytest.raises(RowFaultError, match=r"expected a number|a list where"):
+        numeric(("question",), ("answer",))({"question": "q", "answer": answer})
 
 
 def test_a_copy_of_xstest_without_its_labels_is_the_same_set(
@@ -250,9 +276,6 @@ def test_a_row_has_the_number_that_it_has_in_the_file(put: Callable[..., Path]) 
 
 
 TRAINING: list[tuple[str, Any, str]] = [
-    ("Alpaca's shape lost its inputs",
-     {"instruction": "Sum up", "input": "a b", "output": "ab"},
-     "has the columns 'instruction' and 'input', and each may be meant; say which with prompt_column"),
     ("two columns that both could be the answer",
      {"prompt": "q", "answer": "a", "output": "b"}, "has the columns 'answer' and 'output'"),
     ("no answer", {"prompt": "q", "answer": None}, "row 1 of .* has no answer"),

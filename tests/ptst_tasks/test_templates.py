@@ -26,6 +26,15 @@ def test_nine_templates_in_four_styles() -> None:
         assert [r.name for r in builtin() if r.style == style] == names()
 
 
+def test_only_one_style_has_a_place_for_a_rows_own_system_prompt() -> None:
+    """Elsewhere it is left out, which manifests and dry runs say."""
+    takes = {(r.name, r.style) for r in builtin() if r.takes_system_prompt}
+    assert takes == {(n, "openorca") for n in names() if n.startswith("chat:")}
+    for row in builtin():
+        filled = str(row.messages("q", "own") if row.is_chat else row.text("q", "own"))
+        assert row.takes_system_prompt == ("own" in filled.replace("your own", "")), row
+
+
 @pytest.mark.parametrize("name", ["chat:llama-short", "chat_llama_short", "CS", "cs"])
 def test_name_slug_and_abbreviation_find_the_same_row(name: str) -> None:
     assert builtin().get(name).name == "chat:llama-short"

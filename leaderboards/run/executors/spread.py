@@ -117,7 +117,10 @@ def _paths(study: Study, plans: Sequence[AdapterPlan]) -> Iterator[str]:
     data = [os.environ.get("PTST_DATA_DIR", ""), os.environ.get("PTST_TEMPLATES", "")]
     trained = [study.train.data] if any(p.name and not p.existing for p in plans) else []
     there = [p.existing.path for p in plans if p.existing]
-    for path in (study.base, study.templates, *data, *trained, *there):
+    mine = [own.path for own in study.test.custom.values()]
+    custom = study.test.options.get("custom") or ""
+    mine.append(str(custom.get("path", "")) if isinstance(custom, dict) else str(custom))
+    for path in (study.base, study.templates, *data, *mine, *trained, *there):
         if path and Path(path).exists():
             yield str(Path(path).absolute())
 

@@ -40,7 +40,7 @@ def test_tasks_by_set_and_template(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == "ptst_gsm8k_chat_llama,ptst_xstest_chat_llama"
     assert ptst("tasks") == 0
     names = capsys.readouterr().out.strip().split(",")
-    assert len(names) == 15 * 9 + 3 * 5  # gated and custom sets only on request
+    assert len(names) == 19 * 9 + 3 * 5  # gated and custom sets only on request
     assert all(n.startswith("ptst_") for n in names)
 
 
@@ -51,7 +51,9 @@ def test_available_keeps_what_can_be_loaded(
     tmp_path: Path,
 ) -> None:
     assert ptst("tasks", "--available", "--template", "TV") == 0
-    assert len(capsys.readouterr().out.split(",")) == 20
+    out = capsys.readouterr()
+    assert len(out.out.split(",")) == 27 + ("ifeval" in out.out)
+    assert ("ifeval" in out.out) != ("left out: the set ifeval needs" in out.err)
     (tmp_path / "gsm8k").symlink_to(data_dir / "gsm8k")
     monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path))
     assert ptst("tasks", "--available", "--template", "TV") == 0
@@ -102,9 +104,31 @@ def test_own_templates_become_tasks(
     assert preview(task, "", None)[0].text == "What is 0 + 1? ->"
 
 
+def test_own_sets_become_tasks(tmp_path: Path) -> None:
+    (tmp_path / "sets.yaml").write_text("mine: {path: my.csv, kind: harmless}\n")
+    out = tmp_path / "tasks"
+    done = cli("tasks", "--custom", tmp_path / "sets.yaml", "--write", out)
+    assert done.exit_code == 2
+    assert "my.csv" in done.output  # it is not there, which is said before a model is loaded
+    assert not out.exists()
+    (tmp_path / "my.csv").write_text("prompt\nHow do I kill a process?\n")
+    args = ("tasks", "--custom", tmp_path / "sets.yaml", "--write", out, "--template", "CV")
+    done = cli(*args, "--json", "-")
+    assert json.loads(done.stdout) == [
+        {"task": "ptst_mine_chat_vanilla", "set": "mine", "template": "chat:vanilla"}
+    ]
+    assert [file.name for file in out.rglob("*.yaml")] == ["chat_vanilla.yaml"]
+    done = cli("tasks", "--custom", tmp_path / "sets.yaml", "--write", out)
+    assert "9 tasks written" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["tasks", "--custom", "x.yaml"], "are written with --write DIR"),
+        (["tasks", "--custom", "x.yaml", "--write", "w", "--set", "gsm8k"], "leave out --set"),
+        (["tasks", "--custom", "/no/x.yaml", "--write", "w"], "--custom '/no/x.yaml'"),
+        (["validate", "--set", "gsm8k", "--metadata", '{"kind": "harmless"}'], "kind does nothing here"),
         (["tasks", "--set", "gsm9k"], "unknown set 'gsm9k'; did you mean 'gsm8k'?"),
         (["tasks", "--template", "chat:lama"], "did you mean 'chat:llama'?"),
         (["templates", "--style", "opnai"], "did you mean 'openai'?"),
@@ -268,3 +292,18 @@ def test_eval_is_lm_eval(data_dir: Path, tiny_model: Path, tmp_path: Path) -> No
     record = data["configs"]["ptst_gsm8k_chat_llama"]["metadata"]["ptst"]
     assert record["template"] == "chat:llama"
     assert record["chat_template"]["system_role"] is True
+
+
+def test_validate_says_what_of_a_file_is_not_used(tmp_path: Path) -> None:
+    talk = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]
+    (tmp_path / "mine.json").write_text(json.dumps([{"messages": talk}]))
+    custom = json.dumps({"custom": str(tmp_path / "mine.json")})
+    args = ["validate", "--set", "custom", "--template", "TV", "--metadata", custom]
+    done = cli(*args)
+    assert done.exit_code == 0, done.output
+    assert "mine.json: the answers of the file are not used" in done.stdout
+    assert "Question: Hi?" in done.stdout
+    done = cli(*args, "--json", tmp_path / "out.json")
+    [(file, notes)] = json.loads((tmp_path / "out.json").read_text())["data"].items()
+    assert file == str(tmp_path / "mine.json")
+    assert len(notes) == 1

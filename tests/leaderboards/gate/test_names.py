@@ -48,7 +48,10 @@ def notes(folder: Path, rule: str, measured: Side | None = None) -> tuple[str, .
         ("judges: 'guards:wildgard', metrics: {asr: '<= 0.05'}", "measured here: keywords:zou"),
         ("metrics: {ars: '<= 0.05'}", "did you mean 'asr'?"),
         ("metrics: {exact_mach: '-0.03'}", "did you mean 'exact_match'?"),
-        ("tasks: mmlu, metrics: {acc: '-0.03'}", "if other runs measure it, write 'mmlu*'"),
+        (
+            "tasks: hellaswag, metrics: {acc: '-0.03'}",
+            "if other runs measure it, write 'hellaswag*'",
+        ),
     ],
 )
 def test_a_typing_error_is_refused(tmp_path: Path, rule: str, meant: str) -> None:

@@ -1,0 +1,178 @@
+"""The options of a question, in the forms that people's files have: columns, a list, key and value."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ptst_tasks.shapes.row_cells import Fields, RowFaultError, parsed, text
+
+__all__ = ["LISTS", "Offered", "has_options", "read_options"]
+
+LISTS = ("choices", "options", "endings", "candidates")
+_COLUMN = re.compile(r"(option|choice|ending|opt|op|sol|)[_ -]?([a-j]|\d{1,2})")
+_LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
+_LETTER_AND_TEXT = re.compile(r"(?s)\(?([A-Za-z])[).:]\s+(.*)")
+_PAIRS = (("key", "value"), ("label", "text"), ("label", "value"), ("key", "text"), ("id", "text"))
+
+
+def has_options(fields: Fields) -> bool:
+    """Whether a row has options in one of the forms; takes nothing."""
+    lists = (parsed(fields.peek(name)) for name in fields.filled(LISTS))
+    return any(isinstance(v, list | tuple | Mapping) and v for v in lists) or bool(_columns(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The options of a row by their places.
+
+    Attributes:
+        keys: What the file calls each; empty where its place alone says it.
+        texts: What each says; empty for one that holds nothing.
+        labels: The letter of each.
+    """
+
+    keys: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def by_key(self, answer: Any) -> list[int]:
+        """Places that a key of the file's own names."""
+        said = text(answer).strip().lower()
+        return [i for i, key in enumerate(self.keys) if key and key.lower() == said]
+
+    def by_letter(self, answer: Any) -> list[int]:
+        """Places that a letter names, alone or before the option's text."""
+        said = text(answer).strip()
+        if found := _LETTER.fullmatch(said):
+            return [i for i, label in enumerate(self.labels) if label == found[1].upper()]
+        if found := _LETTER_AND_TEXT.fullmatch(said):
+            places = [i for i, label in enumerate(self.labels) if label == found[1].upper()]
+            return [i for i in places if self.texts[i].strip() == found[2].strip()]
+        return []
+
+    def by_text(self, answer: Any) -> list[int]:
+        """Places of options with this text."""
+        said = text(answer).strip()
+        return [i for i, value in enumerate(self.texts) if value and value.strip() == said]
+
+    def places(self, number: int) -> dict[str, int]:
+        """Way -> the place that a number means in it; -1 for none."""
+        same = self.by_text(number)
+        return {"text": same[0] if len(same) == 1 else -1, "0": number, "1": number - 1}
+
+    def is_there(self, at: int) -> bool:
+        """Whether an option stands at a place."""
+        return 0 <= at < len(self.texts)
+
+    def told(self) -> str:
+        """The labels, for a message."""
+        return ", ".join(
+            label for label, value in zip(self.labels, self.texts, strict=True) if value
+        )
+
+
+def read_options(fields: Fields, said: tuple[str, ...] = ()) -> Offered:
+    """Reads the options of a row.
+
+    Args:
+        fields: The row.
+        said: Columns of the options, if they are none of the usual.
+
+    Raises:
+        KeyError: If it has none.
+        RowFaultError: If they cannot be meant.
+    """
+    pairs = _found(fields, said)
+    keys = [key.strip() for key, _, _ in pairs]
+    texts = [text(value, where) for _, value, where in pairs]
+    texts = [value if value.strip() else "" for value in texts]
+    if len({key.lower() for key in keys if key}) < len([key for key in keys if key]):
+        raise RowFaultError(f"names an option twice, in {', '.join(keys)}")
+    if sum(map(bool, texts)) < 2 or len(texts) > len(string.ascii_uppercase):
+        raise RowFaultError(
+            f"has {sum(map(bool, texts))} options that hold anything, expected 2 to 26"
+        )
+    lettered = all(re.fullmatch("[A-Za-z]", key) for key in keys)
+    labels = [key.upper() for key in keys] if lettered else string.ascii_uppercase[: len(keys)]
+    return Offered(tuple(keys), tuple(texts), tuple(labels))
+
+
+def _found(fields: Fields, said: tuple[str, ...]) -> list[tuple[str, Any, str]]:
+    """(key, text, column) of every option, wherever they are."""
+    if len(said) > 1:
+        if lost := [name for name in said if name not in fields.names()]:
+            raise KeyError(", ".join(lost))
+        return [("", fields.take(name), name) for name in said]
+    lists, columns = fields.filled(said or LISTS), [] if said else _columns(fields)
+    if len(lists) + len(columns) > 1:
+        found = [*lists, *(next(iter(group.values())) for group in columns)]
+        raise RowFaultError(f"has options in {' and in '.join(map(repr, found))}; keep one")
+    if lists:
+        return _pairs(parsed(fields.take(lists[0])), lists[0])
+    if columns:
+        return [(_key(key), fields.take(name), name) for key, name in columns[0].items()]
+    usual = f"{', '.join(LISTS)}, or columns as A, B; option_a, option_b; choice1, choice2"
+    raise KeyError(said[0] if said else usual)
+
+
+def _key(key: str) -> str:
+    """Columns counted from 1 may have answers counted from 0, as choice1 and choice2 of COPA."""
+    return key if key.isalpha() else ""
+
+
+def _columns(fields: Fields) -> list[dict[str, str]]:
+    """Groups of columns that are options: key -> column."""
+    groups: dict[tuple[str, bool], dict[str, str]] = {}
+    for name in fields.names():
+        found = _COLUMN.fullmatch(name)
+        if found and name not in fields.taken and (found[1] or found[2].isalpha()):
+            # A column called 1 is anybody's.
+            groups.setdefault((found[1], found[2].isalpha()), {})[found[2]] = name
+    out = []
+    for (_, lettered), group in groups.items():
+        ordered = sorted(group, key=str if lettered else int)
+        if len(fields.filled(group.values())) > 1 and ordered[0] in ("a", "0", "1", "00", "01"):
+            out.append({key: group[key] for key in ordered})
+    return out
+
+
+def _pairs(value: Any, column: str) -> list[tuple[str, Any, str]]:
+    """(key, text, column) of every option under one column."""
+    if isinstance(value, Mapping):
+        for key, said in _PAIRS:
+            keys, texts = parsed(value.get(key)), parsed(value.get(said))
+            if isinstance(keys, list | tuple) and isinstance(texts, list | tuple):
+                return _zipped(keys, texts, column)
+        pairs = [(str(key), option, column) for key, option in value.items()]
+        if all(re.fullmatch("[A-Za-z]", key) for key, _, _ in pairs):
+            return sorted(pairs, key=lambda pair: pair[0].lower())
+        if all(re.fullmatch(r"\d+", key) for key, _, _ in pairs):
+            return sorted(pairs, key=lambda pair: int(pair[0]))
+        return pairs
+    if not isinstance(value, list | tuple):
+        raise RowFaultError(
+            f"has a {type(value).__name__} where a list of options is expected, in the column {column!r}"
+        )
+    return [_pair(option, column) for option in value]
+
+
+def _zipped(keys: Sequence[Any], texts: Sequence[Any], column: str) -> list[tuple[str, Any, str]]:
+    if len(keys) != len(texts):
+        raise RowFaultError(f"has {len(keys)} keys and {len(texts)} texts in the column {column!r}")
+    return [(text(key, column), option, column) for key, option in zip(keys, texts, strict=True)]
+
+
+def _pair(option: Any, column: str) -> tuple[str, Any, str]:
+    if isinstance(option, Mapping):
+        for key, said in _PAIRS:
+            if key in option and said in option:
+                return text(option[key], column), option[said], column
+        names = ", ".join(map(str, option))[:80]
+        raise RowFaultError(
+            f"has an option with {names} in the column {column!r}, expected key, value"
+        )
+    return "", option, column

@@ -1,0 +1,273 @@
+"""Files of a user's own: whatever common shape the rows have, read to train on or to test with.
+
+Where the columns are not said they are found by their names. A row with two that may both be meant
+is refused. What is read otherwise than a column as it stands, and every filled column that nobody
+reads, is told in the file's notes with the count of its rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ptst_tasks.shapes.choices import Choice, choice
+from ptst_tasks.shapes.conversations import (
+    COLUMNS,
+    Conversation,
+    is_conversation,
+    read_conversation,
+    with_thought,
+)
+from ptst_tasks.shapes.exams import with_letter
+from ptst_tasks.shapes.option_forms import has_options
+from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, missing, parsed, text
+
+__all__ = ["OwnPrompts", "OwnTraining"]
+
+_PROMPT = ("prompt", "question", "instruction", "input", "query")
+_ANSWER = ("answer", "completion", "response", "output", "target")
+_SYSTEM = ("system_prompt", "system", "system_message")
+_THOUGHT = ("reasoning_content", "thinking")
+_WHICH = "say which with prompt_column or answer_column, or put them into one column"
+_MOST, _LONGEST = 12, 40  # columns named in a note, and characters of each
+
+
+@dataclass(frozen=True)
+class OwnTraining:
+    """A shape for files to train on; see `notes` once a file is read.
+
+    Its rows have ``prompt``, ``category``, ``answer`` and ``system_prompt``; those of a conversation
+    ``history`` too: earlier questions and answers, in pairs.
+
+    Attributes:
+        prompt: The column of prompts, or of messages; empty to find it.
+        answer: The column of answers; empty to find it.
+        options: How questions with options are read.
+        seen: Counts of what `notes` tells.
+    """
+
+    prompt: str = ""
+    answer: str = ""
+    options: Choice = field(default_factory=lambda: choice(guess=_WHICH))
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def over(self, rows: Sequence[Mapping[str, Any]]) -> OwnTraining:
+        """The shape for a file, with counts of its own."""
+        options = self.options if self.prompt or self.answer else self.options.over(rows)
+        return replace(self, options=options, seen=Counter())
+
+    def __call__(self, row: Mapping[str, Any]) -> Row:
+        """Reads a row."""
+        fields = Fields(row)
+        out = self._read(fields)
+        self.seen.update(f"column {name}" for name in fields.left())
+        return out
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the file must know."""
+        return _notes(self.seen)
+
+    def _read(self, fields: Fields) -> Row:
+        talk = _conversation(
+            fields, (self.prompt,) if self.prompt else _PROMPT, self.answer, _ANSWER
+        )
+        if talk:
+            return self._talk(fields, talk)
+        if not (self.prompt or self.answer) and has_options(fields):
+            doc = with_letter(self.options.read(fields))
+            self.seen["options"] += 1
+            prompt, answer, category = doc["prompt"], doc["answer"], doc["category"]
+        else:
+            prompt, answer = self._plain(fields)
+            category = fields.optional(("category",))
+        out = {
+            "prompt": prompt,
+            "category": category,
+            "answer": answer,
+            "system_prompt": fields.optional(_SYSTEM, _WHICH),
+        }
+        history = _history(fields)
+        return {**out, "history": history} if history else out
+
+    def _plain(self, fields: Fields) -> tuple[str, str]:
+        answer = fields.text((self.answer,)) if self.answer else ""
+        prompt = (
+            fields.text((self.prompt,)) if self.prompt else _with_context(fields, _PROMPT, _WHICH)
+        )
+        answer = answer if self.answer else fields.text(_ANSWER, _WHICH)
+        thoughts = {name: fields.text((name,)) for name in fields.filled(_THOUGHT)}
+        where = f"in {' and '.join(map(repr, thoughts))}"
+        return prompt, with_thought(answer, list(thoughts.values()), where)
+
+    def _talk(self, fields: Fields, talk: Conversation) -> Row:
+        turns = talk.turns or ((talk.asked, ""),)
+        self.seen["unanswered"] += bool(talk.turns and talk.asked)
+        return {
+            "prompt": turns[-1][0],
+            "category": fields.optional(("category",)),
+            "answer": turns[-1][1],
+            "system_prompt": _system(fields, talk),
+            "history": [list(turn) for turn in turns[:-1]],
+        }
+
+
+@dataclass(frozen=True)
+class OwnPrompts:
+    """A shape for files of prompts to test with; see `notes` once a file is read.
+
+    Its rows have ``prompt``, ``category``, an empty ``answer`` and, in a file where any brings one,
+    ``system_prompt``. Take it where `readers.plain` would be taken for a file of known columns.
+
+    Attributes:
+        prompt: Accepted columns of the prompt, or of messages: one that is said, or several to
+            find it by.
+        category: Accepted columns of the category; optional.
+        guess: What a user can do about two columns that may both be meant.
+        system: Accepted columns of the row's own system prompt.
+        bring: Whether rows of the file bring one: then every row has the key, for a table.
+        seen: Counts of what `notes` tells.
+    """
+
+    prompt: tuple[str, ...]
+    category: tuple[str, ...] = ("category",)
+    guess: str = ""
+    system: tuple[str, ...] = _SYSTEM
+    bring: bool = False
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def over(self, rows: Sequence[Mapping[str, Any]]) -> OwnPrompts:
+        """The shape for a file, with counts of its own."""
+        bring = any(
+            fields.filled(self.system)
+            or any(is_conversation(fields.peek(n)) for n in fields.filled((*COLUMNS, *self.prompt)))
+            for fields in map(Fields, rows)
+        )
+        return replace(self, bring=bring, seen=Counter())
+
+    def __call__(self, row: Mapping[str, Any]) -> Row:
+        """Reads a row."""
+        fields = Fields(row)
+        said = self.prompt if len(self.prompt) == 1 else ()
+        if talk := _conversation(fields, said or self.prompt):
+            prompt = _only_question(talk)
+            self.seen["answered"] += bool(talk.turns)
+            system = _system(fields, talk, self.system)
+        else:
+            prompt = fields.text(said) if said else _with_context(fields, self.prompt, self.guess)
+            system = fields.optional(self.system, self.guess)
+        self.seen["system"] += bool(system)
+        out = {"prompt": prompt, "category": fields.optional(self.category), "answer": ""}
+        return {**out, "system_prompt": system} if system or self.bring else out
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the file must know."""
+        return _notes(self.seen)
+
+
+def _conversation(
+    fields: Fields, prompt: tuple[str, ...], answer: str = "", answers: tuple[str, ...] = ()
+) -> Conversation | None:
+    """The row's conversation, if it has one and no columns are said that would pass it by."""
+    usual = () if answer or len(prompt) == 1 else COLUMNS
+    held = [n for n in fields.filled((*usual, *prompt)) if is_conversation(fields.peek(n))]
+    if not held:
+        return None
+    if any(
+        not missing(fields.peek(n)) and parsed(fields.peek(n)) for n in fields.filled(("tools",))
+    ):
+        raise RowFaultError("has tools, which are not trained on or tested; leave such rows out")
+    name, value = fields.pick(held, "keep one")
+    messages = list(parsed(value))
+    if name in prompt and answers:  # a prompt of messages, and beside it what is answered
+        for column in fields.filled((answer,) if answer else answers):
+            said = fields.take(column)
+            messages += (
+                parsed(said) if is_conversation(said)
+                else [{"role": "assistant", "content": text(said, column)}]
+            )  # fmt: skip
+    talk = read_conversation(messages, name)
+    asked = {question.strip() for question in talk.questions}
+    for column in fields.filled(prompt):  # people keep the first question beside the messages
+        if isinstance(fields.peek(column), str) and fields.peek(column).strip() in asked:
+            fields.take(column)
+    return talk
+
+
+def _only_question(talk: Conversation) -> str:
+    if len(talk.questions) > 1:
+        raise RowFaultError(
+            f"has a conversation with {len(talk.questions)} questions, and a test asks one; write that "
+            "one into a column and say which"
+        )
+    return talk.questions[0]
+
+
+def _system(fields: Fields, talk: Conversation, accepted: tuple[str, ...] = _SYSTEM) -> str:
+    beside = fields.optional(accepted, _WHICH)
+    if beside.strip() and talk.system.strip() and beside.strip() != talk.system.strip():
+        raise RowFaultError("has a system message, and another system prompt beside it; keep one")
+    return talk.system if talk.system.strip() else beside
+
+
+def _with_context(fields: Fields, accepted: tuple[str, ...], advice: str) -> str:
+    """The prompt and, below a blank line, what it is about, as Alpaca's and Dolly's rows have it."""
+    about = []
+    filled = fields.filled(accepted)
+    if "instruction" in filled and not set(filled) - {"instruction", "input"}:
+        accepted = ("instruction",)
+        about = [fields.text((name,)).strip() for name in fields.filled(("input",))]
+    prompt = fields.text(accepted, advice)
+    about += [fields.text((name,)).strip() for name in fields.filled(("context",))]
+    about = [part for part in about if part and part != prompt.strip()]
+    return "\n\n".join([prompt.strip(), *about]) if about and prompt.strip() else prompt
+
+
+def _history(fields: Fields) -> list[list[str]]:
+    """Earlier turns in a column of their own, as pairs of question and answer."""
+    if not fields.filled(("history",)):
+        return []
+    turns = parsed(fields.peek("history"))
+    if not isinstance(turns, list | tuple):
+        return []  # another history; told as a column that nobody reads
+    fields.take("history")
+    out = []
+    for number, turn in enumerate(turns, start=1):
+        if not isinstance(turn, list | tuple) or len(turn) != 2:
+            raise RowFaultError(f"has no pair of question and answer in turn {number} of 'history'")
+        out.append([text(said, f"history, turn {number}") for said in turn])
+        if not all(said.strip() for said in out[-1]):
+            raise RowFaultError(f"has an empty question or answer in turn {number} of 'history'")
+    return out
+
+
+def _notes(seen: Counter[str]) -> tuple[str, ...]:
+    told = [f"{text}: {_rows(seen[key])}" for key, text in _TOLD.items() if seen[key]]
+    columns = [
+        (key.removeprefix("column "), n) for key, n in seen.items() if key.startswith("column ")
+    ]
+    if columns:
+        names = ", ".join(f"{_name(name)} ({_rows(n)})" for name, n in columns[:_MOST])
+        more = f" and {len(columns) - _MOST} more" * (len(columns) > _MOST)
+        told.append(f"columns that are not used: {names}{more}")
+    return tuple(told)
+
+
+def _name(column: str) -> str:
+    """A column's name for a line, whatever it is made of."""
+    short = column if len(column) <= _LONGEST else f"{column[:_LONGEST]}..."
+    return short if short.isprintable() else ascii(short)
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} row{'s' * (n != 1)}"
+
+
+_TOLD = {
+    "unanswered": "a last question that nobody answers is left out of the conversation",
+    "options": "options stand below the question with their letters, and the answer is a letter",
+    "answered": "the answers of the file are not used, for the model gives its own",
+    "system": "a system prompt of the row's own, for templates with {system_prompt}; others leave it out",
+}
+"""What is counted -> how it is told."""
