@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters_train.data import Example
+from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ConfigError, DataError
 from ptst_tasks.templates import PromptTemplate
 
-__all__ = ["IGNORED", "Encoded", "encode", "encode_prompts"]
+__all__ = ["IGNORED", "Encoded", "encode"]
 
 IGNORED = -100
 """Label of a token that takes no part in the loss."""
@@ -107,20 +108,6 @@ def _encode_chunk(
                 "inside its answer; remove it from the data, the trainer adds it"
             )
         _add(out, start + i, prompt, completion, max_length)
-
-
-def encode_prompts(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
-    """Tokenises prompts as lm-eval's HF model does: BOS comes once, by text or by itself."""
-    ids: list[list[int]] = [[] for _ in prompts]
-    written = [bool(tokenizer.bos_token) and p.startswith(tokenizer.bos_token) for p in prompts]
-    for has_bos in (True, False):
-        where = [i for i, w in enumerate(written) if w == has_bos]
-        if where:
-            texts = [prompts[i] for i in where]
-            found = tokenizer(texts, add_special_tokens=not has_bos)["input_ids"]
-            for i, row in zip(where, found, strict=True):
-                ids[i] = list(row)
-    return ids
 
 
 def _answer(example: Example, rendered: Rendered) -> str:

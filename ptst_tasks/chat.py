@@ -5,9 +5,8 @@ template rejects, or drops without a word, is folded into the first user message
 that cannot be found in the result is an error. ``llama2`` and ``mistral`` are the paper's literal
 strings (Table 9; for Mistral the system text stands before the user message, without <<SYS>>).
 
-BOS: the string carries BOS text only where the tokenizer would not add BOS by itself. The
-harness decides about BOS for a whole batch from its first string, so this is what lets prompts
-of several templates share a batch.
+BOS: all strings of a run carry BOS text or none does (see `bos`), for the harness decides about BOS
+for a whole batch from its first string: this lets prompts of several templates share a batch.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ptst_tasks.bos import Bos, find_bos
 from ptst_tasks.errors import ChatFormatError, check_choice, said
 from ptst_tasks.templates import Message, PromptTemplate
 from ptst_tasks.thinking import THINKING, Markers, find_markers
 
-__all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer", "find_bos"]
+__all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer"]
 
 CHAT_FORMATS = ("auto", "llama2", "mistral")
 FOLDED = "system prompt folded into the first user message"
@@ -68,7 +68,7 @@ class Renderer:
         fmt: ``auto``, ``llama2`` or ``mistral``.
         apply: (messages, add_generation_prompt) -> text, the tokenizer's chat template; None
             where there is none. An endpoint's ``apply`` returns its messages unchanged.
-        bos: The BOS text that the tokenizer adds by itself ("" if it adds none).
+        bos: What the tokenizer puts before a string by itself.
         keep_bos: True where the engine suppresses that BOS, so the string must carry it.
         eos: The end-of-sequence text, the end of turn of text templates.
         missing: What to say when a chat template is needed and there is none.
@@ -79,7 +79,7 @@ class Renderer:
 
     fmt: str = "auto"
     apply: Callable[[list[Message], bool], Any] | None = None
-    bos: str = ""
+    bos: Bos = field(default_factory=Bos)
     keep_bos: bool = False
     eos: str = ""
     missing: str = ""
@@ -144,7 +144,7 @@ class Renderer:
         if not isinstance(text, str):
             return Rendered(text, notes=notes)
         lead, end = self._answer(template, messages, text) if training else ("", "")
-        return Rendered(self._strip_bos(text), lead, end, notes)
+        return Rendered(self._strip_bos(text), lead, end, notes + self.bos.notes(text))
 
     def describe(self) -> dict[str, Any]:
         """Says what the chat template does on its own, for a manifest.
@@ -164,11 +164,16 @@ class Renderer:
             "dated": any(PINNED.strftime(day) in bare for day in _DAY_FORMATS),
         }
 
+    def _carries_bos(self) -> bool:
+        return self.keep_bos or (self.bos.alters and self.fmt == "auto" and self.apply is not None)
+
     def _with_bos(self, text: str) -> str:
-        return self.bos + text if self.keep_bos else text
+        return self.bos.before(text) if self._carries_bos() else text
 
     def _strip_bos(self, text: str) -> str:
-        return text if self.keep_bos else text.removeprefix(self.bos)
+        if not self._carries_bos():
+            return text.removeprefix(self.bos.text)
+        return text if text.startswith(self.bos.text) else self.bos.before(text)
 
     def _auto(
         self, messages: list[Message], name: str
@@ -247,13 +252,6 @@ def _source(tokenizer: Any) -> str:
     """A tokenizer's chat templates as text; some have several by name."""
     found = getattr(tokenizer, "chat_template", None) or ""
     return found if isinstance(found, str) else "\n".join(map(str, found.values()))
-
-
-def find_bos(tokenizer: Any) -> str:
-    """Returns the BOS text if the tokenizer puts it before a plain string by itself, else ""."""
-    bos = tokenizer.bos_token
-    ids = tokenizer.encode("a")
-    return bos if bos and ids and ids[0] == tokenizer.bos_token_id else ""
 
 
 def _holds(text: Any, messages: list[Message], i: int) -> bool:
