@@ -54,7 +54,8 @@ class Example:
     @property
     def length(self) -> int:
         """Characters, a measure of length that depends on no template and no tokenizer."""
-        return len(self.query) + len(self.answer) + len(self.system_prompt)
+        before = sum(len(asked) + len(answered) for asked, answered in self.history)
+        return before + len(self.query) + len(self.answer) + len(self.system_prompt)
 
 
 @dataclass(frozen=True, slots=True)
