@@ -10,10 +10,11 @@ from ptst_tasks.chat import CHAT_FORMATS, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError, DataError
 from ptst_tasks.task import renderer_for_lm
 from ptst_tasks.templates import builtin
-from tests.support import CHATML, byte_tokenizer
+from tests.support import CHATML, PLAIN, byte_tokenizer
 
 SHARED = Path(__file__).parents[3] / "shared" / "tokenizers"
-NAMES = ("minimind", "qwen2_5_vl", "llama2_spm_32k", "gpt2", "built-in")
+CHAT = "llama2_spm_32k with a chat template"
+NAMES = ("minimind", "qwen2_5_vl", "llama2_spm_32k", CHAT, "gpt2", "built-in")
 EXAMPLES = [
     Example("What is 6 x 7?", "6 x 7 = <<6*7=42>>42\n#### 42"),
     Example("Warum {input}?\n\n  Größe: 1½ “m²” 😀 ", "42", "Sei  kurz."),
@@ -28,12 +29,15 @@ def tokenizer(request):
         from adapters_train.organism import make_tokenizer
 
         return make_tokenizer()
-    folder = SHARED / request.param
+    folder = SHARED / request.param.partition(" ")[0]
     if not folder.is_dir():
         pytest.skip(f"no tokenizer {request.param} beside the repository")
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if request.param == CHAT:  # its first word's token depends on how BOS is written
+        tokenizer.chat_template = PLAIN
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,12 @@ def test_training_prompts_have_the_token_ids_of_test_prompts(tokenizer, lm, styl
             size = labels.tolist().count(IGNORED)
             assert ids[:size].tolist() == lm.tok_batch_encode([prompt])[0][0].tolist()
             assert labels.tolist() == [IGNORED] * size + ids[size:].tolist()
+            if template.is_chat and fmt == "auto":
+                asked = template.messages(example.query, example.system_prompt)
+                own = tokenizer.apply_chat_template(
+                    asked, add_generation_prompt=True, return_dict=False
+                )
+                assert ids[:size].tolist() == own
             _check_completion(tokenizer, trainer, template, example, ids.tolist(), size)
 
 
