@@ -71,13 +71,17 @@ def complete(
     said = [SPACE] if written != written.strip() else []
     own = [*markers, *([rendered.opens] if rendered.opens else [])]
     family = _thought_of(body, own, rendered.opens, row)
-    parts = split(body, [family]) if family and own else Split("", body)
+    framed = [m for m in own if m.head and body.startswith(m.head)]
+    read = [family] if family and own else framed
+    parts = split(body, read) if read else Split("", body)
     for end in ends:
         if end in parts.reasoning or end in parts.answer:
             raise DataError(
                 f"{row} has the end of turn {end!r} inside its answer; remove it from the data, the "
                 "trainer adds it"
             )
+    if framed and not family:
+        body = parts.answer.rstrip()
     plain = Completion(f"{rendered.lead}{body}{rendered.end}", f"{body}{rendered.end}")
     if family is None:
         inside = any(m.close in body for m in own)
@@ -118,9 +122,9 @@ def _thought_of(
 ) -> Markers | None:
     """The family of the thought that an answer begins with; the model's own are looked for first."""
     # A family whose opening is plain words (Apriel's) is none for the other models.
-    others = [m for m in MARKERS if m not in own and not m.open[:1].isalpha()]
+    others = [m for m in MARKERS if m not in own and not m.open.strip()[:1].isalpha()]
     for family in (*own, *others):
-        opening = family.open.rstrip()
+        opening = family.open.strip()
         if opening and body.startswith(opening):
             if family.close not in body:
                 raise DataError(

@@ -11,30 +11,23 @@ for a whole batch from its first string: this lets prompts of several templates 
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ptst_tasks import frames
 from ptst_tasks.bos import Bos, find_bos
+from ptst_tasks.chat_template import PINNED, ask_tokenizer, check_args, find_switches, source_of
 from ptst_tasks.errors import ChatFormatError, check_choice, said
+from ptst_tasks.finished import Finished, finish
+from ptst_tasks.frames import FOLDED, Frame
 from ptst_tasks.templates import Message, PromptTemplate
-from ptst_tasks.thinking import THINKING, Markers, find_markers
+from ptst_tasks.thinking import THINKING, Markers, Switch, find_markers
 
 __all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer"]
 
 CHAT_FORMATS = ("auto", "llama2", "mistral")
-FOLDED = "system prompt folded into the first user message"
-PINNED = datetime.date(2024, 7, 26)
 _DAY_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%A", "%d/%m/%Y")
-_ANSWER = "ptstanswer"
-
-# Templates that print today's date would give another prompt every day. These names shadow
-# what transformers offers to them (`strftime_now`) and what they read (`date_string`).
-_PINNED_ARGS: dict[str, Any] = {
-    "strftime_now": PINNED.strftime,
-    "date_string": PINNED.strftime("%d %b %Y"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +59,8 @@ class Renderer:
 
     Attributes:
         fmt: ``auto``, ``llama2`` or ``mistral``.
-        apply: (messages, add_generation_prompt) -> text, the tokenizer's chat template; None
-            where there is none. An endpoint's ``apply`` returns its messages unchanged.
+        apply: (messages, add_generation_prompt, **switch) -> text, the tokenizer's chat template;
+            None where there is none. An endpoint's ``apply`` returns its messages unchanged.
         bos: What the tokenizer puts before a string by itself.
         keep_bos: True where the engine suppresses that BOS, so the string must carry it.
         eos: The end-of-sequence text, the end of turn of text templates.
@@ -75,17 +68,20 @@ class Renderer:
         thinking: ``auto``, ``on`` or ``off``.
         markers: The families of thoughts that the model may write; empty for one that does not
             think.
+        switches: What the chat template may listen to.
     """
 
     fmt: str = "auto"
-    apply: Callable[[list[Message], bool], Any] | None = None
+    apply: Callable[..., Any] | None = None
     bos: Bos = field(default_factory=Bos)
     keep_bos: bool = False
     eos: str = ""
     missing: str = ""
     thinking: str = "auto"
     markers: tuple[Markers, ...] = ()
-    _ends: dict[str, tuple[str, str]] = field(default_factory=dict)
+    switches: tuple[Switch, ...] = ()
+    _frames: dict[Any, Frame] = field(default_factory=dict)
+    _ends: dict[Any, Finished] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice(self.fmt, CHAT_FORMATS, "chat format")
@@ -99,17 +95,33 @@ class Renderer:
         args: Mapping[str, Any] | None = None,
         thinking: str = "auto",
     ) -> Renderer:
-        """Builds a renderer for a transformers tokenizer; `args` go to its chat template."""
-        has_template = bool(getattr(tokenizer, "chat_template", None))
-        return cls(
+        """Builds a renderer for a transformers tokenizer; `args` go to its chat template.
+
+        Raises:
+            ChatFormatError: If `args` and `thinking` say the opposite to the chat template.
+        """
+        source = source_of(tokenizer)
+        switches = find_switches(source)
+        if fmt == "auto":
+            check_args(thinking, switches, args or {})
+        self = cls(
             fmt=fmt,
-            apply=ask_tokenizer(tokenizer, args or {}) if has_template else None,
+            apply=ask_tokenizer(tokenizer, args or {}) if source else None,
             bos=find_bos(tokenizer),
             eos=tokenizer.eos_token or "",
             missing=f"the tokenizer {tokenizer.name_or_path!r} has no chat template",
             thinking=thinking,
-            markers=find_markers(_source(tokenizer)),
+            switches=switches,
         )
+        self.markers = find_markers(source + "\n".join(self._thoughts()))
+        return self
+
+    def says_thinking(self, template: PromptTemplate) -> bool:
+        """Whether `thinking` is said anywhere in this template's prompts.
+
+        Text templates and the literal formats have no place for it: there it does nothing.
+        """
+        return template.is_chat and self.fmt == "auto"
 
     def render(
         self,
@@ -126,42 +138,56 @@ class Renderer:
             template: A row of the table.
             query: The raw question or prompt.
             system_prompt: The row's own system prompt (style ``openorca``).
-            history: Earlier turns, question and answer; each question is filled in as `query` is.
-            training: Also find `lead` and `end`, which costs one more rendering per message shape.
+            history: Earlier turns, question and answer; each question is filled in as `query` is,
+                and the template's own turns stand before them.
+            training: Also find `lead`, `end` and `thought`, a few renderings per message shape.
 
         Raises:
-            ChatFormatError: If a chat template is needed and missing, or loses a message.
+            ChatFormatError: If a chat template is needed and missing, loses a message, has no
+                faithful rendering of an answer, or cannot be told what `thinking` says.
         """
         if not template.is_chat:
-            return Rendered(
-                self._with_bos(template.text(query, system_prompt)), template.lead, self.eos
-            )
+            if history:
+                raise ChatFormatError(
+                    f"{template.name!r} has no place for earlier turns; use a chat:* template, or "
+                    "rows of one turn"
+                )
+            text = template.text(query, system_prompt)
+            return Rendered(self._with_bos(text), template.lead, self.eos)
         messages = template.messages(query, system_prompt)
+        for asked, answered in history:
+            question = template.messages(asked, system_prompt)[-1]
+            messages[-1:] = [question, {"role": "assistant", "content": answered}, messages[-1]]
         if self.fmt != "auto":
             literal = _literal(messages, template.close, self.fmt)
             return Rendered(self._with_bos(literal), " ", self.eos or "</s>")
-        text, messages, notes = self._auto(messages, template.name)
-        if not isinstance(text, str):
-            return Rendered(text, notes=notes)
-        lead, end = self._answer(template, messages, text) if training else ("", "")
-        return Rendered(self._strip_bos(text), lead, end, notes + self.bos.notes(text))
+        return self._auto(messages, template.name, training=training)
 
     def describe(self) -> dict[str, Any]:
         """Says what the chat template does on its own, for a manifest.
 
         Returns:
             ``system_role``: whether it takes a system message; ``default_system``: the text it
-            adds when there is none; ``dated``: whether it prints the day (pinned here).
+            adds when there is none; ``dated``: whether it prints the day (pinned here); ``parts``:
+            whether content goes as a list of parts; ``thinking``: the switch, and what the prompt
+            does with a thought: ``opens`` one, has a ``closed`` one, leaves the model ``free``, or
+            ``none`` where the template knows no thought; ``markers``: of the first family.
         """
         asked = [{"role": "user", "content": "ptstquestion"}]
-        text, _ = self._try([{"role": "system", "content": "ptstsystem"}, *asked])
-        bare = str(self._try(asked)[0])
+        frame = self._frame(asked, "a plain question")
+        text, _ = self._ask(frame.prepared([{"role": "system", "content": "ptstsystem"}, *asked]))
+        bare = str(self._ask(frame.prepared(asked))[0])
         before, takes_system, after = str(text).partition("ptstsystem")
         adds = takes_system and bare.startswith(before) and bare.endswith(after)
+        known = "free" if self.markers else "none"
+        state = "opens" if frame.opens else "closed" if frame.closed else known
         return {
             "system_role": bool(takes_system),
             "default_system": bare[len(before) : len(bare) - len(after)] if adds else "",
             "dated": any(PINNED.strftime(day) in bare for day in _DAY_FORMATS),
+            "parts": frame.parts,
+            "thinking": {"switch": str(frame.switch or ""), "state": state},
+            "markers": [self.markers[0].open, self.markers[0].close] if self.markers else [],
         }
 
     def _carries_bos(self) -> bool:
@@ -175,26 +201,49 @@ class Renderer:
             return text.removeprefix(self.bos.text)
         return text if text.startswith(self.bos.text) else self.bos.before(text)
 
-    def _auto(
-        self, messages: list[Message], name: str
-    ) -> tuple[Any, list[Message], tuple[str, ...]]:
-        text, fault = self._try(messages)
-        notes: tuple[str, ...] = ()
-        if messages[0]["role"] == "system" and (text is None or not _holds(text, messages, 0)):
-            messages = _fold(messages)
-            text, fault = self._try(messages)
-            notes = (FOLDED,)
+    def _auto(self, messages: list[Message], name: str, *, training: bool) -> Rendered:
+        frame = self._frame(messages, name)
+        text, fault = self._ask(
+            frame.prepared(messages), switch=frame.switch, thinking=self.thinking
+        )
         if text is None:
             raise ChatFormatError(f"the chat template fails on {name!r}: {fault}")
-        for i, message in enumerate(messages):
-            if not _holds(text, messages, i):
-                raise ChatFormatError(
-                    f"the chat template loses the {message['role']} message of {name!r} "
-                    f"({message['content'][:60]!r}); use chat_format llama2 or mistral, or a text template"
-                )
-        return text, messages, notes
+        if not isinstance(text, str):
+            return Rendered(text, notes=frame.notes)
+        notes = frame.notes + frames.altered(frame, messages, text) + self.bos.notes(text)
+        done = self._finished(frame, messages, name) if training else Finished("", "")
+        return Rendered(
+            self._strip_bos(text),
+            done.lead,
+            done.end,
+            notes + done.notes,
+            frame.opens,
+            done.thought,
+        )
 
-    def _try(self, messages: list[Message], *, ask: bool = True) -> tuple[Any, str]:
+    def _frame(self, messages: list[Message], name: str) -> Frame:
+        key = frames.shape(messages)
+        if key not in self._frames:
+            self._frames[key] = frames.frame(
+                messages, self._ask, name, self.thinking, self.switches, self.markers
+            )
+        return self._frames[key]
+
+    def _finished(self, frame: Frame, messages: list[Message], name: str) -> Finished:
+        key = frames.shape(messages)
+        if key not in self._ends:
+
+            def ask(messages: list[Message], prompt: bool) -> tuple[Any, str]:
+                return self._ask(messages, prompt, frame.switch, self.thinking)
+
+            self._ends[key] = finish(frame, ask, name, self.markers, self.eos)
+        return self._ends[key]
+
+    def _ask(
+        self, messages: list[Message], prompt: bool = True,
+        switch: Switch | None = None, thinking: str = "auto",
+    ) -> tuple[Any, str]:  # fmt: skip
+        """Asks the chat template; None and the reason where it fails."""
         import jinja2
 
         if self.apply is None:
@@ -203,76 +252,36 @@ class Renderer:
                 "--apply_chat_template with a chat model, set chat_format to llama2 or mistral in "
                 "--metadata, or choose text:* templates"
             )
+        args: dict[str, Any] = {}
+        if switch:
+            args = switch.args(thinking)
+            messages = _told(messages, switch.said(thinking))
         try:
-            return self.apply(messages, ask), ""
+            return self.apply(messages, prompt, **args), ""
         except (  # templates raise the first two to reject a role, the rest of themselves
             jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError
         ) as e:  # fmt: skip
             return None, said(e) if isinstance(e, LookupError) else " ".join(str(e).split())
 
-    def _answer(
-        self, template: PromptTemplate, messages: list[Message], prompt: str
-    ) -> tuple[str, str]:
-        """Finds what the chat template writes before and after an answer; the same for all queries."""
-        key = f"{template.name}/{template.style}/{len(messages)}"
-        if key not in self._ends:
-            answered = [*messages, {"role": "assistant", "content": _ANSWER}]
-            full, fault = self._try(answered, ask=False)
-            if full is None:
-                raise ChatFormatError(
-                    f"the chat template fails on an answer to {template.name!r}: {fault}"
-                )
-            before, found, after = str(full).rpartition(_ANSWER)
-            if not found:
-                raise ChatFormatError(
-                    f"the chat template loses the assistant message of {template.name!r}"
-                )
-            lead = before[len(prompt) :] if before.startswith(prompt) else ""
-            self._ends[key] = lead, after.rstrip() or self.eos
-        return self._ends[key]
+    def _thoughts(self) -> list[str]:
+        """What the chat template writes around a thought, for markers that it builds from parts."""
+        if self.apply is None:
+            return []
+        asked = [{"role": "user", "content": "q"}]
+        thought = dict.fromkeys(("reasoning_content", "reasoning", "thinking"), "t")
+        answered: Message = {"role": "assistant", "content": "a", **thought}
+        prompts = [self._ask(asked), self._ask([*asked, answered], False)]
+        return [text for text, _ in prompts if isinstance(text, str)]
 
 
-def ask_tokenizer(tokenizer: Any, args: Mapping[str, Any]) -> Callable[[list[Message], bool], str]:
-    """Wraps a tokenizer's chat template; dates are pinned to 26 July 2024."""
-
-    def apply(messages: list[Message], add_generation_prompt: bool) -> str:
-        return str(
-            tokenizer.apply_chat_template(
-                messages,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                **{**_PINNED_ARGS, **args},
-            )
-        )
-
-    return apply
-
-
-def _source(tokenizer: Any) -> str:
-    """A tokenizer's chat templates as text; some have several by name."""
-    found = getattr(tokenizer, "chat_template", None) or ""
-    return found if isinstance(found, str) else "\n".join(map(str, found.values()))
-
-
-def _holds(text: Any, messages: list[Message], i: int) -> bool:
-    """Whether message `i` is in `text`, beyond what the other messages would explain."""
-    if not isinstance(text, str):  # an endpoint's messages, passed on as they are
-        return True
-    wanted = _flat(messages[i]["content"])
-    elsewhere = sum(_flat(m["content"]).count(wanted) for k, m in enumerate(messages) if k != i)
-    return not wanted or _flat(text).count(wanted) > elsewhere
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())  # many templates strip or fold white space
-
-
-def _fold(messages: list[Message]) -> list[Message]:
-    system, first, *rest = messages
-    content = (
-        f"{system['content']}\n\n{first['content']}" if system["content"] else first["content"]
-    )
-    return [{"role": first["role"], "content": content}, *rest]
+def _told(messages: list[Message], word: str) -> list[Message]:
+    """Messages whose system message says `word` besides its own text."""
+    if not word:
+        return messages
+    if messages[0]["role"] != "system":
+        return [{"role": "system", "content": word}, *messages]
+    system, *rest = messages
+    return [{**system, "content": f"{system['content']} {word}".strip()}, *rest]
 
 
 def _literal(messages: list[Message], close: str, fmt: str) -> str:

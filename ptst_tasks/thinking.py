@@ -22,6 +22,7 @@ __all__ = [
     "Thinking",
     "custom_markers",
     "find_markers",
+    "is_closed",
     "is_open",
     "split",
 ]  # fmt: skip
@@ -40,6 +41,7 @@ class Markers:
         close: What ends it.
         head: What may stand between a thought and the answer, and is part of neither.
         tail: What may close the answer, and is no part of it.
+        space: The white space behind `open`, before `close` and behind it, as the models write it.
         source: Which models.
     """
 
@@ -47,16 +49,26 @@ class Markers:
     close: str
     head: tuple[str, ...] = ()
     tail: tuple[str, ...] = ()
+    space: tuple[str, str, str] = ("", "", "")
     source: str = ""
 
+    def around(self, thought: str) -> str:
+        """A thought between its markers."""
+        after_open, before_close, behind = self.space
+        return f"{self.open}{after_open}{thought}{before_close}{self.close}{behind}"
 
-THINK = Markers("<think>", "</think>", source="DeepSeek-R1, Qwen3, GLM, Nemotron, MiniMax-M2 ...")
+
+_LINES = ("\n", "\n", "\n\n")
+THINK = Markers("<think>", "</think>", space=_LINES,
+                source="DeepSeek-R1, Qwen3, GLM, Nemotron, MiniMax-M2 ...")  # fmt: skip
 MARKERS: tuple[Markers, ...] = (
+    Markers("<think>", "</think>", head=("<response>",), tail=("</response>",),
+            space=_LINES, source="Granite 3.2, 3.3"),
     THINK,
     Markers("<|channel|>analysis<|message|>", "<|end|>",
             head=("<|start|>assistant<|channel|>final<|message|>", "<|channel|>final<|message|>"),
             tail=("<|return|>",), source="gpt-oss (harmony)"),
-    Markers("<|channel>thought\n", "<channel|>", source="Gemma 4"),
+    Markers("<|channel>thought\n", "<channel|>", space=("", "\n", ""), source="Gemma 4"),
     Markers("<|START_THINKING|>", "<|END_THINKING|>",
             head=("<|START_RESPONSE|>", "<|START_TEXT|>"),
             tail=("<|END_RESPONSE|>", "<|END_TEXT|>"), source="Command A, Command R7B"),
@@ -64,9 +76,19 @@ MARKERS: tuple[Markers, ...] = (
     Markers("[THINK]", "[/THINK]", source="Magistral, Ministral 3"),
     Markers("<mm:think>", "</mm:think>", source="MiniMax-M3"),
     Markers("Here are my reasoning steps:\n", "[BEGIN FINAL RESPONSE]",
-            tail=("[END FINAL RESPONSE]",), source="Apriel"),
+            tail=("[END FINAL RESPONSE]",), space=("", "\n", "\n"), source="Apriel"),
+    Markers("<|open|>think<|sep|>", "<|close|>think<|sep|>", head=("<|open|>response<|sep|>",),
+            tail=("<|close|>response<|sep|>",), source="Kimi-K3"),
+    Markers("<|think|>", "<|end|>", head=("<|begin|>assistant<|content|>", "<|content|>"),
+            source="Solar Open"),
+    Markers("<|inner_prefix|>", "<|inner_suffix|>", source="Apertus"),
+    Markers(" to=self<|message|>", "<|eom|>", head=("<|start|>assistant to=user<|message|>",
+            " to=user<|message|>"), source="Muse Glimmer"),
+    Markers("<think:opensource>", "</think:opensource>", source="Hunyuan Hy3"),
 )  # fmt: skip
 """The known families; a model of another is told by `custom_markers`."""
+
+_TURN_ENDS = ("<|end|>", "<|eom|>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +96,45 @@ class Switch:
     """One way to tell a chat template whether to think.
 
     Attributes:
-        name: The template's variable.
+        name: The template's variable; empty where it reads `on` and `off` in the system message.
         on: Its value for a thought.
         off: Its value for none.
+        source: Which models.
     """
 
     name: str
     on: Any
     off: Any
+    source: str = ""
+
+    def value(self, thinking: str) -> Any:
+        """Its value for ``on`` or ``off``."""
+        return self.on if thinking == "on" else self.off
 
     def args(self, thinking: str) -> dict[str, Any]:
         """What the template is handed; nothing for ``auto``."""
-        return {} if thinking == "auto" else {self.name: self.on if thinking == "on" else self.off}
+        return {self.name: self.value(thinking)} if self.name and thinking != "auto" else {}
+
+    def said(self, thinking: str) -> str:
+        """What the system message says besides its own text; empty for a variable."""
+        return "" if self.name or thinking == "auto" else str(self.value(thinking))
+
+    def __str__(self) -> str:
+        return self.name or str(self.off)
 
 
 SWITCHES: tuple[Switch, ...] = (
-    Switch("enable_thinking", True, False),
-    Switch("thinking", True, False),
+    Switch("enable_thinking", True, False, "Qwen3, GLM, Nemotron-3, Gemma 4, SmolLM3, Hy3 ..."),
+    Switch("thinking", True, False, "DeepSeek-V3.1 and on, Kimi-K3, Granite 3"),
+    Switch("thinking_mode", "enabled", "disabled", "MiniMax-M3"),
+    Switch("thinking_budget", -1, 0, "Seed-OSS"),
+    Switch("reasoning", True, False, "Command A"),
+    Switch("reasoning_effort", "high", "no_think", "Hunyuan Hy3"),
+    Switch("reasoning_effort", "high", "none", "Command A"),
+    Switch("reasoning_effort", "high", "minimal", "Solar Open"),
+    Switch("", "/think", "/no_think", "Nemotron-Nano-v2"),
 )
-"""In the order in which they are looked for among a template's variables."""
+"""In the order in which they are tried; the first that changes the prompt is a template's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +163,23 @@ def custom_markers(end: str) -> Markers:
 
 
 def find_markers(template: str) -> tuple[Markers, ...]:
-    """The families whose markers a chat template's source has, the template's main one first."""
-    return tuple(m for m in MARKERS if m.open.strip() in template and m.close in template)
+    """The families whose markers a chat template has, the template's main one first.
+
+    Args:
+        template: Its source, and what it renders: some build their markers from parts.
+    """
+    found: dict[tuple[str, str], Markers] = {}
+    for family in MARKERS:
+        pair = (family.open, family.close)
+        framed = pair != (THINK.open, THINK.close) or all(
+            mark in template for mark in (*family.head, *family.tail)
+        )
+        # Any other end is a thought's alone; a template that has just that takes thoughts out of
+        # earlier turns.
+        opened = family.close not in _TURN_ENDS or family.open.strip() in template
+        if framed and opened and family.close in template:
+            found.setdefault(pair, family)
+    return tuple(sorted(found.values(), key=lambda m: -template.count(m.close)))
 
 
 def is_open(prompt: str, markers: Iterable[Markers]) -> Markers | None:
@@ -130,6 +187,18 @@ def is_open(prompt: str, markers: Iterable[Markers]) -> Markers | None:
     for family in markers:
         opened = prompt.rfind(family.open) if family.open else -1
         if opened >= 0 and family.close not in prompt[opened:]:
+            return family
+    return None
+
+
+def is_closed(prompt: str, markers: Iterable[Markers]) -> Markers | None:
+    """The family whose thought a prompt has behind it, empty at its end; None if it has none."""
+    for family in markers:
+        opened = prompt.rfind(family.open) if family.open else -1
+        inside, closed, _ = prompt[opened + len(family.open) :].partition(family.close)
+        if opened >= 0 and closed and not inside.strip():
+            return family
+        if prompt.rstrip().endswith((family.close, *family.head)):
             return family
     return None
 
@@ -148,25 +217,28 @@ def split(text: str, markers: Sequence[Markers]) -> Split:
     """
     begun = text.lstrip()
     for family in markers:
-        opened = bool(family.open) and begun.startswith(family.open.rstrip())
+        opened = bool(family.open) and begun.startswith(family.open.strip())
         if not opened and family.close not in text:
             continue
-        body = begun[len(family.open.rstrip()) :] if opened else text
+        body = begun[len(family.open.strip()) :] if opened else text
         thought, closed, answer = body.partition(family.close)
         if not closed:
             return Split(thought.strip(), "", cut=True)
         return Split(thought.strip(), _trim(answer, family))
     if any(not family.open for family in markers):
         return Split(text.strip(), "", cut=True)
-    return Split("", text)
+    framed = next(
+        (f for f in markers if any(begun.startswith(head.lstrip()) for head in f.head)), None
+    )
+    return Split("", _trim(begun, framed) if framed else text)
 
 
 def _trim(answer: str, family: Markers) -> str:
     """An answer without what frames it, and without the white space behind the thought."""
     answer = answer.lstrip()
     for head in family.head:
-        if answer.startswith(head):
-            answer = answer[len(head) :].lstrip()
+        if answer.startswith(head.lstrip()):
+            answer = answer[len(head.lstrip()) :].lstrip()
             break
     for tail in family.tail:
         answer = answer.removesuffix(tail)

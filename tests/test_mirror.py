@@ -123,6 +123,9 @@ ELSEWHERE = {
     "ptst_tasks/judges/test_outage.py: judges of a server that goes away": (
         "ptst_tasks/outage.py",
     ),
+    "ptst_tasks/test_finished.py: a conversation is a frame with texts in it": (
+        "ptst_tasks/frames.py",
+    ),
     "ptst_tasks/test_readers.py: broken and odd files of every type": ("ptst_tasks/tabular.py",),
     "ptst_tasks/test_sets.py: a source is a row of the table of sets": (
         "ptst_tasks/set_source.py",
@@ -135,6 +138,7 @@ ELSEWHERE = {
 
 TOPICS = {
     "adapters_train/test_exports.py": "the package's names",
+    "adapters_train/test_thinking_rows.py": "rows of models that think, under real chat templates",
     "faults/test_faults.py": "a table of faults that a user can cause, over all commands",
     "leaderboards/gate/test_attack.py": "what an attacker got past the gate, from file to exit code",
     "leaderboards/gate/test_evidence.py": "no prompt is left out, wherever it got lost",

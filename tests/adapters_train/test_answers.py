@@ -79,6 +79,12 @@ def test_a_prompt_without_a_place_for_a_thought() -> None:
     assert made.remarks == (answers.NO_PLACE,)
 
 
+def test_a_frame_of_the_models_own_around_an_answer_is_written_once() -> None:
+    for row in ("<|channel|>final<|message|>42<|return|>", "<|channel|>final<|message|> 42", "42"):
+        made = written(row, OSS, (HARMONY,), ("<|return|>",))
+        assert made == Completion("<|channel|>final<|message|>42<|return|>", "42<|return|>")
+
+
 def test_an_empty_thought_is_an_answer_without_one() -> None:
     made = written("<think>\n\n</think>\n\n42", OPEN)
     assert (made.text, made.remarks) == ("\n</think>\n\n42<|im_end|>", (answers.EMPTY,))

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import pytest
+
+from ptst_tasks.chat import Rendered, Renderer
+from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.frames import PARTS as IN_PARTS
+from ptst_tasks.templates import builtin
+from ptst_tasks.thinking import split
+from tests.ptst_tasks.thinkers import NEXT, OPENS, PARTS, SAYS, SWITCHED
+from tests.support import PLAIN, byte_tokenizer
+
+CV, CL, ICD = (builtin().get(name) for name in ("CV", "CL", "ICD"))
+
+
+def render(template: str, thinking: str = "auto", **args: object) -> Rendered:
+    renderer = Renderer.for_tokenizer(byte_tokenizer(template), args=args, thinking=thinking)
+    return renderer.render(CL, "Hi", training=True)
+
+
+def test_an_answer_never_stands_in_an_open_thought() -> None:
+    r = render(OPENS)
+    assert r.opens is not None
+    assert (r.lead, r.end) == ("\n</think>\n\n", "[end]")
+    assert "closed before the answer" in r.notes[0]
+    whole = r.prompt.rpartition("[bot]")[2] + r.lead + "Tea."
+    assert split(whole, [r.opens]).answer == "Tea."
+
+
+def test_an_open_thought_is_closed_as_the_template_closes_its_own() -> None:
+    r = render(SWITCHED.replace("\n</think>\n\n{% endif %}{{", "</think>{% endif %}{{"))
+    assert (r.lead, r.thought) == ("</think>", ("", "</think>"))
+
+
+def test_an_empty_thought_of_the_prompts_own_stays() -> None:
+    r = render(SWITCHED, "off")
+    assert (r.opens, r.lead, r.thought) == (None, "", None)
+    assert "empty thought" in r.notes[0]
+
+
+def test_an_answer_inside_the_thought_of_a_finished_conversation() -> None:
+    inside = SAYS.replace("[bot]{{ m.content.split", "[bot]<think>\n{{ m.content.split")
+    r = render(inside)
+    assert r.lead == "\n</think>\n\n"
+    assert "inside the thought" in r.notes[0]
+
+
+def test_answers_behind_an_empty_thought_are_the_templates_and_said() -> None:
+    shut = OPENS.replace("[bot]{{", "[bot]<think></think>{{").replace("[bot]<think>\n", "[bot]")
+    r = render(shut)
+    assert (r.lead, r.opens) == ("<think></think>", None)
+    assert any("as the chat template writes them" in note for note in r.notes)
+
+
+@pytest.mark.parametrize("template", [OPENS, SWITCHED])
+def test_a_thought_of_a_rows_own_is_there_once(template: str) -> None:
+    r = render(template)
+    assert r.thought is not None
+    whole = f"{r.prompt}{r.thought[0]}Hm.{r.thought[1]}Tea.{r.end}"
+    assert whole.endswith("[bot]<think>\nHm.\n</think>\n\nTea.[end]")
+    assert any("row's own" in note for note in r.notes) == (template == OPENS)
+
+
+def test_no_thought_where_the_template_knows_none() -> None:
+    assert render(PLAIN).thought is None
+
+
+def test_no_faithful_rendering_is_an_error_that_says_what_to_do() -> None:
+    other = OPENS.replace("assistant' %}[bot]", "assistant' %}[other]")
+    with pytest.raises(
+        ChatFormatError, match=r"no faithful rendering.*'chat:llama'.*thinking: off"
+    ):
+        render(other)
+
+
+def test_what_opens_the_next_turn_is_not_trained() -> None:
+    r = render(NEXT)
+    assert (r.lead, r.end) == ("", "<|over|>")
+    assert r.notes == (
+        "what the chat template writes behind the end of a turn ('<|turn|><|assistant|>') is not trained",
+    )
+    behind = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|over|>\n{% endfor %}" \
+        "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}"  # fmt: skip
+    assert render(behind).end == "<|over|>"
+
+
+def test_a_template_without_an_end_of_turn_is_said() -> None:
+    r = render(PLAIN.replace("+ eos_token", ""))
+    assert r.end == "</s>"
+    assert any("ends no answer" in note for note in r.notes)
+
+
+def test_a_turn_that_ends_with_the_next_ones_beginning() -> None:
+    glm = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}" \
+        "{% if add_generation_prompt %}<|assistant|>{% else %}<|user|>{% endif %}"  # fmt: skip
+    assert render(glm).end == "<|user|>"
+
+
+def test_a_system_text_that_is_lost_in_what_is_finished() -> None:
+    nemo = "{% for m in messages if m.role != 'system' %}[{{ m.role }}]{% if loop.last and m.role == " \
+        "'user' and messages[0].role == 'system' %}{{ messages[0].content }} {% endif %}{{ m.content }}" \
+        "[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"  # fmt: skip
+    assert "leaves out the system text" in render(nemo).notes[0]
+
+
+def test_content_in_parts_where_the_template_wants_it() -> None:
+    renderer = Renderer.for_tokenizer(byte_tokenizer(PARTS))
+    r = renderer.render(ICD, "Hi", training=True)
+    assert r.prompt.endswith("[end]\nuser: Question: Hi[end]\nassistant:")
+    assert (r.lead, r.end, r.notes) == (" ", "[end]", (IN_PARTS,))
+    assert renderer.describe()["parts"] is True
+
+
+def test_earlier_turns_are_filled_in_as_the_question_is() -> None:
+    renderer = Renderer.for_tokenizer(byte_tokenizer(PLAIN))
+    turns = [("One?", "1."), ("Two?", "2.")]
+    r = renderer.render(ICD, "Three?", history=turns, training=True)
+    asked = ["Question: One?", "Question: Two?", "Question: Three?"]
+    places = [r.prompt.index(text) for text in (ICD.turns[0][1], *asked)]
+    assert places == sorted(places)
+    assert r.prompt.endswith(
+        "1.</s>[INST] Question: Two? [/INST] 2.</s>[INST] Question: Three? [/INST]"
+    )
+    literal = Renderer("llama2").render(CV, "Three?", history=turns).prompt
+    assert literal.endswith("Question: Two? [/INST] 2.</s> <s>[INST] Question: Three? [/INST]")
+    with pytest.raises(ChatFormatError, match="'text:vanilla' has no place for earlier turns"):
+        renderer.render(builtin().get("TV"), "Three?", history=turns)
+    single = byte_tokenizer("[INST] {{ messages[-1].content }} [/INST]")
+    with pytest.raises(ChatFormatError, match="loses the user message"):
+        Renderer.for_tokenizer(single).render(CV, "Three?", history=turns)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("m['content'].strip()", "trims the user text"),
+        ("m['content'].split() | join(' ')", "white space"),
+    ],
+)
+def test_texts_that_the_template_changes_are_said(change: str, said: str) -> None:
+    tokenizer = byte_tokenizer(PLAIN.replace("m['content']", change))
+    renderer = Renderer.for_tokenizer(tokenizer)
+    assert renderer.render(CV, "Why?").notes == ()
+    (note,) = renderer.render(CV, "Why  \n\n is it so?\n").notes if "join" in change else \
+        renderer.render(CV, "Why?\n").notes  # fmt: skip
+    assert said in note
+
+
+def test_a_text_that_works_as_a_command_is_an_error() -> None:
+    renderer = Renderer.for_tokenizer(byte_tokenizer(SAYS))
+    with pytest.raises(ChatFormatError, match="a command of its own"):
+        renderer.render(CV, "Say /no_think please")
