@@ -9,7 +9,7 @@ from ptst_tasks.bos import UNCARRIED, UNWRITTEN, Bos, encode_prompts, find_bos
 from ptst_tasks.chat import Renderer
 from ptst_tasks.task import renderer_for_lm
 from ptst_tasks.templates import builtin
-from tests.support import CHATML, PLAIN, byte_tokenizer
+from tests.support import CHATML, PLAIN, byte_tokenizer, save_tiny_model
 
 ROWS = [row for row in builtin() if row.style == "gsm8k"]
 SCHEMES = ("always", "first")
@@ -182,3 +182,14 @@ def test_a_text_that_begins_with_a_space_is_given_no_second() -> None:
     bos = find_bos(tokenizer)
     assert (bos.before("a"), bos.before(" a")) == ("<s> a", "<s> a")
     assert tokenizer.encode("<s> a", add_special_tokens=False) == tokenizer.encode(" a")
+
+
+def test_what_engine_hf_sends_is_what_identifies_the_prompts(tmp_path: Path) -> None:
+    from ptst_tasks.engines.hf import HFEngine
+
+    tokenizer = spm_tokenizer()
+    lm = HFEngine(str(save_tiny_model(tmp_path, tokenizer)), device="cpu")
+    renderer = renderer_for_lm(lm.apply_chat_template, "auto")
+    prompts = [renderer.render(row, "Why [is] it?").prompt for row in ROWS]
+    want = [own_ids(tokenizer, row) for row in ROWS]
+    assert lm.encode(prompts) == lm.prompt_ids(prompts) == want
