@@ -102,10 +102,23 @@ def complete(
     return Completion(text, answer, thought=True, remarks=(*said, THOUGHT))
 
 
-def remarks(counts: Mapping[str, int], rows: int) -> tuple[str, ...]:
-    """What was done to how many rows, for a manifest; rows that all think are nothing to say."""
-    told = {k: n for k, n in counts.items() if n and not (k == THOUGHT and n == rows)}
-    return tuple(k.format(n=told[k], rows=rows) for k in _REMARKS if k in told)
+def remarks(counts: Mapping[str, int], rows: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What was done to rows, for a manifest.
+
+    Args:
+        counts: Remark, or note of the chat template, and how many rows have it.
+        rows: How many rows there are.
+
+    Returns:
+        What the chat template did to every row; and what was done to some, counted. The first says
+        how training went, the second what its rows were, which another sample of them changes.
+    """
+    notes = {k: n for k, n in counts.items() if k not in _REMARKS}
+    some = [f"{n} of {rows} rows: {k}" for k, n in notes.items() if n < rows]
+    # That all rows think is nothing to say.
+    told = [k for k in _REMARKS if counts.get(k) and (k != THOUGHT or counts[k] < rows)]
+    counted = [k.format(n=counts[k], rows=rows) for k in told]
+    return tuple(k for k, n in notes.items() if n == rows), (*some, *counted)
 
 
 def _ended(written: str, end: str, ends: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from adapters_train.answers import complete, remarks
 from adapters_train.data import Example
 from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
-from ptst_tasks.errors import ConfigError, DataError
+from ptst_tasks.errors import ChatFormatError, ConfigError, DataError
 from ptst_tasks.templates import PromptTemplate
 
 __all__ = ["IGNORED", "Encoded", "encode"]
@@ -39,8 +39,8 @@ class Encoded:
         truncated: Rows that lost the end of their answer.
         dropped: Rows whose answer did not fit at all.
         thoughts: Rows kept that have a thought of their own.
-        said: What the chat template did that a reader must know.
-        remarks: What was done to rows that a reader must know.
+        said: What the chat template did to every row that a reader must know.
+        remarks: What was done to some rows, and to how many.
         end: The end of turn.
     """
 
@@ -90,7 +90,7 @@ def encode(
         chunk = examples[start : start + _CHUNK]
         _encode_chunk(out, counts, start, chunk, tokenizer, renderer, template, max_length)
     _check_lost(out, max_length, len(examples), drop_long)
-    out.remarks = remarks(counts, len(examples))
+    out.said, out.remarks = remarks(counts, len(examples))
     return out
 
 
@@ -104,22 +104,19 @@ def _encode_chunk(
     template: PromptTemplate,
     max_length: int,
 ) -> None:
-    rendered = [
-        renderer.render(template, e.query, e.system_prompt, history=e.history, training=True)
-        for e in examples
-    ]
+    rows = [f"row {start + i + 1} ({e.query[:60]!r})" for i, e in enumerate(examples)]
+    rendered = [_render(renderer, template, e, r) for e, r in zip(examples, rows, strict=True)]
     prompts = encode_prompts(tokenizer, [r.prompt for r in rendered])
     _check_no_eos(tokenizer, rendered[0].prompt, prompts[0])
     end_ids = {r.end: _end_ids(tokenizer, r) for r in {r.end: r for r in rendered}.values()}
     ends = {end: _end_texts(tokenizer, ids) for end, ids in end_ids.items()}
-    rows = [f"row {start + i + 1} ({e.query[:60]!r})" for i, e in enumerate(examples)]
     written = [
         complete(e.answer, r, renderer.markers, ends[r.end], row)
         for e, r, row in zip(examples, rendered, rows, strict=True)
     ]
     completions = _completions(tokenizer, rendered, prompts, [w.text for w in written])
     out.end = rendered[0].end
-    out.said = tuple(dict.fromkeys([*out.said, *(n for r in rendered for n in r.notes)]))
+    counts.update(note for r in rendered for note in dict.fromkeys(r.notes))
     counts.update(remark for w in written for remark in w.remarks)
     for i, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
         end = end_ids[rendered[i].end]
@@ -133,6 +130,15 @@ def _encode_chunk(
             # A row that is cut must keep some of its answer: of a thought alone nothing is learnt.
             size += len(completion) - len(_plain(tokenizer, written[i].answer))
         _add(out, start + i, prompt, completion, max_length, size, written[i].thought)
+
+
+def _render(renderer: Renderer, template: PromptTemplate, e: Example, row: str) -> Rendered:
+    try:
+        return renderer.render(template, e.query, e.system_prompt, history=e.history, training=True)
+    except ChatFormatError as error:
+        if row.startswith("row 1 "):  # then it is about all of them
+            raise
+        raise ChatFormatError(f"{row}: {error}") from error
 
 
 def _completions(

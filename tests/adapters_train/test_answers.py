@@ -137,9 +137,13 @@ def test_white_space_that_is_left_out_is_said() -> None:
 
 
 def test_remarks_are_counted() -> None:
-    counts = {answers.SPACE: 2, answers.THOUGHT: 3}
+    counts = {answers.SPACE: 2, "It folds.": 5, answers.THOUGHT: 3, "It trims.": 1}
     assert remarks(counts, 5) == (
-        "3 of 5 rows have a thought of their own; the others are answers alone",
-        "2 of 5 answers begin or end with white space, which is left out",
+        ("It folds.",),
+        (
+            "1 of 5 rows: It trims.",
+            "3 of 5 rows have a thought of their own; the others are answers alone",
+            "2 of 5 answers begin or end with white space, which is left out",
+        ),
     )
-    assert remarks({answers.THOUGHT: 5}, 5) == ()
+    assert remarks({answers.THOUGHT: 5}, 5) == ((), ())

@@ -201,6 +201,22 @@ def test_what_is_done_to_rows_is_counted_over_all_chunks(monkeypatch):
     assert rows.notes == rows.said + rows.remarks
 
 
+def test_a_row_that_the_chat_template_cannot_render_is_named():
+    fails = "{% if 'boom' in messages[-1]['content'] %}{{ raise_exception('no') }}{% endif %}"
+    tokenizer = byte_tokenizer(fails + CHATML)
+    with pytest.raises(ChatFormatError, match=r"^row 2 \('boom'\): the chat template fails"):
+        _rows(tokenizer, [Example("x", "1"), Example("boom", "2")])
+    with pytest.raises(ChatFormatError, match=r"^the tokenizer .* has no chat template"):
+        _rows(byte_tokenizer(None), [Example("x", "1")])
+
+
+def test_what_is_done_to_some_rows_is_counted_and_what_to_all_is_said():
+    tokenizer = byte_tokenizer(CHATML.replace("m['content']", "m['content'].rstrip()"))
+    rows = _rows(tokenizer, [Example("x", "1"), Example("y \n", "2")], thinking="auto")
+    assert len(rows.said) == 1
+    assert rows.remarks == ("1 of 2 rows: the chat template trims the user text",)
+
+
 def test_a_base_without_an_end_of_turn(built_in):
     import copy
 

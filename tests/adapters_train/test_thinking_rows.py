@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters_train import answers
+from adapters_train import TrainConfig, answers
+from adapters_train.base_model import Base
 from adapters_train.data import Example
 from adapters_train.encode import IGNORED, Encoded, encode
+from adapters_train.job import prepare
+from adapters_train.manifest import adapter_manifest
 from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Renderer
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import split
-from tests.support import byte_tokenizer
+from tests.support import byte_tokenizer, save_tiny_model
 
 CHANNELS = (
     "<|channel|>analysis<|message|>6*7<|end|>"
@@ -127,3 +131,27 @@ def test_a_row_that_is_cut_within_its_thought_has_no_answer_and_is_lost() -> Non
     renderer = Renderer.for_tokenizer(tokenizer)
     cut = encode([ROWS[1], long], tokenizer, renderer, builtin().get("CV"), 300, drop_long=True)
     assert (cut.kept, cut.dropped, cut.truncated, cut.thoughts) == ([0], 1, 0, 0)
+
+
+@pytest.mark.parametrize(("thinking", "kept"), [("on", 1), ("off", 0)])
+def test_the_switch_and_the_counts_are_in_job_and_manifest(
+    thinking: str, kept: int, tmp_path: Path
+) -> None:
+    tokenizer = tokenizer_of("qwen3")
+    model, data = save_tiny_model(tmp_path / "base", tokenizer), tmp_path / "rows.jsonl"
+    rows = [{"prompt": e.query, "answer": e.answer} for e in ROWS[:2]]
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    config = TrainConfig(
+        model=str(model), data=str(data), thinking=thinking, max_steps=1, batch_size=2
+    )
+    job = prepare(config, Base.of(config))
+    prompt, learnt = parts(tokenizer, job.encoded, 1)
+    empty = "<think>\n\n</think>\n\n"
+    assert tokenizer.decode(prompt).endswith(empty) == (thinking == "off")
+    assert learnt == ("42<|im_end|>" if thinking == "off" else f"{empty}42<|im_end|>")
+    log = [{"step": 1, "loss": 1.0, "learning_rate": 1e-4}]
+    told = adapter_manifest(job, log, weights="w", optimiser="o", seconds=1.0, resumed_at=0)
+    said = told["answers"]
+    assert (said["thinking"], said["with_thought"], said["kept"]) == (thinking, kept, 2)
+    assert any("have a thought of their own" in note for note in said["notes"])
+    assert told["template"]["notes"] == list(job.encoded.said)
