@@ -13,7 +13,7 @@ from ptst_tasks.chat import Rendered
 from ptst_tasks.errors import DataError
 from ptst_tasks.thinking import MARKERS, Markers, Split, split
 
-__all__ = ["Completion", "complete", "remarks"]
+__all__ = ["Completion", "complete", "earlier", "remarks"]
 
 THOUGHT = "{n} of {rows} rows have a thought of their own; the others are answers alone"
 UNKNOWN = (
@@ -31,8 +31,12 @@ INSIDE = (
     "{n} of {rows} rows have markers of a thought inside their answer; they are trained as they "
     "stand, and at test all before the end of such a thought is taken off"
 )
+EARLIER = (
+    "{n} of {rows} rows have thoughts in earlier turns; they are taken off there, as models are shown "
+    "their earlier answers"
+)
 SPACE = "{n} of {rows} answers begin or end with white space, which is left out"
-_REMARKS = (THOUGHT, UNKNOWN, NO_PLACE, OTHERS, EMPTY, INSIDE, SPACE)
+_REMARKS = (THOUGHT, UNKNOWN, NO_PLACE, OTHERS, EMPTY, INSIDE, EARLIER, SPACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,9 @@ def complete(
                 f"{row} has the end of turn {end!r} inside its answer; remove it from the data, the "
                 "trainer adds it"
             )
+    if not parts.answer.strip():
+        found = "a thought and no answer behind it" if parts.reasoning else "no answer"
+        raise DataError(f"{row} has {found}; add one, or leave the row out")
     if framed and not family:
         body = parts.answer.rstrip()
     plain = Completion(f"{rendered.lead}{body}{rendered.end}", f"{body}{rendered.end}")
@@ -89,8 +96,6 @@ def complete(
     if not own:
         return replace(plain, remarks=(*said, UNKNOWN))
     answer = f"{parts.answer.rstrip()}{rendered.end}"
-    if not parts.answer:
-        raise DataError(f"{row} has a thought and no answer behind it; add one, or leave it out")
     if not parts.reasoning:
         return Completion(f"{rendered.lead}{answer}", answer, remarks=(*said, EMPTY))
     if rendered.thought is None:
@@ -100,6 +105,24 @@ def complete(
         said.append(OTHERS)
     text = f"{before}{parts.reasoning}{between}{answer}"
     return Completion(text, answer, thought=True, remarks=(*said, THOUGHT))
+
+
+def earlier(
+    history: Sequence[tuple[str, str]], markers: Sequence[Markers], row: str
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Earlier turns as a model that thinks is shown them, without thoughts; and what was done.
+
+    Chat templates take thoughts out of earlier turns, each in its own way; some would take a
+    thought in another family's markers for text.
+
+    Raises:
+        DataError: If an earlier thought has no end.
+    """
+    turns = []
+    for asked, answered in history:
+        family = _thought_of(answered.strip(), markers, None, row) if markers else None
+        turns.append((asked, split(answered, [family]).answer if family else answered))
+    return tuple(turns), (EARLIER,) if tuple(turns) != tuple(history) else ()
 
 
 def remarks(counts: Mapping[str, int], rows: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapters_train.answers import complete, remarks
+from adapters_train.answers import complete, earlier, remarks
 from adapters_train.data import Example
 from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
@@ -105,7 +105,13 @@ def _encode_chunk(
     max_length: int,
 ) -> None:
     rows = [f"row {start + i + 1} ({e.query[:60]!r})" for i, e in enumerate(examples)]
-    rendered = [_render(renderer, template, e, r) for e, r in zip(examples, rows, strict=True)]
+    histories = [
+        earlier(e.history, renderer.markers, row) for e, row in zip(examples, rows, strict=True)
+    ]
+    rendered = [
+        _render(renderer, template, replace(e, history=history), row)
+        for e, (history, _), row in zip(examples, histories, rows, strict=True)
+    ]
     prompts = encode_prompts(tokenizer, [r.prompt for r in rendered])
     _check_no_eos(tokenizer, rendered[0].prompt, prompts[0])
     end_ids = {r.end: _end_ids(tokenizer, r) for r in {r.end: r for r in rendered}.values()}
@@ -118,6 +124,7 @@ def _encode_chunk(
     out.end = rendered[0].end
     counts.update(note for r in rendered for note in dict.fromkeys(r.notes))
     counts.update(remark for w in written for remark in w.remarks)
+    counts.update(remark for _, said in histories for remark in said)
     for i, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
         end = end_ids[rendered[i].end]
         if completion[-len(end) :] != end:
@@ -126,7 +133,7 @@ def _encode_chunk(
                 "is another text; leave the row out"
             )
         size = len(prompt)
-        if written[i].thought:
+        if written[i].thought and size + len(completion) > max_length:
             # A row that is cut must keep some of its answer: of a thought alone nothing is learnt.
             size += len(completion) - len(_plain(tokenizer, written[i].answer))
         _add(out, start + i, prompt, completion, max_length, size, written[i].thought)

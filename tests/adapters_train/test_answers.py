@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from adapters_train import answers
-from adapters_train.answers import Completion, complete, remarks
+from adapters_train.answers import Completion, complete, earlier, remarks
 from ptst_tasks.chat import Rendered
 from ptst_tasks.errors import DataError
 from ptst_tasks.thinking import MARKERS, THINK
@@ -134,6 +134,22 @@ def test_an_end_of_several_tokens_or_a_part_of_it_is_taken_off_once() -> None:
 def test_white_space_that_is_left_out_is_said() -> None:
     made = written("    return 42\n")
     assert (made.text, made.remarks) == ("return 42<|im_end|>", (answers.SPACE,))
+
+
+def test_a_row_of_which_no_answer_is_left_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"row 7 .* has no answer; add one"):
+        written(" <|im_end|>\n")
+
+
+def test_thoughts_of_earlier_turns_are_taken_off() -> None:
+    plain = (("a?", "a"),)
+    thought = (("a?", "<think>x</think>\n\na"),)
+    assert earlier(plain, (THINK,), "row 7") == (plain, ())
+    assert earlier(thought, (THINK,), "row 7") == (plain, (answers.EARLIER,))
+    assert earlier(thought, (HARMONY,), "row 7") == (plain, (answers.EARLIER,))
+    assert earlier(thought, (), "row 7") == (thought, ())  # a model that knows none
+    with pytest.raises(DataError, match=r"row 7 begins a thought.* no '</think>'"):
+        earlier((("a?", "<think>x"),), (THINK,), "row 7")
 
 
 def test_remarks_are_counted() -> None:

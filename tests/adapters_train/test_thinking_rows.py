@@ -123,6 +123,17 @@ def test_earlier_turns_stand_in_the_prompt_and_are_not_learnt(name: str) -> None
     assert row.length == len("What is 6 x 7?It is 42.And 2 x 3?6")
 
 
+@pytest.mark.parametrize("name", LEARNT)
+def test_thoughts_of_earlier_turns_are_not_shown(name: str) -> None:
+    tokenizer = tokenizer_of(name)
+    said = "<think>I add.</think>It is 42."
+    row = Example("And 2 x 3?", "6", history=(("What is 6 x 7?", said),))
+    bare = Example("And 2 x 3?", "6", history=(("What is 6 x 7?", "It is 42."),))
+    rows = trained(tokenizer, [row, bare])
+    assert rows.input_ids[0] == rows.input_ids[1]
+    assert answers.EARLIER.format(n=1, rows=2) in rows.remarks
+
+
 def test_a_row_that_is_cut_within_its_thought_has_no_answer_and_is_lost() -> None:
     tokenizer = tokenizer_of("qwen3")
     long = Example("x", f"<think>{'a' * 400}</think>42")
