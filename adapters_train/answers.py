@@ -22,8 +22,8 @@ UNKNOWN = (
 )
 NO_PLACE = (
     "{n} of {rows} rows have a thought of their own, and their prompt has no place for one (a text "
-    "template, a literal chat_format, thinking off, or a chat template that drops thoughts): they "
-    "are trained as they stand, the thought as part of the answer"
+    "template, a literal chat_format, or one that closes the thought, which thinking: on may open): "
+    "they are trained as they stand, the thought as part of the answer"
 )
 OTHERS = "{n} of {rows} rows have a thought in another model's markers; it is trained in this one's"
 EMPTY = "{n} of {rows} rows have an empty thought; they are trained as answers without one"
