@@ -15,25 +15,27 @@ from ptst_tasks.thinking import MARKERS, Markers, Split, split
 
 __all__ = ["Completion", "complete", "earlier", "remarks"]
 
-THOUGHT = "{n} of {rows} rows have a thought of their own; the others are answers alone"
+THOUGHT = "{n} of {rows} answers have a thought of their own; the others have none"
 UNKNOWN = (
-    "{n} of {rows} rows have a thought of their own, and the model's chat template knows none: they "
-    "are trained as they stand, the thought as part of the answer"
+    "{n} of {rows} answers have a thought of their own, and the model's chat template knows none: they "
+    "are trained as they stand, thought included"
 )
 NO_PLACE = (
-    "{n} of {rows} rows have a thought of their own, and their prompt has no place for one (a text "
+    "{n} of {rows} answers have a thought of their own, and their prompt has no place for one (a text "
     "template, a literal chat_format, or one that closes the thought, which thinking: on may open): "
-    "they are trained as they stand, the thought as part of the answer"
+    "they are trained as they stand, thought included"
 )
-OTHERS = "{n} of {rows} rows have a thought in another model's markers; it is trained in this one's"
-EMPTY = "{n} of {rows} rows have an empty thought; they are trained as answers without one"
+OTHERS = (
+    "{n} of {rows} answers have a thought in another model's markers; it is trained in this one's"
+)
+EMPTY = "{n} of {rows} answers have an empty thought; they are trained as those without one"
 INSIDE = (
-    "{n} of {rows} rows have markers of a thought inside their answer; they are trained as they "
-    "stand, and at test all before the end of such a thought is taken off"
+    "{n} of {rows} answers have markers of a thought inside them; they are trained as they stand, and "
+    "at test all before the end of such a thought is taken off"
 )
 EARLIER = (
-    "{n} of {rows} rows have thoughts in earlier turns; they are taken off there, as models are shown "
-    "their earlier answers"
+    "before {n} of {rows} answers, earlier turns have thoughts; they are taken off there, as models "
+    "are shown their earlier answers"
 )
 SPACE = "{n} of {rows} answers begin or end with white space, which is left out"
 _REMARKS = (THOUGHT, UNKNOWN, NO_PLACE, OTHERS, EMPTY, INSIDE, EARLIER, SPACE)
@@ -137,7 +139,7 @@ def remarks(counts: Mapping[str, int], rows: int) -> tuple[tuple[str, ...], tupl
         how training went, the second what its rows were, which another sample of them changes.
     """
     notes = {k: n for k, n in counts.items() if k not in _REMARKS}
-    some = [f"{n} of {rows} rows: {k}" for k, n in notes.items() if n < rows]
+    some = [f"for {n} of {rows} answers: {k}" for k, n in notes.items() if n < rows]
     # That all rows think is nothing to say.
     told = [k for k in _REMARKS if counts.get(k) and (k != THOUGHT or counts[k] < rows)]
     counted = [k.format(n=counts[k], rows=rows) for k in told]

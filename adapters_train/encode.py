@@ -104,7 +104,8 @@ def _encode_chunk(
     template: PromptTemplate,
     max_length: int,
 ) -> None:
-    rows = [f"row {start + i + 1} ({e.query[:60]!r})" for i, e in enumerate(examples)]
+    kind = "example" if any(e.history for e in examples) else "row"  # a row may make several
+    rows = [f"{kind} {start + i + 1} ({e.query[:60]!r})" for i, e in enumerate(examples)]
     histories = [
         earlier(e.history, renderer.markers, row) for e, row in zip(examples, rows, strict=True)
     ]
@@ -143,7 +144,7 @@ def _render(renderer: Renderer, template: PromptTemplate, e: Example, row: str) 
     try:
         return renderer.render(template, e.query, e.system_prompt, history=e.history, training=True)
     except ChatFormatError as error:
-        if row.startswith("row 1 "):  # then it is about all of them
+        if row.startswith(("row 1 ", "example 1 ")):  # then it is about all of them
             raise
         raise ChatFormatError(f"{row}: {error}") from error
 

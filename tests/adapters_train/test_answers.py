@@ -157,8 +157,8 @@ def test_remarks_are_counted() -> None:
     assert remarks(counts, 5) == (
         ("It folds.",),
         (
-            "1 of 5 rows: It trims.",
-            "3 of 5 rows have a thought of their own; the others are answers alone",
+            "for 1 of 5 answers: It trims.",
+            "3 of 5 answers have a thought of their own; the others have none",
             "2 of 5 answers begin or end with white space, which is left out",
         ),
     )

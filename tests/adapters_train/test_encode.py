@@ -195,7 +195,7 @@ def test_what_is_done_to_rows_is_counted_over_all_chunks(monkeypatch):
     rows = _rows(byte_tokenizer(CHATML), [Example("x", answer) for answer in answers])
     assert rows.thoughts == 0
     assert [note.partition(",")[0] for note in rows.remarks] == [
-        "1 of 5 rows have a thought of their own",
+        "1 of 5 answers have a thought of their own",
         "2 of 5 answers begin or end with white space",
     ]
     assert rows.notes == rows.said + rows.remarks
@@ -214,7 +214,7 @@ def test_what_is_done_to_some_rows_is_counted_and_what_to_all_is_said():
     tokenizer = byte_tokenizer(CHATML.replace("m['content']", "m['content'].rstrip()"))
     rows = _rows(tokenizer, [Example("x", "1"), Example("y \n", "2")], thinking="auto")
     assert len(rows.said) == 1
-    assert rows.remarks == ("1 of 2 rows: the chat template trims the user text",)
+    assert rows.remarks == ("for 1 of 2 answers: the chat template trims the user text",)
 
 
 def test_a_base_without_an_end_of_turn(built_in):
