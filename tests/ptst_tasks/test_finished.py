@@ -130,6 +130,18 @@ def test_earlier_turns_are_filled_in_as_the_question_is() -> None:
         Renderer.for_tokenizer(single).render(CV, "Three?", history=turns)
 
 
+def test_thoughts_of_earlier_answers_are_the_templates_to_keep() -> None:
+    turns = [("One?", "<think>\nOnce.\n</think>\n\n1.")]
+    drops = Renderer.for_tokenizer(byte_tokenizer(OPENS.replace("[-1] }}", "[-1].strip() }}")))
+    r = drops.render(CV, "Two?", history=turns)
+    assert "[bot]1.[end]" in r.prompt
+    assert r.notes == ("the chat template takes thoughts out of earlier answers",)
+    keeps = OPENS.replace("m.content.split('</think>')[-1]", "m.content")
+    r = Renderer.for_tokenizer(byte_tokenizer(keeps)).render(CV, "Two?", history=turns)
+    assert "[bot]<think>\nOnce." in r.prompt
+    assert r.notes == ()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
