@@ -158,6 +158,12 @@ def test_texts_that_the_template_changes_are_said(change: str, said: str) -> Non
     assert said in note
 
 
+def test_a_text_that_is_written_twice_is_said() -> None:
+    twice = PLAIN.replace("' [/INST]' }}", "' [/INST] ' + m['content'] }}")
+    r = Renderer.for_tokenizer(byte_tokenizer(twice)).render(CV, "Why?")
+    assert r.notes == ("the chat template writes the user text 2 times",)
+
+
 def test_a_text_that_works_as_a_command_is_an_error() -> None:
     renderer = Renderer.for_tokenizer(byte_tokenizer(SAYS))
     with pytest.raises(ChatFormatError, match="a command of its own"):

@@ -7,6 +7,7 @@ stands inside an open thought.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,18 @@ def test_there_are_enough_of_them() -> None:
 
 # Worked out by hand from the templates: state, what the prompt ends with, lead, end.
 BY_HAND = {
+    "llama.cpp/CohereForAI-c4ai-command-r7b-12-2024-tool_use": (
+        "auto",
+        "<|CHATBOT_TOKEN|><|START_THINKING|><|END_THINKING|>",
+        "<|START_RESPONSE|>",
+        "<|END_RESPONSE|><|END_OF_TURN_TOKEN|>",
+    ),
+    "llama.cpp/NVIDIA-Nemotron-Nano-v2": (
+        "auto",
+        "Assistant\n<think>\n",
+        "\n</think>\n\n",
+        "\n<SPECIAL_12>",
+    ),
     "trl/deepseek_r1_distill": ("auto", "<think>\n", "\n</think>\n\n", "<｜end▁of▁sentence｜>"),
     "trl/gemma4": ("on", "<|turn>model\n", "", "<turn|>"),
     "trl/glm4moe_training": ("off", "<|assistant|>\n<think></think>", "\n", "<|user|>"),
@@ -236,6 +249,9 @@ def check_end(
     if between.startswith(r.end):
         opening = between[len(r.end) :].strip()
         assert opening or r.end in ("</s>", "<|user|>"), f"{where}: {r.end!r} opens the user's turn"
+    begins = re.match(r"(<[^<>\s]+>)+", r.prompt)
+    opens = re.findall(r"<[^<>\s]+>", begins[0]) if begins else []
+    assert not any(token in r.end for token in opens), f"{where}: {r.end!r} opens a turn"
     asked = going.rpartition("Next?")[2].strip()
     assert not r.end.endswith(asked), f"{where}: {r.end!r} opens the assistant's turn"
 
