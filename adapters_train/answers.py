@@ -34,8 +34,8 @@ INSIDE = (
     "at test all before the end of such a thought is taken off"
 )
 EARLIER = (
-    "before {n} of {rows} answers, earlier turns have thoughts; they are taken off there, as models "
-    "are shown their earlier answers"
+    "before {n} of {rows} answers, earlier turns have thoughts in another model's markers, which are "
+    "taken off"
 )
 SPACE = "{n} of {rows} answers begin or end with white space, which is left out"
 _REMARKS = (THOUGHT, UNKNOWN, NO_PLACE, OTHERS, EMPTY, INSIDE, EARLIER, SPACE)
@@ -112,10 +112,10 @@ def complete(
 def earlier(
     history: Sequence[tuple[str, str]], markers: Sequence[Markers], row: str
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Earlier turns as a model that thinks is shown them, without thoughts; and what was done.
+    """Earlier turns, without thoughts in another model's markers; and what was done.
 
-    Chat templates take thoughts out of earlier turns, each in its own way; some would take a
-    thought in another family's markers for text.
+    Thoughts in the model's own are the chat template's to keep or to take out; others it would take
+    for text.
 
     Raises:
         DataError: If an earlier thought has no end.
@@ -123,7 +123,8 @@ def earlier(
     turns = []
     for asked, answered in history:
         family = _thought_of(answered.strip(), markers, None, row) if markers else None
-        turns.append((asked, split(answered, [family]).answer if family else answered))
+        foreign = family is not None and family not in markers
+        turns.append((asked, split(answered, [family]).answer if family and foreign else answered))
     return tuple(turns), (EARLIER,) if tuple(turns) != tuple(history) else ()
 
 

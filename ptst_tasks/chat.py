@@ -210,13 +210,13 @@ class Renderer:
             raise ChatFormatError(f"the chat template fails on {name!r}: {fault}")
         if not isinstance(text, str):
             return Rendered(text, notes=frame.notes)
-        notes = frame.notes + frames.altered(frame, messages, text) + self.bos.notes(text)
+        notes = frame.notes + frames.altered(frame, messages, text, self.markers)
         done = self._finished(frame, messages, name) if training else Finished("", "")
         return Rendered(
             self._strip_bos(text),
             done.lead,
             done.end,
-            notes + done.notes,
+            notes + done.notes + self.bos.notes(text),
             frame.opens,
             done.thought,
         )
