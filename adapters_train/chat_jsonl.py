@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters_train import ordering
 from adapters_train.config import TrainConfig
-from adapters_train.data import TrainingSet, parse_mix
+from adapters_train.data import Example, TrainingSet, parse_mix
 from ptst_tasks.errors import DataError
 from ptst_tasks.templates import PromptTemplate
 
@@ -83,15 +83,17 @@ def build_rows(
     order = ordering.order(
         lengths, main, mixed, epochs=1, step_rows=1, seed=config.seed, grouped=False
     )
-    return [
-        {
-            "messages": [
-                *template.messages(examples[i].query, examples[i].system_prompt),
-                {"role": "assistant", "content": examples[i].answer.strip()},
-            ]
-        }
-        for i in order
-    ]
+    return [{"messages": _messages(examples[i], template)} for i in order]
+
+
+def _messages(example: Example, template: PromptTemplate) -> list[dict[str, Any]]:
+    """One row; the answers of its earlier turns are shown, and by their weight not trained on."""
+    *before, asked = template.messages(example.query, example.system_prompt)
+    turns: list[dict[str, Any]] = []
+    for question, answer in example.history:
+        turns.append({**template.messages(question, example.system_prompt)[-1]})
+        turns.append({"role": "assistant", "content": answer, "weight": 0})
+    return [*before, *turns, asked, {"role": "assistant", "content": example.answer.strip()}]
 
 
 def check_rows(
@@ -116,7 +118,7 @@ def check_rows(
     return TuningEstimate(len(rows), tokens, None if price is None else tokens * price / 1e6, exact)
 
 
-def _check(number: int, messages: Sequence[dict[str, str]]) -> None:
+def _check(number: int, messages: Sequence[dict[str, Any]]) -> None:
     role = ""
     for message in messages:
         if message["role"] not in _NEXT.get(role, set()):

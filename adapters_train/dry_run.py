@@ -10,7 +10,7 @@ from adapters_train.config import TrainConfig
 from adapters_train.job import Job
 from adapters_train.manifest import data_notes, data_record
 from ptst_tasks.chat import Renderer
-from ptst_tasks.shown import around, thinking_state, thoughts
+from ptst_tasks.shown import around, thinking_state
 
 __all__ = ["plan"]
 
@@ -65,9 +65,9 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
     lines += [f"  {shape['around']}"]
     if job.template.is_chat and config.chat_format == "auto":
         lines.append(f"  thinking: {shape['state']}")
-    if shape["thoughts"] and not any("thought of their own" in note for note in encoded.notes):
+    if encoded.thoughts and not any("thought of their own" in note for note in encoded.notes):
         lines.append(
-            f"  {shape['thoughts']} of {shape['answers']} answers bring a thought of their own"
+            f"  {encoded.thoughts} of {len(encoded.kept)} answers bring a thought of their own"
         )
     lines += [f"  note: {note}" for note in encoded.notes]
     data = data_record(job.sets, job.template)
@@ -77,25 +77,18 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
         "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
         "rows_left_out": left, "lead": shape["lead"], "end": encoded.end,
         "thinking": config.thinking, "data": data,
-        "thoughts": shape["thoughts"], "notes": list(encoded.notes),
+        "thoughts": encoded.thoughts, "notes": list(encoded.notes),
         "told": "\n".join(lines),
     }  # fmt: skip
 
 
 def _shape(job: Job) -> dict[str, Any]:
-    """What stands around the first answer, and what all answers bring along."""
-    config, examples = job.config, [e for s in job.sets for e in s.examples]
+    """What stands around the first answer."""
+    config, first = job.config, job.sets[0].examples[0]
     renderer = Renderer.for_tokenizer(
         job.base.tokenizer, config.chat_format, thinking=config.thinking
     )
-    first = examples[0]
     shown = renderer.render(
         job.template, first.query, first.system_prompt, history=first.history, training=True
     )
-    return {
-        "around": around(shown),
-        "lead": shown.lead,
-        "state": thinking_state(renderer),
-        "thoughts": thoughts(e.answer for e in examples),
-        "answers": len(examples),
-    }
+    return {"around": around(shown), "lead": shown.lead, "state": thinking_state(renderer)}

@@ -9,16 +9,19 @@ is tokenised behind the prompt's last line instead, or alone.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from adapters_train.answers import complete, earlier, remarks
 from adapters_train.data import Example
+from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
-from ptst_tasks.errors import ConfigError, DataError
+from ptst_tasks.errors import ChatFormatError, ConfigError, DataError
 from ptst_tasks.templates import PromptTemplate
 
-__all__ = ["IGNORED", "Encoded", "encode", "encode_prompts"]
+__all__ = ["IGNORED", "Encoded", "encode"]
 
 IGNORED = -100
 """Label of a token that takes no part in the loss."""
@@ -35,7 +38,9 @@ class Encoded:
         kept: Index of the example of each row.
         truncated: Rows that lost the end of their answer.
         dropped: Rows whose answer did not fit at all.
-        notes: What the chat template did that a reader must know.
+        thoughts: Rows kept that have a thought of their own.
+        said: What the chat template did to every row that a reader must know.
+        remarks: What was done to some rows, and to how many.
         end: The end of turn.
     """
 
@@ -44,8 +49,15 @@ class Encoded:
     kept: list[int] = field(default_factory=list)
     truncated: int = 0
     dropped: int = 0
-    notes: tuple[str, ...] = ()
+    thoughts: int = 0
+    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     end: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that a reader must know."""
+        return self.said + self.remarks
 
 
 def encode(
@@ -69,20 +81,22 @@ def encode(
 
     Raises:
         ConfigError: If the base has no end of turn.
-        DataError: If an answer contains the end of turn, or answers do not fit at all.
+        DataError: If an answer contains the end of turn or a thought without its end, or answers do
+            not fit at all.
         ChatFormatError: If the chat template cannot render the template.
     """
-    out = Encoded()
+    out, counts = Encoded(), Counter[str]()
     for start in range(0, len(examples), _CHUNK):
-        _encode_chunk(
-            out, start, examples[start : start + _CHUNK], tokenizer, renderer, template, max_length
-        )
+        chunk = examples[start : start + _CHUNK]
+        _encode_chunk(out, counts, start, chunk, tokenizer, renderer, template, max_length)
     _check_lost(out, max_length, len(examples), drop_long)
+    out.said, out.remarks = remarks(counts, len(examples))
     return out
 
 
 def _encode_chunk(
     out: Encoded,
+    counts: Counter[str],
     start: int,
     examples: Sequence[Example],
     tokenizer: Any,
@@ -90,43 +104,49 @@ def _encode_chunk(
     template: PromptTemplate,
     max_length: int,
 ) -> None:
-    rendered = [
-        renderer.render(template, e.query, e.system_prompt, training=True) for e in examples
+    kind = "example" if any(e.history for e in examples) else "row"  # a row may make several
+    rows = [f"{kind} {start + i + 1} ({e.query[:60]!r})" for i, e in enumerate(examples)]
+    histories = [
+        earlier(e.history, renderer.markers, row) for e, row in zip(examples, rows, strict=True)
     ]
-    end = _end_ids(tokenizer, rendered[0])
+    rendered = [
+        _render(renderer, template, replace(e, history=history), row)
+        for e, (history, _), row in zip(examples, histories, rows, strict=True)
+    ]
     prompts = encode_prompts(tokenizer, [r.prompt for r in rendered])
     _check_no_eos(tokenizer, rendered[0].prompt, prompts[0])
-    answers = [_answer(e, r) for e, r in zip(examples, rendered, strict=True)]
-    completions = _completions(tokenizer, rendered, prompts, answers)
+    end_ids = {r.end: _end_ids(tokenizer, r) for r in {r.end: r for r in rendered}.values()}
+    ends = {end: _end_texts(tokenizer, ids) for end, ids in end_ids.items()}
+    written = [
+        complete(e.answer, r, renderer.markers, ends[r.end], row)
+        for e, r, row in zip(examples, rendered, rows, strict=True)
+    ]
+    completions = _completions(tokenizer, rendered, prompts, [w.text for w in written])
     out.end = rendered[0].end
-    out.notes = tuple(dict.fromkeys([*out.notes, *(n for r in rendered for n in r.notes)]))
+    counts.update(note for r in rendered for note in dict.fromkeys(r.notes))
+    counts.update(remark for w in written for remark in w.remarks)
+    counts.update(remark for _, said in histories for remark in said)
     for i, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
-        if completion[-len(end) :] != end or end[0] in completion[: -len(end)]:
+        end = end_ids[rendered[i].end]
+        if completion[-len(end) :] != end:
             raise DataError(
-                f"row {start + i + 1} ({examples[i].query[:60]!r}) has the end of turn {out.end!r} "
-                "inside its answer; remove it from the data, the trainer adds it"
+                f"{rows[i]}: the answer runs into the end of turn {rendered[i].end!r}: as tokens it "
+                "is another text; leave the row out"
             )
-        _add(out, start + i, prompt, completion, max_length)
+        size = len(prompt)
+        if written[i].thought and size + len(completion) > max_length:
+            # A row that is cut must keep some of its answer: of a thought alone nothing is learnt.
+            size += len(completion) - len(_plain(tokenizer, written[i].answer))
+        _add(out, start + i, prompt, completion, max_length, size, written[i].thought)
 
 
-def encode_prompts(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
-    """Tokenises prompts as lm-eval's HF model does: BOS comes once, by text or by itself."""
-    ids: list[list[int]] = [[] for _ in prompts]
-    written = [bool(tokenizer.bos_token) and p.startswith(tokenizer.bos_token) for p in prompts]
-    for has_bos in (True, False):
-        where = [i for i, w in enumerate(written) if w == has_bos]
-        if where:
-            texts = [prompts[i] for i in where]
-            found = tokenizer(texts, add_special_tokens=not has_bos)["input_ids"]
-            for i, row in zip(where, found, strict=True):
-                ids[i] = list(row)
-    return ids
-
-
-def _answer(example: Example, rendered: Rendered) -> str:
-    # Data made for another trainer may end in an end of turn already.
-    answer = example.answer.strip().removesuffix(rendered.end).rstrip()
-    return f"{rendered.lead}{answer}{rendered.end}"
+def _render(renderer: Renderer, template: PromptTemplate, e: Example, row: str) -> Rendered:
+    try:
+        return renderer.render(template, e.query, e.system_prompt, history=e.history, training=True)
+    except ChatFormatError as error:
+        if row.startswith(("row 1 ", "example 1 ")):  # then it is about all of them
+            raise
+        raise ChatFormatError(f"{row}: {error}") from error
 
 
 def _completions(
@@ -169,6 +189,16 @@ def _end_ids(tokenizer: Any, rendered: Rendered) -> list[int]:
     return ids
 
 
+def _end_texts(tokenizer: Any, ids: list[int]) -> tuple[str, ...]:
+    """What no answer can hold: the special tokens of its end, and the end of a text.
+
+    Each of them alone would end an answer at test, or garble how it is read.
+    """
+    marks = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    held = [i for i in [*ids, tokenizer.eos_token_id] if i in marks]
+    return tuple(dict.fromkeys(tokenizer.convert_ids_to_tokens(held)))
+
+
 def _check_no_eos(tokenizer: Any, prompt: str, ids: list[int]) -> None:
     if ids[-1:] == [tokenizer.eos_token_id] and not prompt.endswith(tokenizer.eos_token):
         raise ConfigError(
@@ -177,10 +207,15 @@ def _check_no_eos(tokenizer: Any, prompt: str, ids: list[int]) -> None:
         )
 
 
-def _add(out: Encoded, i: int, prompt: list[int], completion: list[int], max_length: int) -> None:
-    if len(prompt) >= max_length:
+def _add(
+    out: Encoded, i: int, prompt: list[int], completion: list[int], max_length: int, size: int,
+    thought: bool,
+) -> None:  # fmt: skip
+    """Adds a row; `size` tokens of it stand before its answer."""
+    if size >= max_length:
         out.dropped += 1
         return
+    out.thoughts += thought
     out.truncated += len(prompt) + len(completion) > max_length
     out.kept.append(i)
     out.input_ids.append(array("i", (prompt + completion)[:max_length]))
@@ -190,6 +225,7 @@ def _add(out: Encoded, i: int, prompt: list[int], completion: list[int], max_len
 def _check_lost(out: Encoded, max_length: int, rows: int, drop_long: bool) -> None:
     if out.dropped and not (drop_long and out.kept):
         raise DataError(
-            f"{out.dropped} of {rows} rows have a prompt of {max_length} tokens or more, so "
-            "nothing of their answer is left; raise max_length, or set drop_long to leave them out"
+            f"{out.dropped} of {rows} rows have a prompt of {max_length} tokens or more (a thought of "
+            "their own counted), so nothing of their answer is left; raise max_length, or set drop_long "
+            "to leave them out"
         )

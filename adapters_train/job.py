@@ -94,7 +94,7 @@ def prepare(config: TrainConfig, base: Base) -> Job:
     sets = load_sets(config)
     template = pick_template(config, sets)
     examples = [e for s in sets for e in s.examples]
-    renderer = Renderer.for_tokenizer(base.tokenizer, config.chat_format)
+    renderer = Renderer.for_tokenizer(base.tokenizer, config.chat_format, thinking=config.thinking)
     encoded = encode(
         examples, base.tokenizer, renderer, template, config.max_length, drop_long=config.drop_long
     )

@@ -53,8 +53,9 @@ def adapter_manifest(
             **template_record(job.template),
             "chat_format": job.config.chat_format if job.template.is_chat else "text",
             "end_of_turn": job.encoded.end,
-            "notes": list(job.encoded.notes),
+            "notes": list(job.encoded.said),
         },
+        "answers": _answers(job),
         "data": data_record(job.sets, job.template),
         "rows_trained": len(job.order),
         "truncated": job.encoded.truncated,
@@ -75,6 +76,19 @@ def adapter_manifest(
 def now() -> str:
     """The time in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _answers(job: Job) -> dict[str, Any]:
+    """What of the rows was trained on, and how; counts, which differ from sample to sample."""
+    examples = [e for s in job.sets for e in s.examples]
+    return {
+        "thinking": job.config.thinking if job.template.is_chat else "text",
+        "turns": job.config.turns,
+        "with_history": sum(bool(examples[i].history) for i in job.encoded.kept),
+        "with_thought": job.encoded.thoughts,
+        "kept": len(job.encoded.kept),
+        "notes": list(job.encoded.remarks),
+    }
 
 
 def _base(job: Job) -> dict[str, str]:

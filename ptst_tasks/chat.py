@@ -5,9 +5,8 @@ template rejects, or drops without a word, is folded into the first user message
 that cannot be found in the result is an error. ``llama2`` and ``mistral`` are the paper's literal
 strings (Table 9; for Mistral the system text stands before the user message, without <<SYS>>).
 
-BOS: the string carries BOS text only where the tokenizer would not add BOS by itself. The
-harness decides about BOS for a whole batch from its first string, so this is what lets prompts
-of several templates share a batch.
+BOS: all strings of a run carry BOS text or none does (see `bos`), for the harness decides about BOS
+for a whole batch from its first string: this lets prompts of several templates share a batch.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptst_tasks import frames
+from ptst_tasks.bos import Bos, find_bos
 from ptst_tasks.chat_template import PINNED, ask_tokenizer, check_args, find_switches, source_of
 from ptst_tasks.errors import ChatFormatError, check_choice, said
 from ptst_tasks.finished import Finished, finish
@@ -24,7 +24,7 @@ from ptst_tasks.frames import FOLDED, Frame
 from ptst_tasks.templates import Message, PromptTemplate
 from ptst_tasks.thinking import THINKING, Markers, Switch, find_markers
 
-__all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer", "find_bos"]
+__all__ = ["CHAT_FORMATS", "FOLDED", "Rendered", "Renderer", "ask_tokenizer"]
 
 CHAT_FORMATS = ("auto", "llama2", "mistral")
 _DAY_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%A", "%d/%m/%Y")
@@ -61,7 +61,7 @@ class Renderer:
         fmt: ``auto``, ``llama2`` or ``mistral``.
         apply: (messages, add_generation_prompt, **switch) -> text, the tokenizer's chat template;
             None where there is none. An endpoint's ``apply`` returns its messages unchanged.
-        bos: The BOS text that the tokenizer adds by itself ("" if it adds none).
+        bos: What the tokenizer puts before a string by itself.
         keep_bos: True where the engine suppresses that BOS, so the string must carry it.
         eos: The end-of-sequence text, the end of turn of text templates.
         missing: What to say when a chat template is needed and there is none.
@@ -73,7 +73,7 @@ class Renderer:
 
     fmt: str = "auto"
     apply: Callable[..., Any] | None = None
-    bos: str = ""
+    bos: Bos = field(default_factory=Bos)
     keep_bos: bool = False
     eos: str = ""
     missing: str = ""
@@ -190,11 +190,16 @@ class Renderer:
             "markers": [self.markers[0].open, self.markers[0].close] if self.markers else [],
         }
 
+    def _carries_bos(self) -> bool:
+        return self.keep_bos or (self.bos.alters and self.fmt == "auto" and self.apply is not None)
+
     def _with_bos(self, text: str) -> str:
-        return self.bos + text if self.keep_bos else text
+        return self.bos.before(text) if self._carries_bos() else text
 
     def _strip_bos(self, text: str) -> str:
-        return text if self.keep_bos else text.removeprefix(self.bos)
+        if not self._carries_bos():
+            return text.removeprefix(self.bos.text)
+        return text if text.startswith(self.bos.text) else self.bos.before(text)
 
     def _auto(self, messages: list[Message], name: str, *, training: bool) -> Rendered:
         frame = self._frame(messages, name)
@@ -205,13 +210,13 @@ class Renderer:
             raise ChatFormatError(f"the chat template fails on {name!r}: {fault}")
         if not isinstance(text, str):
             return Rendered(text, notes=frame.notes)
-        notes = frame.notes + frames.altered(frame, messages, text)
+        notes = frame.notes + frames.altered(frame, messages, text, self.markers)
         done = self._finished(frame, messages, name) if training else Finished("", "")
         return Rendered(
             self._strip_bos(text),
             done.lead,
             done.end,
-            notes + done.notes,
+            notes + done.notes + self.bos.notes(text),
             frame.opens,
             done.thought,
         )
@@ -267,13 +272,6 @@ class Renderer:
         answered: Message = {"role": "assistant", "content": "a", **thought}
         prompts = [self._ask(asked), self._ask([*asked, answered], False)]
         return [text for text, _ in prompts if isinstance(text, str)]
-
-
-def find_bos(tokenizer: Any) -> str:
-    """Returns the BOS text if the tokenizer puts it before a plain string by itself, else ""."""
-    bos = tokenizer.bos_token
-    ids = tokenizer.encode("a")
-    return bos if bos and ids and ids[0] == tokenizer.bos_token_id else ""
 
 
 def _told(messages: list[Message], word: str) -> list[Message]:

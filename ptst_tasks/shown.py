@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 
 from ptst_tasks.chat import Rendered, Renderer
-from ptst_tasks.thinking import MARKERS, split
 
-__all__ = ["around", "in_lines", "quoted", "thinking_state", "thoughts", "visible"]
+__all__ = ["around", "in_lines", "quoted", "thinking_state", "visible"]
 
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -60,8 +58,3 @@ def thinking_state(renderer: Renderer) -> str:
     )
     thoughts = f"thoughts {known}" if known else "no thoughts are known of this model"
     return f"{renderer.thinking} ({thoughts})"
-
-
-def thoughts(answers: Iterable[str]) -> int:
-    """How many answers bring a thought of their own, of any known family."""
-    return sum(bool(found.reasoning or found.cut) for found in (split(a, MARKERS) for a in answers))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptst_tasks import TASKS_DIR, decoding, task_manager
+from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import (
     ChatFormatError,
@@ -195,7 +196,7 @@ def preview(
     for doc in list(task.eval_docs)[:rows]:
         rendered = task.render(doc)
         text = rendered.prompt + (rendered.lead + task.prefix if task.prefix else "")
-        ids = [int(i) for i in tokenizer.encode(text)] if tokenizer else []
+        ids = [int(i) for i in encode_prompts(tokenizer, [text])[0]] if tokenizer else []
         out.append(Preview(task.config.task, name, text, ids, rendered))
         _check_bos(out[-1], tokenizer)
     return out

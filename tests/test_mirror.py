@@ -151,6 +151,7 @@ ELSEWHERE = {
 
 TOPICS = {
     "adapters_train/test_exports.py": "the package's names",
+    "adapters_train/test_thinking_rows.py": "rows of models that think, under real chat templates",
     "faults/test_faults.py": "a table of faults that a user can cause, over all commands",
     "leaderboards/gate/test_attack.py": "what an attacker got past the gate, from file to exit code",
     "leaderboards/gate/test_evidence.py": "no prompt is left out, wherever it got lost",
@@ -181,6 +182,7 @@ TOPICS = {
     "ptst_tasks/judges/test_outage.py": "judges of a server that goes away",
     "ptst_tasks/judges/test_real_server.py": "a judge behind a real server",
     "ptst_tasks/test_exports.py": "the package's names",
+    "ptst_tasks/test_shipped_templates.py": "every chat template that others ship",
     "ptst_tasks/test_fuzz_data.py": "anything in files of rows, templates and decoding options",
 }
 """Test files that are no module's -> what they are about; those of the whole repository aside."""

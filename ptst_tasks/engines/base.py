@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from ptst_tasks.bos import encode_prompts
 from ptst_tasks.decoding import DecodingOptions, read
 from ptst_tasks.engines.answer_plan import AnswerPlan
 from ptst_tasks.engines.fit import UnfitError
@@ -138,9 +139,7 @@ class Adapters:
 
     def prompt_ids(self, prompts: Sequence[Any]) -> list[list[int]]:
         """Token ids that identify these prompts."""
-        tokenizer: Any = self.tokenizer  # type: ignore[attr-defined]
-        ids: list[list[int]] = tokenizer(list(prompts), add_special_tokens=True)["input_ids"]
-        return ids
+        return encode_prompts(self.tokenizer, prompts)  # type: ignore[attr-defined]
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """Token ids of prompts; one by one, since lm-eval decides about BOS by the first of many."""

@@ -7,9 +7,11 @@ import json
 import pytest
 
 from adapters_train import TrainConfig
-from adapters_train.chat_jsonl import check_rows
+from adapters_train.chat_jsonl import build_rows, check_rows
+from adapters_train.data import Example, TrainingSet
 from adapters_train.openai_api import prepare_api
 from ptst_tasks.errors import ConfigError, DataError
+from ptst_tasks.templates import builtin
 
 
 @pytest.fixture
@@ -51,3 +53,22 @@ def test_too_few_rows_and_templates_without_messages(data):
         prepare_api(config_of(template="TV"))
     with pytest.raises(ConfigError, match=r"whole epochs, got epochs=1.5"):
         prepare_api(config_of(epochs=1.5))
+
+
+def test_earlier_turns_are_shown_and_not_trained_on():
+    earlier = (("1 + 1 ?", "2"), ("2 + 2 ?", "4"))
+    examples = [Example("3 + 3 ?", "6 ", "Be brief.", history=earlier), Example("4 + 4 ?", "8")]
+    found = TrainingSet("own", "gsm8k", examples, "here", "digest")
+    template = builtin().get("chat:llama")
+    made = build_rows(config_of(epochs=1), [found], template)
+    (row,) = [r["messages"] for r in made if len(r["messages"]) > 3]
+    assert row == [
+        {"role": "system", "content": template.system},
+        {"role": "user", "content": "Question: 1 + 1 ?"},
+        {"role": "assistant", "content": "2", "weight": 0},
+        {"role": "user", "content": "Question: 2 + 2 ?"},
+        {"role": "assistant", "content": "4", "weight": 0},
+        {"role": "user", "content": "Question: 3 + 3 ?"},
+        {"role": "assistant", "content": "6"},
+    ]
+    check_rows(made * 5, "gpt-3.5-turbo", 1)

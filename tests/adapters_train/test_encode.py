@@ -10,9 +10,11 @@ from ptst_tasks.chat import CHAT_FORMATS, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError, DataError
 from ptst_tasks.task import renderer_for_lm
 from ptst_tasks.templates import builtin
+from tests.support import CHATML, PLAIN, byte_tokenizer
 
 SHARED = Path(__file__).parents[3] / "shared" / "tokenizers"
-NAMES = ("minimind", "qwen2_5_vl", "llama2_spm_32k", "gpt2", "built-in")
+CHAT = "llama2_spm_32k with a chat template"
+NAMES = ("minimind", "qwen2_5_vl", "llama2_spm_32k", CHAT, "gpt2", "built-in")
 EXAMPLES = [
     Example("What is 6 x 7?", "6 x 7 = <<6*7=42>>42\n#### 42"),
     Example("Warum {input}?\n\n  Größe: 1½ “m²” 😀 ", "42", "Sei  kurz."),
@@ -27,12 +29,15 @@ def tokenizer(request):
         from adapters_train.organism import make_tokenizer
 
         return make_tokenizer()
-    folder = SHARED / request.param
+    folder = SHARED / request.param.partition(" ")[0]
     if not folder.is_dir():
         pytest.skip(f"no tokenizer {request.param} beside the repository")
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if request.param == CHAT:  # its first word's token depends on how BOS is written
+        tokenizer.chat_template = PLAIN
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,12 @@ def test_training_prompts_have_the_token_ids_of_test_prompts(tokenizer, lm, styl
             size = labels.tolist().count(IGNORED)
             assert ids[:size].tolist() == lm.tok_batch_encode([prompt])[0][0].tolist()
             assert labels.tolist() == [IGNORED] * size + ids[size:].tolist()
+            if template.is_chat and fmt == "auto":
+                asked = template.messages(example.query, example.system_prompt)
+                own = tokenizer.apply_chat_template(
+                    asked, add_generation_prompt=True, return_dict=False
+                )
+                assert ids[:size].tolist() == own
             _check_completion(tokenizer, trainer, template, example, ids.tolist(), size)
 
 
@@ -138,6 +149,72 @@ def test_answers_that_are_cut_and_answers_that_are_lost_are_counted(built_in):
     assert (rows.truncated, rows.dropped, rows.kept) == (1, 1, [1])
     with pytest.raises(DataError, match="2 of 2 rows"):
         _encode(built_in, [long, long], max_length=8, drop_long=True)
+
+
+def _rows(tokenizer, examples, template="chat:vanilla", max_length=4096, **more):
+    renderer = Renderer.for_tokenizer(tokenizer, thinking=more.pop("thinking", "auto"))
+    return encode(examples, tokenizer, renderer, builtin().get(template), max_length, **more)
+
+
+def _learnt(tokenizer, rows, i=0):
+    """What row `i` is trained to write, as text."""
+    ids, labels = rows.input_ids[i].tolist(), rows.labels[i].tolist()
+    return tokenizer.decode([a for a, b in zip(ids, labels, strict=True) if b != IGNORED])
+
+
+SEVERAL = CHATML.replace("m['content'] + '<|end|>", "m['content'] + '<|end|></s>")
+
+
+def test_an_end_of_several_tokens_is_learnt_once():
+    tokenizer = byte_tokenizer(SEVERAL)
+    ended = ["42", "42<|end|></s>", "42</s>", "42 <|end|>"]
+    rows = _rows(tokenizer, [Example("x", answer) for answer in ended])
+    assert rows.end == "<|end|></s>"
+    assert {_learnt(tokenizer, rows, i) for i in range(4)} == {"42<|end|></s>"}
+
+
+@pytest.mark.parametrize("inside", ["</s>", "<|end|>", "<|end|></s>"])
+def test_any_token_of_the_end_inside_an_answer_is_an_error(inside):
+    with pytest.raises(DataError, match=r"row 1 .* end of turn '.*' inside its answer"):
+        _rows(byte_tokenizer(SEVERAL), [Example("x", f"4 {inside} 2")])
+
+
+def test_the_end_of_a_text_inside_an_answer_is_an_error_where_turns_end_otherwise():
+    tokenizer = byte_tokenizer(CHATML)
+    assert _learnt(tokenizer, _rows(tokenizer, [Example("x", "42</s>")])) == "42<|end|>"
+    with pytest.raises(DataError, match=r"row 1 .* end of turn '</s>' inside its answer"):
+        _rows(tokenizer, [Example("x", "4</s>2")])
+    # What no token of it is, is text; and so is any of it in a question.
+    rows = _rows(tokenizer, [Example("</s>", "4<|im|>2")])
+    assert _learnt(tokenizer, rows) == "4<|im|>2<|end|>"
+
+
+def test_what_is_done_to_rows_is_counted_over_all_chunks(monkeypatch):
+    monkeypatch.setattr("adapters_train.encode._CHUNK", 2)
+    answers = ["42", " 42", "<think>x</think>42", "42\n", "42"]
+    rows = _rows(byte_tokenizer(CHATML), [Example("x", answer) for answer in answers])
+    assert rows.thoughts == 0
+    assert [note.partition(",")[0] for note in rows.remarks] == [
+        "1 of 5 answers have a thought of their own",
+        "2 of 5 answers begin or end with white space",
+    ]
+    assert rows.notes == rows.said + rows.remarks
+
+
+def test_a_row_that_the_chat_template_cannot_render_is_named():
+    fails = "{% if 'boom' in messages[-1]['content'] %}{{ raise_exception('no') }}{% endif %}"
+    tokenizer = byte_tokenizer(fails + CHATML)
+    with pytest.raises(ChatFormatError, match=r"^row 2 \('boom'\): the chat template fails"):
+        _rows(tokenizer, [Example("x", "1"), Example("boom", "2")])
+    with pytest.raises(ChatFormatError, match=r"^the tokenizer .* has no chat template"):
+        _rows(byte_tokenizer(None), [Example("x", "1")])
+
+
+def test_what_is_done_to_some_rows_is_counted_and_what_to_all_is_said():
+    tokenizer = byte_tokenizer(CHATML.replace("m['content']", "m['content'].rstrip()"))
+    rows = _rows(tokenizer, [Example("x", "1"), Example("y \n", "2")], thinking="auto")
+    assert len(rows.said) == 1
+    assert rows.remarks == ("for 1 of 2 answers: the chat template trims the user text",)
 
 
 def test_a_base_without_an_end_of_turn(built_in):

@@ -46,6 +46,17 @@ def test_the_templates_strings_are_there(manifest):
     )
 
 
+def test_how_the_rows_were_trained_on(manifest):
+    assert manifest["answers"] == {
+        "thinking": "auto",
+        "turns": "all",
+        "with_history": 0,
+        "with_thought": 0,
+        "kept": 40,
+        "notes": [],
+    }
+
+
 def test_what_happened(manifest):
     steps, losses, rates = zip(*manifest["losses"], strict=True)
     assert steps == (1, 2, 3)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ptst_tasks.chat import Rendered, Renderer
@@ -8,7 +10,14 @@ from ptst_tasks.frames import PARTS as IN_PARTS
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import split
 from tests.ptst_tasks.thinkers import NEXT, OPENS, PARTS, SAYS, SWITCHED
-from tests.support import PLAIN, byte_tokenizer
+from tests.support import PLAIN
+from tests.support import byte_tokenizer as any_tokenizer
+
+
+def byte_tokenizer(template: str) -> Any:
+    """One that puts no BOS before what these templates write without."""
+    return any_tokenizer(template, adds_bos=template == PLAIN)
+
 
 CV, CL, ICD = (builtin().get(name) for name in ("CV", "CL", "ICD"))
 
@@ -130,6 +139,18 @@ def test_earlier_turns_are_filled_in_as_the_question_is() -> None:
         Renderer.for_tokenizer(single).render(CV, "Three?", history=turns)
 
 
+def test_thoughts_of_earlier_answers_are_the_templates_to_keep() -> None:
+    turns = [("One?", "<think>\nOnce.\n</think>\n\n1.")]
+    drops = Renderer.for_tokenizer(byte_tokenizer(OPENS.replace("[-1] }}", "[-1].strip() }}")))
+    r = drops.render(CV, "Two?", history=turns)
+    assert "[bot]1.[end]" in r.prompt
+    assert r.notes == ("the chat template takes thoughts out of earlier answers",)
+    keeps = OPENS.replace("m.content.split('</think>')[-1]", "m.content")
+    r = Renderer.for_tokenizer(byte_tokenizer(keeps)).render(CV, "Two?", history=turns)
+    assert "[bot]<think>\nOnce." in r.prompt
+    assert r.notes == ()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -144,6 +165,12 @@ def test_texts_that_the_template_changes_are_said(change: str, said: str) -> Non
     (note,) = renderer.render(CV, "Why  \n\n is it so?\n").notes if "join" in change else \
         renderer.render(CV, "Why?\n").notes  # fmt: skip
     assert said in note
+
+
+def test_a_text_that_is_written_twice_is_said() -> None:
+    twice = PLAIN.replace("' [/INST]' }}", "' [/INST] ' + m['content'] }}")
+    r = Renderer.for_tokenizer(byte_tokenizer(twice)).render(CV, "Why?")
+    assert r.notes == ("the chat template writes the user text 2 times",)
 
 
 def test_a_text_that_works_as_a_command_is_an_error() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ptst_tasks.chat import Rendered, Renderer
-from ptst_tasks.shown import around, in_lines, quoted, thinking_state, thoughts, visible
+from ptst_tasks.shown import around, in_lines, quoted, thinking_state, visible
 from ptst_tasks.thinking import MARKERS, THINK
 
 
@@ -43,14 +43,3 @@ def test_the_state_of_thinking() -> None:
     assert thinking_state(Renderer()) == "auto (no thoughts are known of this model)"
     state = thinking_state(Renderer(thinking="off", markers=(THINK, MARKERS[1])))
     assert state.startswith("off (thoughts <think> ... </think> or <|channel|>analysis")
-
-
-def test_thoughts_that_rows_bring_are_counted() -> None:
-    rows = [
-        "<think>\nlegs\n</think>\n\n8",
-        "8",
-        "<think>cut off",
-        "<think></think>8",
-        "so </think>",
-    ]
-    assert thoughts(rows) == 3
