@@ -3,8 +3,9 @@
 ``auto`` uses the tokenizer's own chat template and checks what came out: a system text that the
 template rejects, or drops without a word, is folded into the first user message, and a message
 that cannot be found in the result is an error (`frames`); an answer to train on stands where the
-finished conversation has it, behind a thought that the prompt opened (`finished`). ``llama2`` and ``mistral`` are the paper's literal
-strings (Table 9; for Mistral the system text stands before the user message, without <<SYS>>).
+finished conversation has it, behind a thought that the prompt opened (`finished`). ``llama2`` and
+``mistral`` are the paper's literal strings (Table 9; for Mistral the system text stands before the
+user message, without <<SYS>>).
 
 BOS: the string carries BOS text only where the tokenizer would not add BOS by itself. The
 harness decides about BOS for a whole batch from its first string, so this is what lets prompts
