@@ -2,8 +2,10 @@
 
 ``auto`` uses the tokenizer's own chat template and checks what came out: a system text that the
 template rejects, or drops without a word, is folded into the first user message, and a message
-that cannot be found in the result is an error. ``llama2`` and ``mistral`` are the paper's literal
-strings (Table 9; for Mistral the system text stands before the user message, without <<SYS>>).
+that cannot be found in the result is an error (`frames`); an answer to train on stands where the
+finished conversation has it, behind a thought that the prompt opened (`finished`). ``llama2`` and
+``mistral`` are the paper's literal strings (Table 9; for Mistral the system text stands before the
+user message, without <<SYS>>).
 
 BOS: all strings of a run carry BOS text or none does (see `bos`), for the harness decides about BOS
 for a whole batch from its first string: this lets prompts of several templates share a batch.

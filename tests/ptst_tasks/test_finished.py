@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
+from adapters_train.data import Example
+from adapters_train.encode import encode
+from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError
 from ptst_tasks.frames import PARTS as IN_PARTS
@@ -91,6 +96,24 @@ def test_what_opens_the_next_turn_is_not_trained() -> None:
     behind = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|over|>\n{% endfor %}" \
         "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}"  # fmt: skip
     assert render(behind).end == "<|over|>"
+
+
+@pytest.mark.parametrize("template", [OPENS, SWITCHED])
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "llama2_spm_32k"])
+def test_real_tokenizers_train_what_they_are_tested_with(
+    name: str, template: str, shared: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(shared / "tokenizers" / name)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[end]", "[bot]"]})
+    tokenizer.chat_template = template
+    renderer = Renderer.for_tokenizer(tokenizer)
+    for row in builtin():
+        if row.is_chat:
+            rows = encode([Example("Why?", "Tea.")], tokenizer, renderer, row, 4096)
+            r = renderer.render(row, "Why?", training=True)
+            tested, (ids,) = encode_prompts(tokenizer, [r.prompt])[0], rows.input_ids
+            assert list(ids[: len(tested)]) == tested == tokenizer.encode(r.prompt)
+            assert tokenizer.decode(ids[len(tested) :]) == f"{r.lead}Tea.[end]"
 
 
 def test_a_template_without_an_end_of_turn_is_said() -> None:
