@@ -221,6 +221,11 @@ def test_what_contradicts_the_switch_is_one_line() -> None:
         assert not server.calls
 
 
+def test_what_a_chat_template_is_told_has_names() -> None:
+    with pytest.raises(ConfigError, match=r"chat_template_kwargs is 'off'.*name: value"):
+        open_engine("openai", "base", extra={"chat_template_kwargs": "off"})
+
+
 def test_openais_own_api_has_no_such_switch() -> None:
     lm = open_engine("openai", "gpt-5")
     assert asks(lm)[0].args[0].thinking == "auto"
