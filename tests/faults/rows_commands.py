@@ -93,4 +93,35 @@ ROWS = [
         ("record 'pipe' is no file",),
         lambda folder: os.mkfifo(folder / "pipe"),
     ),
+    Fault("templates: no tokenizer", "templates --model data", ("the tokenizer 'data' cannot be",)),
+    Fault("templates: a file", "templates --model base/config.json", ("it is a file",)),
+    Fault(
+        "templates: no such switch",
+        "templates --model base --thinking x",
+        ("unknown thinking 'x'",),
+    ),
+    Fault("templates: a switch alone", "templates --thinking off", ("without --model NAME",)),
+    Fault(
+        "templates: --json on the tokenizer",
+        "templates --model base --json base/tokenizer.json",
+        ("--json 'base/tokenizer.json'", "was measured"),
+    ),
+    Fault(
+        "validate: a switch that the tokenizer has not",
+        "validate --set gsm8k --template CV --tokenizer base --metadata '{\"thinking\": true}'",
+        ("thinking: on does nothing to 'chat:vanilla'",),
+    ),
+    Fault(
+        "eval: a switch that the model has not",
+        "eval --model hf --model_args pretrained=base --tasks ptst_gsm8k_chat_vanilla --limit 1 "
+        '--apply_chat_template --metadata \'{"thinking": "off"}\'',
+        ("thinking: off does nothing to 'chat:vanilla'",),
+    ),
+    Fault(
+        "eval: a switch at OpenAI's",
+        "eval --model ptst-openai --model_args pretrained=gpt-4o-mini --limit 1 "
+        '--tasks ptst_gsm8k_chat_vanilla --apply_chat_template --metadata \'{"thinking": "off"}\'',
+        ("OpenAI's API has no such switch",),
+        env={"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": ""},
+    ),
 ]

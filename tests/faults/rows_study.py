@@ -167,6 +167,22 @@ ROWS = [
     Fault("study: an adapter cut short", DRY, ("adapter 'a'", "is damaged"),
           both(study("base: base\ntrain: {adapters: [{name: a, path: adapter}]}\nTEST\n"),
                cut("adapter/adapter_model.safetensors"))),
+    # thinking
+    fault("a switch that is none", "base: base\nthinking: maybe\nTEST\n",
+          "thinking: Input should be 'auto', 'on' or 'off', got 'maybe'"),
+    fault("a switch for literal strings", "base: base\nthinking: on\nchat_format: llama2\nTEST\n",
+          "does nothing with chat_format 'llama2'"),
+    fault("a switch that the base has not, in a run", "base: base\nthinking: off\nTEST\n",
+          "thinking: off does nothing to 'chat:vanilla'", "has no switch for it"),
+    planned("a switch that the base has not", "base: base\nthinking: off\nTEST\n",
+            "thinking: off does nothing to 'chat:vanilla'"),
+    fault("a switch at OpenAI's", "base: gpt-4o-mini\nengine: openai\nthinking: on\nTEST\n",
+          "OpenAI's API has no such switch", env={"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": ""}),
+    planned("a switch at OpenAI's, planned",
+            "base: gpt-4o-mini\nengine: openai\nthinking: on\nTEST\n",
+            "OpenAI's API has no such switch", env={"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": ""}),
+    fault("a switch for the test alone", "base: base\nengine_args: {chat_template_args: "
+          "{enable_thinking: false}}\nTEST\n", "say thinking: off in its place"),
     planned("an adapter twice", "base: base\ntrain: {adapters: [{name: a, path: adapter}, "
             "{name: b, path: adapter}]}\nTEST\n", "adapters 'a' and 'b' are the same weights"),
     planned("training rows that are not there",
