@@ -25,7 +25,6 @@ ELSEWHERE = {
         "adapters_train/api_run.py",
     ),
     "adapters_train/test_train_command.py: options that do nothing, as a user meets them": (
-        "adapters_train/dry_run.py",
         "adapters_train/unused.py",
     ),
     "leaderboards/board/test_csvio.py: rows, as they are written and read": (

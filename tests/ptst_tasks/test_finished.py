@@ -112,7 +112,7 @@ def test_real_tokenizers_train_what_they_are_tested_with(
             rows = encode([Example("Why?", "Tea.")], tokenizer, renderer, row, 4096)
             r = renderer.render(row, "Why?", training=True)
             tested, (ids,) = encode_prompts(tokenizer, [r.prompt])[0], rows.input_ids
-            assert list(ids[: len(tested)]) == tested == tokenizer.encode(r.prompt)
+            assert list(ids[: len(tested)]) == tested
             assert tokenizer.decode(ids[len(tested) :]) == f"{r.lead}Tea.[end]"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.shown import around, in_lines, quoted, thinking_state, visible
-from ptst_tasks.thinking import MARKERS, THINK
+from ptst_tasks.thinking import THINK, custom_markers
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,5 @@ def test_around_an_answer() -> None:
 
 def test_the_state_of_thinking() -> None:
     assert thinking_state(Renderer()) == "auto (no thoughts are known of this model)"
-    state = thinking_state(Renderer(thinking="off", markers=(THINK, MARKERS[1])))
+    state = thinking_state(Renderer(thinking="off", markers=(THINK, custom_markers("<|end|>"))))
     assert state.startswith("off (thoughts <think> ... </think> or <|channel|>analysis")
