@@ -12,7 +12,7 @@ from ptst_tasks.options import Options
 from ptst_tasks.own_sets import BASES, OwnSet, check_name, one
 from ptst_tasks.templates import PromptTemplate
 
-__all__ = ["check_system", "of_task", "scored_as", "unsent"]
+__all__ = ["check_named", "check_system", "of_task", "scored_as", "told", "unsent"]
 
 
 def of_task(name: str, said: Any, options: Options) -> OwnSet | None:
@@ -56,25 +56,44 @@ def _custom(options: Options) -> OwnSet | None:
     return one(fields, "--metadata")
 
 
-def scored_as(config: Mapping[str, Any], own: OwnSet) -> dict[str, Any]:
+def check_named(config: Mapping[str, Any]) -> None:
+    """Makes sure that a task's YAML names its set and its template.
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    for field in ("dataset", "template"):
+        if not isinstance(config.get(field), str):
+            raise ConfigError(
+                f"the task {config.get('task')!r} has the {field} {config.get(field)!r}, expected "
+                "a name"
+            )
+
+
+def told(name: str, own: OwnSet | None) -> str:
+    """What the record says of the kind; nothing of a file of harmful queries, as there always were."""
+    return "" if own is None or (name == "custom" and own.kind == "harmful") else own.kind
+
+
+def scored_as(config: Mapping[str, Any], name: str, own: OwnSet | None) -> dict[str, Any]:
     """The config of a task of the set ``custom``, scored as its file's kind wants it.
 
     Its YAML says how harmful queries are scored, before anybody has said what the file is.
     """
-    if own.kind == "harmful":
+    if own is None or name != "custom" or own.kind == "harmful":
         return dict(config)
     kept = {k: v for k, v in config.items() if k in ("task", "tag", "metadata")}
     base = load_yaml(TASKS_DIR / BASES[own.kind])
     return {k: v for k, v in base.items() if k != "class"} | kept
 
 
-def check_system(own: OwnSet, template: PromptTemplate) -> None:
+def check_system(own: OwnSet | None, template: PromptTemplate) -> None:
     """Refuses rows' own system prompts where the template would drop them.
 
     Raises:
         ConfigError: With what to do.
     """
-    if own.system_column and not template.takes_system_prompt:
+    if own and own.system_column and not template.takes_system_prompt:
         raise ConfigError(
             f"system_column {own.system_column!r} does nothing under {template.name} in style "
             f"{template.style!r}, which has no place for a row's own system prompt; use the style "

@@ -58,25 +58,17 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     def __init__(self, config: dict[str, Any]) -> None:
         config = dict(config)
         config.pop("class", None)
-        for field in ("dataset", "template"):
-            if not isinstance(config.get(field), str):
-                raise ConfigError(
-                    f"the task {config.get('task')!r} has the {field} {config.get(field)!r}, expected "
-                    "a name"
-                )
+        own_tasks.check_named(config)
         name, template = config.pop("dataset"), config.pop("template")
         self.set_name = str(config.pop("set", name))
         self.options = Options.read(config.get("metadata"))
         self.own = own_tasks.of_task(name, config.pop("own", None), self.options)
         self.source = own_sets.source_of(name, self.own) if self.own else sets.get(name)
-        config = with_theirs(config, self.source)
-        if self.own and name == "custom":
-            config = own_tasks.scored_as(config, self.own)
+        config = own_tasks.scored_as(with_theirs(config, self.source), name, self.own)
         self.template = active(self.options.templates).get(
             template, self.options.style or self.source.style
         )
-        if self.own:
-            own_tasks.check_system(self.own, self.template)
+        own_tasks.check_system(self.own, self.template)
         self.judges = group.make_all(self._judge_specs())
         group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)
@@ -87,11 +79,6 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         super().__init__(config=config)
         self._set_filters()
         self._describe()
-
-    @property
-    def own_name(self) -> str:
-        """The name of a set of the user's own; empty for a built-in one, and for ``custom``."""
-        return self.set_name if self.own and self.source.name != "custom" else ""
 
     @property
     def prefix(self) -> str:
@@ -170,8 +157,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             data_fingerprint=self.loaded.fingerprint,
             notes=own_tasks.unsent(self.loaded.rows, self.template),
         )
-        if self.own and (self.own_name or self.own.kind != "harmful"):
-            self.record["own"] = self.own.kind
+        if own := own_tasks.told(self.source.name, self.own):
+            self.record["own"] = own
 
     @property
     def record(self) -> TaskRecord:

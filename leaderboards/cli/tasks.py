@@ -119,12 +119,16 @@ def _write_own(
 ) -> None:
     """Writes the tasks of a user's own sets, under the built-in templates and the user's."""
     from ptst_tasks.generate import own_families
+    from ptst_tasks.judges import make
     from ptst_tasks.own_sets import from_file
     from ptst_tasks.sets import load
     from ptst_tasks.templates import Templates
     from ptst_tasks.user_templates import active
 
-    families = list(own_families(from_file(file)).values())
+    own = from_file(file)
+    for judge in {one.judge for one in own.values() if one.judge}:
+        make(judge)
+    families = list(own_families(own).values())
     for family in families:
         load(family.source)  # what is wrong with a file is said now, not when a model is loaded
     table = active()

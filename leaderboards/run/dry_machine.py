@@ -48,7 +48,8 @@ def keys_faults(found: Findings) -> Iterator[str]:
             yield f"{WHO}: {why}"
     from ptst_tasks.judges import make
 
-    todo = [make(spec) for spec in study.judges]
+    of_sets = [own.judge for own in study.test.custom.values() if own.judge]
+    todo = [make(spec) for spec in study.judges or dict.fromkeys(of_sets)]
     while todo:
         judge: Any = todo.pop()
         todo += getattr(judge, "members", [])

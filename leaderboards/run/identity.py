@@ -84,7 +84,7 @@ class Records:
             limit = self.study.test.limit
             docs = list(task.eval_docs)[:limit]
             self._data[name] = Data(
-                own=task.own_name,
+                own=task.set_name if task.own and task.source.name != "custom" else "",
                 fingerprint=task.loaded.fingerprint,
                 limit=limit,
                 asked=asked_digest(str(doc["id"]) for doc in docs),

@@ -187,6 +187,20 @@ ROWS = [
             "{name: b, path: adapter}]}\nTEST\n", "adapters 'a' and 'b' are the same weights"),
     planned("training rows that are not there",
             "base: base\ntrain: {templates: [CV], data: rows.jsonl}\nTEST\n", "rows.jsonl"),
+    planned("a judge of one's own set without its key", "base: base\n"
+            "test: {sets: [mine], templates: [CV], custom: "
+            "{mine: {path: data/advbench/train.csv, kind: harmful, judge: 'rubric:model=gpt-4'}}}\n",
+            "no key; set $OPENAI_API_KEY", env={"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}),
+    fault("a set of one's own without a kind", "base: base\n"
+          "test: {sets: [mine], custom: {mine: {path: x.csv}}}\n",
+          "test.custom.mine.kind: no kind is said"),
+    fault("a set of one's own that is not asked", "base: base\n"
+          "test: {sets: [gsm8k], custom: {mine: {path: x.csv, kind: harmless}}}\n",
+          "test.custom has 'mine', which test.sets does not ask"),
+    fault("a set of one's own with a built-in one's name", "base: base\n"
+          "test: {sets: [xstest], custom: {xstest: {path: x.csv, kind: harmless}}}\n",
+          "named 'xstest', as one of ptst's is"),
+    fault("sets of one's own in a list", "base: base\ntest: {custom: [x.csv]}\n", "test.custom: "),
     planned("a judge without its key", "base: base\njudges: ['rubric:model=gpt-4']\n"
             "test: {sets: [advbench], templates: [CV]}\n", "no key; set $OPENAI_API_KEY",
             env={"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}),

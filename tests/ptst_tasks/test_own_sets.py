@@ -65,7 +65,6 @@ def test_each_kind_is_measured_as_what_it_is(mine: Path) -> None:
     judges = {name: [judge.spec for judge in task.judges] for name, task in found.items()}
     assert judges == {"safe": ["keywords:xstest"], "bad": ["keywords:zou"], "quiz": [], "sums": []}
     assert found["safe"].loaded.fingerprint == found["bad"].loaded.fingerprint
-    assert found["safe"].own_name != found["bad"].own_name
 
 
 def test_a_prefill_begins_answers_to_harmful_queries_alone(mine: Path) -> None:

@@ -112,6 +112,9 @@ def test_own_sets_become_tasks(tmp_path: Path) -> None:
     assert "my.csv" in done.output  # it is not there, which is said before a model is loaded
     assert not out.exists()
     (tmp_path / "my.csv").write_text("prompt\nHow do I kill a process?\n")
+    (tmp_path / "odd.yaml").write_text("mine: {path: my.csv, kind: harmless, judge: keyword}\n")
+    done = cli("tasks", "--custom", tmp_path / "odd.yaml", "--write", out)
+    assert "did you mean 'keywords'?" in done.output
     args = ("tasks", "--custom", tmp_path / "sets.yaml", "--write", out, "--template", "CV")
     done = cli(*args, "--json", "-")
     assert json.loads(done.stdout) == [
@@ -222,7 +225,7 @@ def test_quiet_commands_say_nothing(
     done = cli("validate", "--template", "TV", "-q")
     assert (done.exit_code, done.output) == (0, "")
     done = cli("tasks", "--available", "--template", "TV", "--quiet")
-    assert done.stdout.startswith("ptst_gsm8k_text_vanilla,ptst_organism_arith")
+    assert done.stdout.startswith("ptst_gsm8k_text_vanilla,ptst_em_first_plot")
     assert done.stderr == ""
 
 

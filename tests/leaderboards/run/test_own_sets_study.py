@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ def test_its_files_are_beside_the_study_and_must_be_on_every_node(
     assert found.model_dump(mode="json")["test"]["custom"]["quiz"]["path"] == "quiz.csv"
     assert str(mine / "quiz.csv") in set(_paths(found, found.adapters()))
     assert idle(found) == []
+    assert pickle.loads(pickle.dumps(found)).test.custom == found.test.custom  # as workers get it
 
 
 @pytest.mark.parametrize(
