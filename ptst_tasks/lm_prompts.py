@@ -10,7 +10,7 @@ from ptst_tasks.chat import Renderer
 from ptst_tasks.errors import ChatFormatError
 from ptst_tasks.thinking import THINK, Markers, custom_markers
 
-__all__ = ["expected", "renderer_for_lm", "takes_messages", "takes_text"]
+__all__ = ["check_decoding", "expected", "renderer_for_lm", "takes_messages", "takes_text"]
 
 log = logging.getLogger(__name__)
 
@@ -90,25 +90,32 @@ def expected(
     families = renderer.markers
     if end and all(family.close != end for family in families):
         families = (custom_markers(end), *families)
-    if renderer.thinking != "off" and not _is_ours(lm):
-        _check_decoding(lm, families)
+    tokenizer = getattr(lm, "tokenizer", None)
+    if tokenizer is not None and renderer.thinking != "off" and not _is_ours(lm):
+        check_decoding(tokenizer, families, type(lm).__name__)
     if lm is not None and hasattr(lm, "think"):
         lm.think(end)
     return families, not end and (takes_messages(lm) or renderer.thinking == "off")
 
 
-def _check_decoding(lm: Any, families: tuple[Markers, ...]) -> None:
-    """Makes sure that lm-eval's own classes leave the markers in what they decode."""
-    tokenizer: Any = getattr(lm, "tokenizer", None)
-    if tokenizer is None:
-        return
+def check_decoding(tokenizer: Any, families: tuple[Markers, ...], who: str) -> None:
+    """Makes sure that a marker is still there when lm-eval's own classes have decoded it.
+
+    Args:
+        tokenizer: The model's.
+        families: What its thoughts are marked by.
+        who: The class, or its name for ``--model``.
+
+    Raises:
+        ChatFormatError: If it is a special token, which they drop.
+    """
     for family in families:
         ids = tokenizer(family.close, add_special_tokens=False)["input_ids"]
         if family.close.strip() not in tokenizer.decode(ids, skip_special_tokens=True):
             raise ChatFormatError(
-                f"the model may think, and lm-eval's {type(lm).__name__} drops {family.close!r}, a "
-                "special token that ends its thoughts, so that a thought cannot be told from an "
-                'answer; use --model ptst-hf or ptst-vllm, or --metadata \'{"thinking": "off"}\''
+                f"the model may think, and lm-eval's {who!r} drops {family.close!r}, a special token "
+                "that ends its thoughts, so that a thought cannot be told from an answer; use --model "
+                'ptst-hf or ptst-vllm, or --metadata \'{"thinking": "off"}\''
             )
 
 

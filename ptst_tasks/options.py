@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, one_line
 from ptst_tasks.thinking import Thinking
@@ -45,7 +45,8 @@ class Options(BaseModel):
     style: str = ""
     chat_format: str = "auto"
     thinking: Thinking = "auto"
-    think_end_token: str = ""
+    # The model's arguments are here, too, and lm-eval's own may be a token's number.
+    think_end_token: Annotated[str, BeforeValidator(lambda v: str(v) if _is_id(v) else v)] = ""
     judge_reasoning: bool = False
     templates: str | None = None
     prefill: str | bool = False
@@ -116,6 +117,10 @@ def read_object(text: str, flag: str) -> dict[str, Any]:
             f'{flag} is {text!r:.80}, expected a JSON object such as \'{{"style": "openai"}}\''
         )
     return value
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ptst_tasks.errors import (
     said,
 )
 from ptst_tasks.lm_internals import load_yaml
+from ptst_tasks.lm_prompts import check_decoding
 from ptst_tasks.model_checks import (
     check_adapter,
     check_base,
@@ -248,6 +249,10 @@ def preflight(
         if tokenizer is not None:
             told = model_args.get("chat_template_args")
             preview(task, str(name), tokenizer, args=told if isinstance(told, Mapping) else None)
+    if tokenizer is not None and apply_chat_template and not model.startswith("ptst-"):
+        for task in () if "think_end_token" in model_args else tasks.values():
+            if task.generates and task.renderer.thinking != "off":
+                check_decoding(tokenizer, task.renderer.markers, model)
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
     for scorer in {task.bertscore["model"] for task in tasks.values() if task.bertscore}:
         require("bertscore", "torchmetrics", who="--metadata bertscore")

@@ -10,12 +10,13 @@ import pytest
 
 from ptst_tasks.chat import Renderer
 from ptst_tasks.engines.served import ServedEngine
-from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_messages, takes_text
+from ptst_tasks.options import Options
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import THINK, custom_markers
 from tests.canned import Canned
-from tests.support import PLAIN, byte_tokenizer, save_tiny_model
+from tests.support import PLAIN, byte_tokenizer, ptst, save_tiny_model
 from tests.thinkers import template_source
 
 
@@ -61,7 +62,7 @@ def test_markers_are_those_of_the_chat_template_or_the_users() -> None:
 
 
 def test_an_end_that_is_a_special_token_is_kept_by_engines_of_ours_alone() -> None:
-    with pytest.raises(ChatFormatError, match=r"Special drops '</think>'.*--model ptst-hf"):
+    with pytest.raises(ChatFormatError, match=r"'Special' drops '</think>'.*--model ptst-hf"):
         families(Special())
     assert families(Special(), "off") == ((THINK,), True)
     engine = Ours()
@@ -129,3 +130,25 @@ def test_stock_hf_keeps_markers_that_are_plain_text(tmp_path: Path) -> None:
     assert families(lm) == ((THINK,), False)
     with pytest.raises(ChatFormatError, match="thinking: on"):
         families(lm, "on")
+
+
+def test_it_is_said_before_a_model_is_loaded(data_dir: Path, tmp_path: Path) -> None:
+    """The weights are not there at all: the tokenizer alone tells."""
+    Special().tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+
+    def said(model: str, more: str = "") -> str:
+        done = ptst("eval", "--model", model, "--model_args", f"pretrained={tmp_path}{more}", "--tasks",
+                    "ptst_gsm8k_chat_vanilla", "--apply_chat_template")  # fmt: skip
+        assert done.exit_code == 2
+        return done.stderr
+
+    assert "lm-eval's 'hf' drops '</think>'" in said("hf")
+    assert "drops" not in said("ptst-hf")
+    assert "drops" not in said("hf", ",think_end_token=7")  # the user's own way out
+
+
+def test_a_number_of_lm_evals_is_no_fault_of_ours() -> None:
+    assert Options.read({"think_end_token": 151668}).think_end_token == "151668"
+    with pytest.raises(ConfigError, match="think_end_token"):
+        Options.read({"think_end_token": True})
