@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,35 @@ def test_the_page_of_a_real_tokenizer(shared: Path) -> None:
     assert lines[at + 10] == (
         "  the chat template adds text of its own: 'You are a helpful assistant.'"
     )
+
+
+def _of_trl() -> list[Path]:
+    """The chat templates that trl ships for models that think."""
+    found = importlib.util.find_spec("trl")
+    places = found.submodule_search_locations if found else None
+    files = sorted((Path(next(iter(places or ["."]))) / "chat_templates").glob("*.jinja"))
+    return [
+        f for f in files if "think" in f.read_text(encoding="utf-8") and "training" not in f.stem
+    ]
+
+
+@pytest.mark.parametrize("file", _of_trl(), ids=lambda file: file.stem)
+def test_models_that_think_by_trls_own_chat_templates(tmp_path: Path, file: Path) -> None:
+    """Every prompt is there or says why not; an answer stands behind a thought that is closed."""
+    tokenizer = byte_tokenizer(file.read_text(encoding="utf-8"))
+    tokenizer.save_pretrained(tmp_path / "tok")
+    rows = [row for row in builtin() if row.style == "gsm8k"]
+    for thinking in ("auto", "on", "off"):
+        found = page(str(tmp_path / "tok"), rows, thinking=thinking)
+        switch = found["chat_template"]["switch"]
+        for prompt in found["prompts"]:
+            if "error" in prompt:
+                assert thinking != "auto"
+                assert not switch
+                assert f"thinking: {thinking} does nothing to" in prompt["error"]
+                continue
+            assert prompt["text"].count(QUESTION) == 1
+            whole = prompt["text"] + prompt["lead"]
+            last = whole[whole.rindex(QUESTION) :]
+            assert last.count("<think>") <= last.count("</think>")
+            assert prompt["end"]

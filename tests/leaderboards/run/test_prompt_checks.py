@@ -199,3 +199,38 @@ def test_seeds_of_one_training_are_that_across_versions() -> None:
         assert training_digest({**new, "config": {**new["config"], **other}}) != training_digest(
             old
         )
+
+
+def test_one_option_for_train_test_study_and_gate(
+    thinker_base: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the study says once is in the adapter's manifest, the cells, the board, and the gate."""
+    monkeypatch.chdir(tmp_path)
+    text = (
+        f"base: {thinker_base}\nname: one\nuntuned: false\nengine_args: {{device: cpu}}\n"
+        "train: {recipe: none, templates: [CV], settings: {max_steps: 3, batch_size: 2, "
+        "accumulation: 1, lr: 0.05, rank: 2}}\n"
+        "test: {templates: [CV], sets: [advbench], limit: 2, gen_kwargs: {max_gen_toks: 2}}\n"
+    )
+    prompts = {}
+    for state in ("on", "off"):
+        done = ptst("run", write(tmp_path, f"thinking: {state}\n{text}"), "--out", state, "-q")
+        assert done.exit_code == 0, done.output
+        made = json.loads((tmp_path / state / "adapters/chat_vanilla-s0/manifest.json").read_text())
+        assert made["config"]["thinking"] == state
+        [cell] = (tmp_path / state / "cells").glob("*/cell.json")
+        asked = json.loads(cell.read_text())["provenance"]["data"]
+        assert asked["thinking"] == state
+        prompts[state] = asked["prompts"]
+        assert ptst("board", state, "-o", f"{state}.csv", "-q").exit_code == 0
+    assert prompts["on"] != prompts["off"]
+    told = ptst("check", "on.csv", "off.csv")
+    assert told.exit_code == 2
+    assert "thinking 'on' became 'off'" in told.stderr
+    told = ptst("check", "on.csv", "off.csv", "--allow-mismatch")
+    assert told.exit_code in (0, 1)
+    # The other state in the same folder: the adapter is another one, and the old goes aside.
+    text = write(tmp_path, f"thinking: off\n{text}")
+    done = ptst("run", text, "--out", "on")
+    assert done.exit_code == 0, done.output
+    assert "holds another run (thinking was 'on', now 'off'" in done.stderr
