@@ -84,6 +84,8 @@ def _no_rows(found: Record, field: str) -> str:
                     for v in found.values() if isinstance(v, dict | list)}  # fmt: skip
     if len(sizes) == 1 and (kinds == {dict} or (kinds == {list} and len(found) > 1)):
         told += ": columns, as it seems; with pandas, write to_json(orient='records')"
+    if not any(isinstance(value, dict | list) for value in found.values()):
+        told += "; a single row goes into a .jsonl file"
     return told
 
 

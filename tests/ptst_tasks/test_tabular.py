@@ -265,7 +265,7 @@ BAD: list[tuple[str, str, str | bytes, str]] = [
     ("rows apart from their columns", "r.json", FRAME.to_json(orient="split"),
      "row 1 is a list, expected an object"),
     ("one object", "r.json", '{"prompt": "x"}',
-     "expected a list of rows, or one under 'data'; found 'prompt'"),
+     "expected a list of rows, or one under 'data'; found 'prompt'; a single row"),
     ("objects over many lines", "r.jsonl", json.dumps(ROWS[0], indent=1) * 2,
      "line 1: Expecting property name"),
     ("objects over many lines called json", "r.json", "\n".join(json.dumps(r, indent=1) for r in ROWS),
