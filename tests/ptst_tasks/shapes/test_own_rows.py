@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from tests.fuzz import bent, fuzz
 
 Rows = Sequence[dict[str, Any]]
 E = Example
-LAYOUTS = ("jsonl", "json", "parquet", "csv")
+LAYOUTS = ("jsonl", "json", "jsonl.gz", "parquet", "arrow", "csv", "tsv")
 TURNS = [{"role": "system", "content": "Be brief."},
          {"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."},
          {"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]  # fmt: skip
@@ -36,25 +37,30 @@ LETTERED = "Which?\nA. oak\nB. elm\nC. fir"
 def write(folder: Path, rows: Rows, layout: str, name: str = "mine") -> Path:
     """A file of rows; a csv has lists as JSON, as there is no other way."""
     file = folder / f"{name}.{layout}"
-    if layout == "jsonl":
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    elif layout == "json":
-        file.write_text(json.dumps(rows))
-    elif layout == "parquet":
-        names = dict.fromkeys(key for row in rows for key in row)
-        pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), file)
+    names = dict.fromkeys(key for row in rows for key in row)
+    if layout.startswith("json"):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        text = json.dumps(rows) if layout == "json" else lines
+        file.write_bytes(gzip.compress(text.encode()) if layout.endswith(".gz") else text.encode())
+    elif layout in ("parquet", "arrow"):
+        table = pa.table({name: [row.get(name) for row in rows] for name in names})
+        if layout == "parquet":
+            pq.write_table(table, file)
+        else:
+            with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
+                out.write_table(table)
     else:
         out = io.StringIO()
-        table = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)))
-        table.writeheader()
+        writer = csv.DictWriter(out, list(names), delimiter="\t" if layout == "tsv" else ",")
+        writer.writeheader()
         for row in rows:
             cells = {
                 k: v if isinstance(v, str) else json.dumps(v)
                 for k, v in row.items()
                 if v is not None
             }
-            table.writerow(cells)
-        file.write_text(out.getvalue(), newline="")
+            writer.writerow(cells)
+        file.write_text(out.getvalue(), encoding="utf-8-sig", newline="")
     return file
 
 
