@@ -243,9 +243,10 @@ def load_set(
 def _examples(row: Row, turns: Turns) -> list[Example]:
     """The examples of a row: one, or one for every answer of a conversation."""
     said = [(q, a) for q, a in [*row.get("history", ()), (row["prompt"], row["answer"])]]
-    first = 0 if turns == "all" else len(said) - 1
+    trained = [i for i in range(len(said)) if i not in row.get("untrained", ())]
     system = row.get("system_prompt") or ""
-    return [Example(*said[i], system, tuple(said[:i])) for i in range(first, len(said))]
+    chosen = trained if turns == "all" else trained[-1:]
+    return [Example(*said[i], system, tuple(said[:i])) for i in chosen]
 
 
 @dataclass(frozen=True, slots=True)

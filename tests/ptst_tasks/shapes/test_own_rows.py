@@ -100,6 +100,8 @@ TRAINED: list[tuple[str, Rows, list[Example]]] = [
     ("messages", [{"messages": TURNS}], BOTH),
     ("messages of one turn", [{"messages": TURNS[1:3]}], [E("Hi?", "Hi.")]),
     ("messages, and the first question beside them", [{"prompt": "Hi?", "messages": TURNS}], BOTH),
+    ("messages with an answer that is only shown", [{"messages": [
+        *TURNS[:2], {**TURNS[2], "weight": 0}, *TURNS[3:]]}], BOTH[1:]),
     ("ShareGPT", [{"conversations": [{"from": "human", "value": "Hi?"}, {"from": "gpt", "value": "Hi."}]}],
      [E("Hi?", "Hi.")]),
     ("ShareGPT with a system column", [{"system": "Be.", "conversations": [
@@ -158,6 +160,13 @@ NOT_TRAINED: list[tuple[str, Rows, str]] = [
     ("no column of prompts", [{"frage": "q", "answer": "a"}],
      "has the columns frage, answer; expected one of"),
     ("a conversation without an answer", [{"messages": TURNS[:2]}], "row 1 of .* has no answer"),
+    ("no answer that is to be learnt", [{"messages": [TURNS[1], {**TURNS[2], "weight": 0}]}],
+     "marks every"),
+    ("a conversation without roles", [{"conversations": ["Hi?", "Hi."]}],
+     "has a str in message 1 of 'conv"),
+    ("no column of ours", [{"a": "Hi?", "b": "Hi."}], "prompt, .*messages, conversations"),
+    ("no column of ours but letters", [{"a": "Hi?", "c": "Hi."}], "prompt, .*messages, conversations"),
+    ("no column of prompts of ours", [{"a": "Hi?", "answer": "Hi."}], "prompt, .*messages, conversations"),
     ("roles out of order", [{"messages": TURNS[1:3] * 2 + TURNS[2:3]}], "message 5 of 'messages'"),
     ("tools", [{"messages": TURNS, "tools": [{"name": "f"}]}], "has tools, which are not trained on"),
     ("two system messages", [{"messages": TURNS, "system": "Be long."}],
@@ -200,6 +209,15 @@ def test_the_last_turn_alone(tmp_path: Path) -> None:
     last = said(tmp_path, {"messages": TURNS}, turns="last")
     assert last.examples == every.examples[1:]
     assert (last.rows, last.fingerprint) == (1, every.fingerprint)
+
+
+def test_of_the_answers_to_be_learnt_the_last_is_the_last(tmp_path: Path) -> None:
+    marked = [*TURNS[:4], {**TURNS[4], "weight": 0}]
+    loaded = said(tmp_path, {"messages": marked}, turns="last")
+    assert loaded.examples == BOTH[:1]
+    assert loaded.notes == (
+        "answers that are marked as not to be trained on (weight 0) are only shown: 1 row",
+    )
 
 
 def test_turns_that_nobody_has_are_told(tmp_path: Path) -> None:
