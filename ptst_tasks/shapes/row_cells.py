@@ -35,6 +35,7 @@ A KeyError says which column is missing, a `RowFaultError` what is wrong with th
 have a method ``over(rows)``, see `begin`.
 """
 
+_SOMETHING = frozenset({str, int, bool, list, dict})
 _NOTHING = frozenset({"NAType", "NaTType"})
 """Types of pandas that stand for no value; comparing one with anything is no answer."""
 
@@ -69,6 +70,8 @@ def plain_value(value: Any) -> Any:
 
 def missing(value: Any) -> bool:
     """Whether a cell holds nothing: null, NaN or no characters. 0 and false are values."""
+    if type(value) in _SOMETHING:  # most cells, and there are millions
+        return isinstance(value, str) and not value
     value = plain_value(value)
     if value is None or type(value).__name__ in _NOTHING:
         return True
@@ -90,6 +93,8 @@ def text(value: Any, column: str = "") -> str:
     Raises:
         RowFaultError: If it is no text, no number and no truth value.
     """
+    if type(value) is str and value.isascii():
+        return value
     value, where = plain_value(value), f", in the column {column!r}" if column else ""
     if missing(value):
         return ""
@@ -188,18 +193,17 @@ class Fields:
             KeyError: If the row has none of them.
             RowFaultError: If two of them hold different things.
         """
-        here = [n for n in accepted if n in self._values and n not in self.taken]
+        filled = self.filled(accepted)
+        here = filled or [n for n in accepted if n in self._values and n not in self.taken]
         if not here:
             raise KeyError(", ".join(accepted))
-        filled = self.filled(here)
-        if len({str(self._values[name]).strip() for name in filled}) > 1:
+        if len(filled) > 1 and len({str(self._values[name]).strip() for name in filled}) > 1:
             raise RowFaultError(
                 f"has the columns {' and '.join(map(repr, filled))}, and each may be meant; "
                 f"{advice or f'name the right one {accepted[0]!r}'}"
             )
         self.taken.update(filled[1:])  # they say the same
-        name = (filled or here)[0]
-        return name, self.take(name)
+        return here[0], self.take(here[0])
 
     def text(self, accepted: Sequence[str], advice: str = "") -> str:
         """The same as text; empty where none of the columns holds anything."""
