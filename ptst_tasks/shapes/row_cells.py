@@ -8,8 +8,11 @@ would print it: a list, an object or an infinite number where text is expected i
 from __future__ import annotations
 
 import ast
+import io
 import json
 import math
+import tokenize
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -117,19 +120,56 @@ def text(value: Any, column: str = "") -> str:
 
 
 def parsed(value: Any) -> Any:
-    """A list or object, also where a table without such cells holds it as JSON or Python text."""
+    """A list or object, also where a table without such cells holds it as JSON or Python text.
+
+    A text that can be taken in two ways stays a text: a key that stands twice, or texts without a
+    comma between them, as numpy prints a list (Python would read two of them as one).
+    """
     if type(value).__name__ == "ndarray":
         value = value.tolist()
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value
-    for read in (json.loads, ast.literal_eval):
+    for read in (_json, _literal):
         try:
             found = read(value.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        except (
+            ValueError,
+            SyntaxError,
+            RecursionError,
+            MemoryError,
+            TypeError,
+            tokenize.TokenError,
+        ):
             continue
         if isinstance(found, list | dict):
             return found
     return value
+
+
+def _json(said: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
+    return json.loads(said, object_pairs_hook=once)
+
+
+def _literal(said: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a backslash that no Python would have printed
+        tree = ast.parse(said, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+            if len(set(keys)) < len(keys):
+                raise ValueError("a key stands twice")
+    before = 0
+    for token in tokenize.generate_tokens(io.StringIO(said).readline):
+        if token.type == before == tokenize.STRING:
+            raise ValueError("texts without a comma between them")
+        before = before if token.type == tokenize.NL else token.type
+    return ast.literal_eval(tree)
 
 
 class Fields:
