@@ -58,7 +58,7 @@ class TrainConfig(BaseModel):
     Attributes:
         model: Base model, a folder or a hub id (for the OpenAI backend its model name).
         revision: Revision on the hub.
-        data: A training set's name, or a csv, json, jsonl or parquet file of prompt and answer.
+        data: A training set's name, or a file, folder or id of the hub with prompts and answers.
         prompt_column, answer_column: Columns of such a file, where they have other names.
         template: The prompt template, as ``chat:vanilla``; slug and abbreviation work too.
         style: Family of template strings; empty for the data set's own.

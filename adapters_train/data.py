@@ -1,4 +1,4 @@
-"""Training sets: name or file -> examples of query and answer.
+"""Training sets: a name, a file, a folder or an id of the hub -> examples of query and answer.
 
 The table adds the training part of each set to `ptst_tasks.sets`; reading, local folders and
 fingerprints are that module's. Adding a set is adding a row.
@@ -10,12 +10,12 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from ptst_tasks import readers, sets
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
-from ptst_tasks.readers import FILE_TYPES, Row, plain
+from ptst_tasks.own_data import is_data
+from ptst_tasks.readers import Row, plain
 from ptst_tasks.sets import Source
 from ptst_tasks.shapes.exams import Posed, with_letter, with_text
 from ptst_tasks.shapes.own_rows import OwnTraining
@@ -168,7 +168,7 @@ TESTED_BY: dict[str, tuple[str, ...]] = {
 
 
 def training_set(name: str, prompt_column: str = "", answer_column: str = "") -> Source:
-    """Returns a row of the table, or a source for a file of the user's own.
+    """Returns a row of the table, or a source for data of the user's own (`own_data`).
 
     Raises:
         UnknownNameError: If it is neither.
@@ -183,8 +183,8 @@ def training_set(name: str, prompt_column: str = "", answer_column: str = "") ->
         return TRAINING_SETS[name]
     if prompt_column and prompt_column.strip().lower() == answer_column.strip().lower():
         raise ConfigError(f"prompt_column and answer_column are both {prompt_column!r}")
-    if Path(name).suffix.lower().removeprefix(".") not in FILE_TYPES and not Path(name).is_file():
-        raise UnknownNameError("training set", name, [*TRAINING_SETS, "a csv, json or jsonl file"])
+    if not is_data(name):
+        raise UnknownNameError("training set", name, [*TRAINING_SETS, "a file", "an id of the hub"])
     shape = OwnTraining(prompt_column.strip().lower(), answer_column.strip().lower())
     return Source(name, "train", shape, url=name, about=name)
 
@@ -201,7 +201,7 @@ def load_set(
     """Loads a training set.
 
     Args:
-        name: A name of the table, or a csv, json, jsonl or parquet file.
+        name: A name of the table, or data of the user's own: a file, a folder, an id of the hub.
         prompt_column: Column of prompts of such a file.
         answer_column: Column of its answers.
         rows: Take a random sample of so many rows of the source, in its order.
@@ -243,9 +243,10 @@ def load_set(
 def _examples(row: Row, turns: Turns) -> list[Example]:
     """The examples of a row: one, or one for every answer of a conversation."""
     said = [(q, a) for q, a in [*row.get("history", ()), (row["prompt"], row["answer"])]]
-    first = 0 if turns == "all" else len(said) - 1
+    trained = [i for i in range(len(said)) if i not in row.get("untrained", ())]
     system = row.get("system_prompt") or ""
-    return [Example(*said[i], system, tuple(said[:i])) for i in range(first, len(said))]
+    chosen = trained if turns == "all" else trained[-1:]
+    return [Example(*said[i], system, tuple(said[:i])) for i in chosen]
 
 
 @dataclass(frozen=True, slots=True)

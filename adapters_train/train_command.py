@@ -36,7 +36,7 @@ def train(
         str | None, _opt(_BASE, "Base model: a folder, a hub id, or OpenAI's name.")
     ] = None,
     data: Annotated[
-        str | None, _opt(_DATA, "Training set, or a csv, json or jsonl file.  [gsm8k]")
+        str | None, _opt(_DATA, "Training set, file, folder or id of the hub.  [gsm8k]")
     ] = None,
     template: Annotated[
         list[str] | None,

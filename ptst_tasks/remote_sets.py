@@ -1,4 +1,9 @@
-"""Gets a set that no local folder has: from its authors' public file or the hub."""
+"""Gets a set that no local folder has: from its authors' public file or the hub.
+
+Rows of the hub are read by `datasets`, as everybody reads them there. A public file is only
+downloaded by it, once, and read as a local copy would be (`tabular`): `datasets` reads a csv with
+pandas' guesses, where ``NA`` is nothing and ``007`` is 7.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,74 @@ import contextlib
 import os
 import socket
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.errors import DataNotFoundError
+from ptst_tasks.errors import DataError, DataNotFoundError, said
 from ptst_tasks.set_source import ENV, Source
+from ptst_tasks.tabular import read_file
 
-__all__ = ["remote"]
+__all__ = ["HubId", "hub_splits", "remote"]
 
-_HUB = "https://huggingface.co"
+
+@dataclass(frozen=True, slots=True)
+class HubId:
+    """A data set on the hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        config: Which of its configurations; empty for its only or default one.
+    """
+
+    repo: str
+    config: str = ""
+
+    def __str__(self) -> str:
+        return self.repo + (f"/{self.config}" if self.config else "")
+
+
+def hub_splits(name: HubId) -> dict[str, Callable[[], list[dict[str, Any]]]]:
+    """Loads a user's set from the hub, through the `datasets` cache.
+
+    Returns:
+        Its splits, and how to get the rows of each.
+
+    Raises:
+        DataNotFoundError: If it cannot be had.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        with _cache_only_without_network(_hub()):
+            data = datasets.load_dataset(name.repo, name.config or None)
+    except Exception as e:  # the hub's client has no common base for its errors
+        vague = isinstance(e, datasets.exceptions.DatasetGenerationError)  # "an error occurred"
+        why = said((vague and e.__cause__) or e)[:300]
+        raise DataNotFoundError(
+            f"{str(name)!r}: there is no such file or folder here, and as a data set of the hub it "
+            f"cannot be loaded ({why}); expected a path, or "
+            "owner/name[/config][:split]"
+        ) from e
+    finally:
+        datasets.enable_progress_bars()
+    return {split: partial(_stored, rows) for split, rows in data.items()}
+
+
+def _stored(data: Any) -> list[dict[str, Any]]:
+    """Rows as they are stored: pictures and sounds that nobody asks for are not decoded."""
+    from ptst_tasks.arrow_rows import batch_rows
+
+    return list(batch_rows(data.with_format("arrow").iter(10_000)))
+
+
+def _hub() -> str:
+    import huggingface_hub
+
+    return str(huggingface_hub.constants.ENDPOINT)  # a mirror, where $HF_ENDPOINT names one
 
 
 def remote(source: Source) -> tuple[list[dict[str, Any]], str]:
@@ -26,6 +89,7 @@ def remote(source: Source) -> tuple[list[dict[str, Any]], str]:
 
     Raises:
         DataNotFoundError: If it is nowhere to be had; says where it was looked for.
+        DataError: If a public file is malformed.
     """
     origin = source.url or "/".join(str(p) for p in (source.hub or ()) if p)
     if not origin:
@@ -34,23 +98,25 @@ def remote(source: Source) -> tuple[list[dict[str, Any]], str]:
 
     datasets.disable_progress_bars()
     try:
-        with _cache_only_without_network(source.url or _HUB):
-            data = _fetch(source)
+        with _cache_only_without_network(source.url or _hub()):
+            return _fetch(source), origin
+    except DataError:
+        raise
     except Exception as e:  # the hub's client has no common base for its errors
         raise DataNotFoundError(_nowhere(source, f"{origin}: {type(e).__name__}")) from e
     finally:
         datasets.enable_progress_bars()
-    return [dict(row) for row in data], origin
 
 
-def _fetch(source: Source) -> Any:
+def _fetch(source: Source) -> list[dict[str, Any]]:
     import datasets
 
     if source.hub:
-        return datasets.load_dataset(*source.hub, split=source.split, **(source.reading or {}))
-    kind = "json" if source.url.endswith(".json") else "csv"
-    more = {"field": source.field} if source.field else {}
-    return datasets.load_dataset(kind, data_files=source.url, split="train", **more)
+        found = datasets.load_dataset(*source.hub, split=source.split, **(source.reading or {}))
+        return [dict(row) for row in found]
+    once = datasets.DownloadConfig(use_etag=False, disable_tqdm=True)  # which finds it offline, too
+    file = Path(datasets.utils.file_utils.cached_path(source.url, once))
+    return read_file(file, source.field, name=source.url)
 
 
 @contextlib.contextmanager
@@ -86,7 +152,7 @@ def _nowhere(source: Source, tried: str) -> str:
     )
     return (
         f"data set {source.name!r} was not found: {place}, and the public source failed ({tried})"
-        f"{account}; connect to the network, or put a csv, json, jsonl or parquet file at "
+        f"{account}; connect to the network, or put a file of rows (csv, jsonl, parquet, ...) at "
         f"${ENV}/{local}"
     )
 

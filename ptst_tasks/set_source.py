@@ -23,7 +23,8 @@ class Source:
         kind: What is measured on it.
         shape: One row of a copy -> one row of ours.
         hub: (repository, configuration) on the Hugging Face hub.
-        url: A public file, for sets whose hub copies are gated or are somebody else's.
+        url: A public file, for sets whose hub copies are gated or are somebody else's; or what a user
+            names as their own (`own_data`): a path, an id of the hub.
         split: The split on the hub.
         local: Accepted (folder, split) pairs under ``$PTST_DATA_DIR``, in order.
         field: Key of a JSON object under which the rows are.

@@ -1,6 +1,6 @@
 """The registry of data sets, and `load`, which turns a name into rows.
 
-A set comes from ``$PTST_DATA_DIR/<folder>/<split>.{jsonl,json,csv,parquet}`` where that folder
+A set comes from ``$PTST_DATA_DIR/<folder>/<split>.*`` (`tabular.SUFFIXES`) where that folder
 has it, else from its authors' public file or the hub. One row of the table below says all of
 that, with the columns accepted; adding a set is adding a row.
 """
@@ -17,11 +17,13 @@ from typing import Any
 
 from ptst_tasks import readers
 from ptst_tasks.errors import ConfigError, DataError, UnknownNameError
-from ptst_tasks.readers import FILE_TYPES, Row, RowFaultError
+from ptst_tasks.own_data import own_rows, read_place
+from ptst_tasks.readers import Row, RowFaultError
 from ptst_tasks.remote_sets import remote
 from ptst_tasks.set_source import ENV, Source
 from ptst_tasks.set_table import GOAL, WHICH, table
 from ptst_tasks.shapes.own_rows import OwnPrompts
+from ptst_tasks.tabular import SUFFIXES
 
 __all__ = ["REGISTRY", "Loaded", "Source", "custom", "fingerprint", "get", "load", "locate"]
 
@@ -93,11 +95,15 @@ def locate(source: Source) -> Path | None:
     if not Path(root).is_dir():
         raise ConfigError(f"${ENV} is {root!r}, which is not a folder")
     for folder, split in source.local:
-        for suffix in FILE_TYPES:
-            file = Path(root, folder, f"{split}.{suffix}")
-            if file.exists() or file.is_symlink():  # one that leads nowhere is a fault, not absent
-                return file
+        for file in _copies(Path(root, folder), split):
+            return file
     return None
+
+
+def _copies(folder: Path, split: str) -> list[Path]:
+    """Files of a split, and the folder of that name; one that leads nowhere is a fault, not absent."""
+    places = [folder / f"{split}.{suffix}" for suffix in SUFFIXES] + [folder / split]
+    return [place for place in places if place.exists() or place.is_symlink()]
 
 
 def load(source: str | Source) -> Loaded:
@@ -117,14 +123,17 @@ def load(source: str | Source) -> Loaded:
         return Loaded(source, readers.with_ids(source.make()), "made on the spot")
     if file:
         _check_alone(source, file)
+        raw, origin = read_place(file, "", "", source.field)
     elif source.url and "://" not in source.url:
-        file = Path(source.url)
-    raw, origin = (readers.read_file(file, source.field), str(file)) if file else remote(source)
+        raw, origin = own_rows(source.url, training=source.kind == "train", field=source.field)
+    else:
+        raw, origin = remote(source)
     begun = replace(source, shape=readers.begin(source.shape, raw))
     found = (_shaped(begun, row, f"row {n} of {origin}") for n, row in enumerate(raw, start=1))
     kept = [row for row in found if row]
     rows = readers.with_ids(kept)
-    if source.holdout is not None and not origin.rpartition("/")[2].startswith("test."):
+    is_test_part = file is not None and file.name.partition(".")[0] == "test"
+    if source.holdout is not None and not is_test_part:
         rows = [r for r in rows if held_out(r) == source.holdout]
     if not rows:
         raise DataError(f"{source.name}: {origin} has no row that belongs to the set")
@@ -132,8 +141,8 @@ def load(source: str | Source) -> Loaded:
 
 
 def _check_alone(source: Source, file: Path) -> None:
-    beside = (file.with_suffix(f".{suffix}") for suffix in FILE_TYPES)
-    if copies := [str(p) for p in beside if p != file and p.exists()]:
+    split = next(s for f, s in source.local if file.name == s or file.name.startswith(f"{s}."))
+    if copies := [str(p) for p in _copies(file.parent, split) if p != file]:
         raise DataError(
             f"{source.name}: {str(file)!r} and {copies[0]!r} are both there, and they need not hold "
             "the same rows; keep one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
@@ -273,6 +274,15 @@ def test_the_policy_is_one(tmp_path: Path) -> None:
     (file := tmp_path / "gate.yaml").write_text(text)
     done = ptst("check", ASSETS / "last.csv", ASSETS / "new.csv", "--policy", file)
     assert done.exit_code == 1, done.output  # 2: it cannot be read
+
+
+def test_python_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv.gz").write_bytes(gzip.compress(b"prompt;answer\nHow many?;007\n"))
+    _execute(BLOCKS["python_files"])
+    assert capsys.readouterr().out.startswith("1 How many? rows.csv.gz ")
 
 
 def test_python_prompts_and_judge(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

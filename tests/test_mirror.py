@@ -135,12 +135,17 @@ ELSEWHERE = {
     "ptst_tasks/test_own_sets.py: sets of a user's own, as tasks take them": (
         "ptst_tasks/own_tasks.py",
     ),
-    "ptst_tasks/test_readers.py: broken and odd files of every type": (
-        "ptst_tasks/shapes/exams.py",
-        "ptst_tasks/tabular.py",
-    ),
+    "ptst_tasks/test_own_data.py: folders, as a user names them": ("ptst_tasks/row_folders.py",),
+    "ptst_tasks/test_readers.py: copies of sets, broken and odd": ("ptst_tasks/shapes/exams.py",),
     "ptst_tasks/test_sets.py: a source is a row of the table of sets": (
         "ptst_tasks/set_source.py",
+    ),
+    "ptst_tasks/test_tabular.py: a table of files of every kind, encoding and layout": (
+        "ptst_tasks/arrow_rows.py",
+        "ptst_tasks/delimited.py",
+        "ptst_tasks/json_rows.py",
+        "ptst_tasks/texts.py",
+        "ptst_tasks/unpacking.py",
     ),
     "ptst_tasks/test_task.py: options, of tasks that are built with them": (
         "ptst_tasks/options.py",

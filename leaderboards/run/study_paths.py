@@ -14,6 +14,7 @@ from typing import Any
 from adapters_train.data import TRAINING_SETS
 from ptst_tasks.engines.engine_args import PATHS
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.own_data import is_hub_id, split_off
 
 __all__ = ["put_back", "resolve"]
 
@@ -37,7 +38,10 @@ def resolve(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[st
         value = parent[key]
         if not isinstance(value, str) or not value or "\0" in value or Path(value).is_absolute():
             continue
-        found, note = _find(value, folder, must)
+        of_data = place.startswith(("train.data", "test.options.custom", "test.custom."))
+        path, split = split_off(value, folder) if of_data else (value, "")
+        found, note = _find(path, folder, must and not (of_data and is_hub_id(value)))
+        found += split
         if note:
             notes.append(f"{place} {value!r} {note}")
         if found != value:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ptst_tasks.shapes.row_cells import RowFaultError, missing, parsed, text
+from ptst_tasks.shapes.row_cells import RowFaultError, missing, parsed, plain_value, text
 from ptst_tasks.thinking import THINK
 
 __all__ = [
@@ -47,11 +47,13 @@ class Conversation:
         system: The system message; empty where there is none.
         turns: Question and answer, at least one where the conversation has an answer.
         asked: A last question without an answer; empty where there is none.
+        untrained: Turns (from 0) whose answer is marked as not to be trained on.
     """
 
     system: str
     turns: tuple[tuple[str, str], ...]
     asked: str = ""
+    untrained: tuple[int, ...] = ()
 
     @property
     def questions(self) -> list[str]:
@@ -81,7 +83,9 @@ def read_conversation(value: Any, column: str) -> Conversation:
     if not isinstance(value, list | tuple):
         kind = type(value).__name__
         raise RowFaultError(f"has a {kind} where messages are expected, in the column {column!r}")
-    system, turns, asked, before = "", [], "", ""
+    system, asked, before = "", "", ""
+    turns: list[tuple[str, str]] = []
+    untrained: list[int] = []
     for number, message in enumerate(value, start=1):
         where = f"message {number} of {column!r}"
         role, said = _message(message, where)
@@ -94,11 +98,12 @@ def read_conversation(value: Any, column: str) -> Conversation:
         elif role == "user":
             asked = said
         else:
+            untrained += [len(turns)] * _is_untrained(message)
             turns.append((asked, said))
             asked = ""
     if not (turns or asked):
         raise RowFaultError(f"has no question in the column {column!r}")
-    return Conversation(system, tuple(turns), asked)
+    return Conversation(system, tuple(turns), asked, tuple(untrained))
 
 
 def _check_order(role: str, before: str, where: str) -> None:
@@ -127,15 +132,17 @@ def _message(message: Any, where: str) -> tuple[str, str]:
             else f"has a call of a tool, or its result, in {where}, and tools are not trained on "
             "or tested; leave such rows out"
         )
-    if (said.get("weight") in (0, 0.0) and not missing(said.get("weight"))) or said.get(
-        "train"
-    ) is False:
-        raise RowFaultError(f"has {where} marked as not to be trained on, which is not supported")
     content = _content(_one_of(said, ("content", "value"), where), where)
     thoughts = [key for key in REASONING if not missing(said.get(key))]
     if thoughts and role != "assistant":
         raise RowFaultError(f"has {thoughts[0]!r} in {where}, which is of the {role}")
     return role, with_thought(content, [text(said[key], where) for key in thoughts], where)
+
+
+def _is_untrained(message: Mapping[str, Any]) -> bool:
+    """Whether an answer is marked as not to be learnt, as OpenAI (weight 0) and others mark it."""
+    said = {str(key).strip().lower(): plain_value(value) for key, value in message.items()}
+    return said.get("train") is False or (said.get("weight") is not None and said["weight"] == 0)
 
 
 def _empty(value: Any) -> bool:

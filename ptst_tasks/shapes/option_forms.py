@@ -133,7 +133,9 @@ def _columns(fields: Fields) -> list[dict[str, str]]:
             # A column called 1 is anybody's.
             groups.setdefault((found[1], found[2].isalpha()), {})[found[2]] = name
     out = []
-    for (_, lettered), group in groups.items():
+    for (prefix, lettered), group in groups.items():
+        if not prefix and "b" not in group:
+            continue  # columns a and d of a table are no options
         ordered = sorted(group, key=str if lettered else int)
         if len(fields.filled(group.values())) > 1 and ordered[0] in ("a", "0", "1", "00", "01"):
             out.append({key: group[key] for key in ordered})

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ptst_tasks.shapes.choices import Choice, choice
+from ptst_tasks.shapes.choices import QUESTIONS, Choice, choice
 from ptst_tasks.shapes.conversations import (
     COLUMNS,
     Conversation,
@@ -39,7 +39,8 @@ class OwnTraining:
     """A shape for files to train on; see `notes` once a file is read.
 
     Its rows have ``prompt``, ``category``, ``answer`` and ``system_prompt``; those of a conversation
-    ``history`` too: earlier questions and answers, in pairs.
+    ``history`` too: earlier questions and answers, in pairs, and ``untrained``, the turns (from 0)
+    whose answers are not to be learnt, if there are any.
 
     Attributes:
         prompt: The column of prompts, or of messages; empty to find it.
@@ -75,7 +76,8 @@ class OwnTraining:
         )
         if talk:
             return self._talk(fields, talk)
-        if not (self.prompt or self.answer) and has_options(fields):
+        said = self.prompt or self.answer
+        if not said and has_options(fields) and fields.filled(QUESTIONS):
             doc = with_letter(self.options.read(fields))
             self.seen["options"] += 1
             prompt, answer, category = doc["prompt"], doc["answer"], doc["category"]
@@ -104,12 +106,17 @@ class OwnTraining:
     def _talk(self, fields: Fields, talk: Conversation) -> Row:
         turns = talk.turns or ((talk.asked, ""),)
         self.seen["unanswered"] += bool(talk.turns and talk.asked)
+        self.seen["untrained"] += bool(talk.untrained)
+        if len(talk.untrained) == len(turns):
+            raise RowFaultError("marks every answer as not to be trained on; leave the row out")
+        marked = {"untrained": list(talk.untrained)} if talk.untrained else {}
         return {
             "prompt": turns[-1][0],
             "category": fields.optional(("category",)),
             "answer": turns[-1][1],
             "system_prompt": _system(fields, talk),
             "history": [list(turn) for turn in turns[:-1]],
+            **marked,
         }
 
 
@@ -213,6 +220,10 @@ def _system(fields: Fields, talk: Conversation, accepted: tuple[str, ...] = _SYS
 
 def _with_context(fields: Fields, accepted: tuple[str, ...], advice: str) -> str:
     """The prompt and, below a blank line, what it is about, as Alpaca's and Dolly's rows have it."""
+    if not any(name in fields.names() for name in accepted):
+        for name in fields.filled(COLUMNS):
+            read_conversation(fields.peek(name), name)  # says what is wrong with it
+        raise KeyError(", ".join((*accepted, *COLUMNS)))
     about = []
     filled = fields.filled(accepted)
     if "instruction" in filled and not set(filled) - {"instruction", "input"}:
@@ -266,6 +277,7 @@ def _rows(n: int) -> str:
 
 _TOLD = {
     "unanswered": "a last question that nobody answers is left out of the conversation",
+    "untrained": "answers that are marked as not to be trained on (weight 0) are only shown",
     "options": "options stand below the question with their letters, and the answer is a letter",
     "answered": "the answers of the file are not used, for the model gives its own",
     "system": "a system prompt of the row's own, for templates with {system_prompt}; others leave it out",

@@ -8,8 +8,11 @@ would print it: a list, an object or an infinite number where text is expected i
 from __future__ import annotations
 
 import ast
+import io
 import json
 import math
+import tokenize
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -35,6 +38,7 @@ A KeyError says which column is missing, a `RowFaultError` what is wrong with th
 have a method ``over(rows)``, see `begin`.
 """
 
+_SOMETHING = frozenset({str, int, bool, list, dict})
 _NOTHING = frozenset({"NAType", "NaTType"})
 """Types of pandas that stand for no value; comparing one with anything is no answer."""
 
@@ -69,6 +73,8 @@ def plain_value(value: Any) -> Any:
 
 def missing(value: Any) -> bool:
     """Whether a cell holds nothing: null, NaN or no characters. 0 and false are values."""
+    if type(value) in _SOMETHING:  # most cells, and there are millions
+        return isinstance(value, str) and not value
     value = plain_value(value)
     if value is None or type(value).__name__ in _NOTHING:
         return True
@@ -90,6 +96,8 @@ def text(value: Any, column: str = "") -> str:
     Raises:
         RowFaultError: If it is no text, no number and no truth value.
     """
+    if type(value) is str and value.isascii():
+        return value
     value, where = plain_value(value), f", in the column {column!r}" if column else ""
     if missing(value):
         return ""
@@ -112,19 +120,56 @@ def text(value: Any, column: str = "") -> str:
 
 
 def parsed(value: Any) -> Any:
-    """A list or object, also where a table without such cells holds it as JSON or Python text."""
+    """A list or object, also where a table without such cells holds it as JSON or Python text.
+
+    A text that can be taken in two ways stays a text: a key that stands twice, or texts without a
+    comma between them, as numpy prints a list (Python would read two of them as one).
+    """
     if type(value).__name__ == "ndarray":
         value = value.tolist()
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value
-    for read in (json.loads, ast.literal_eval):
+    for read in (_json, _literal):
         try:
             found = read(value.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        except (
+            ValueError,
+            SyntaxError,
+            RecursionError,
+            MemoryError,
+            TypeError,
+            tokenize.TokenError,
+        ):
             continue
         if isinstance(found, list | dict):
             return found
     return value
+
+
+def _json(said: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
+    return json.loads(said, object_pairs_hook=once)
+
+
+def _literal(said: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a backslash that no Python would have printed
+        tree = ast.parse(said, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+            if len(set(keys)) < len(keys):
+                raise ValueError("a key stands twice")
+    before = 0
+    for token in tokenize.generate_tokens(io.StringIO(said).readline):
+        if token.type == before == tokenize.STRING:
+            raise ValueError("texts without a comma between them")
+        before = before if token.type == tokenize.NL else token.type
+    return ast.literal_eval(tree)
 
 
 class Fields:
@@ -188,18 +233,17 @@ class Fields:
             KeyError: If the row has none of them.
             RowFaultError: If two of them hold different things.
         """
-        here = [n for n in accepted if n in self._values and n not in self.taken]
+        filled = self.filled(accepted)
+        here = filled or [n for n in accepted if n in self._values and n not in self.taken]
         if not here:
             raise KeyError(", ".join(accepted))
-        filled = self.filled(here)
-        if len({str(self._values[name]).strip() for name in filled}) > 1:
+        if len(filled) > 1 and len({str(self._values[name]).strip() for name in filled}) > 1:
             raise RowFaultError(
                 f"has the columns {' and '.join(map(repr, filled))}, and each may be meant; "
                 f"{advice or f'name the right one {accepted[0]!r}'}"
             )
         self.taken.update(filled[1:])  # they say the same
-        name = (filled or here)[0]
-        return name, self.take(name)
+        return here[0], self.take(here[0])
 
     def text(self, accepted: Sequence[str], advice: str = "") -> str:
         """The same as text; empty where none of the columns holds anything."""

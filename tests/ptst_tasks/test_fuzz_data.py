@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -17,12 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters_train.data import TRAINING_SETS
-from ptst_tasks import decoding, sets, user_templates
+from ptst_tasks import decoding, own_data, sets, user_templates
 from ptst_tasks.errors import PTSTError
 from ptst_tasks.set_source import Source
 from ptst_tasks.shapes.own_rows import OwnTraining
 from ptst_tasks.shapes.row_cells import begin
-from ptst_tasks.tabular import FILE_TYPES, read_file
+from ptst_tasks.tabular import SUFFIXES, read_file
 from tests.fuzz import TEXT, bent, fuzz, json_like
 
 ROW = {
@@ -45,7 +49,9 @@ SOURCES = {**sets.REGISTRY, **{f"train {name}": s for name, s in TRAINING_SETS.i
 BYTES = st.one_of(
     st.binary(max_size=200),
     st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\0", b"a", b"{", b"}", b"[", b":", b"1", b"e",
-                              b"\xef\xbb\xbf", b"\xff", "\u2028".encode(), b"PAR1", b"goal", b"null"]),
+                              b"\xef\xbb\xbf", b"\xff", "\u2028".encode(), b"PAR1", b"goal", b"null", b";",
+                              b"|", b"\t", b"[", b"sep=;", b"\xff\xfe", b"\0a", b"\x1f\x8b", b"PK\x03\x04",
+                              b"ARROW1\0\0", b"FEA1"]),
              max_size=40).map(b"".join),
 )  # fmt: skip
 TEMPLATES = [{"name": "chat:x", "abbr": "CX", "system": "Hi.", "user": "a {input}",
@@ -66,7 +72,7 @@ def load(name: str, file: Path) -> None:
 
 
 @fuzz
-@given(st.sampled_from(FILE_TYPES), BYTES)
+@given(st.sampled_from(SUFFIXES), BYTES)
 def test_fuzz_bytes(place: Path, kind: str, content: bytes) -> None:
     file = place / f"f.{kind}"
     file.write_bytes(content)
@@ -98,20 +104,55 @@ def test_fuzz_csv(place: Path, name: str, rows: list[list[str]]) -> None:
         load(name, file)
 
 
-@fuzz
-@given(st.lists(st.binary(max_size=6), max_size=4), st.integers(0, 2000), st.integers(0, 8))
-def test_fuzz_damaged_parquet(place: Path, junk: list[bytes], at: int, cut: int) -> None:
+def _whole() -> dict[str, bytes]:
+    """A good file of each kind that is not text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    out = io.BytesIO()
-    pq.write_table(pa.table({"goal": ["a", "b"], "n": [1, None]}), out)
-    whole = out.getvalue()
+    table = pa.table({"goal": ["a", "b"], "n": [1, None], "m": [["x"], []],
+                      "c": pa.array(["u", "v"]).dictionary_encode()})  # fmt: skip
+    text = b'{"goal": "a"}\n{"goal": "b"}\n' * 9
+    outs = {name: io.BytesIO() for name in ("parquet", "arrow", "feather", "jsonl.zip")}
+    pq.write_table(table, outs["parquet"])
+    for kind, make in (("arrow", pa.ipc.new_stream), ("feather", pa.ipc.new_file)):
+        with make(outs[kind], table.schema) as writer:
+            writer.write_table(table)
+    with zipfile.ZipFile(outs["jsonl.zip"], "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jsonl", text)
+    return {
+        **{name: out.getvalue() for name, out in outs.items()},
+        "jsonl.gz": gzip.compress(text), "jsonl.bz2": bz2.compress(text),
+        "jsonl.xz": lzma.compress(text), "jsonl.zst": pa.compress(text, codec="zstd", asbytes=True),
+    }  # fmt: skip
+
+
+WHOLE = _whole()
+
+
+@fuzz
+@given(
+    st.sampled_from(sorted(WHOLE)),
+    st.lists(st.binary(max_size=6), max_size=4),
+    st.integers(0, 2000),
+    st.integers(0, 8),
+)
+def test_fuzz_damaged_files(place: Path, kind: str, junk: list[bytes], at: int, cut: int) -> None:
+    whole = WHOLE[kind]
     place_of = at % len(whole)
-    file = place / "d.parquet"
+    file = place / f"d.{kind}"
     file.write_bytes(whole[:place_of] + b"".join(junk) + whole[place_of + cut :])
     with suppress(PTSTError):
         load("custom", file)
+
+
+@fuzz
+@given(TEXT, st.lists(TEXT, max_size=3))
+def test_fuzz_names_of_data(place: Path, said: str, parts: list[str]) -> None:
+    """What is written where data are named is data or not; nothing else comes of it."""
+    for name in (said, "/".join(parts), ":".join([said, *parts])):
+        own_data.is_data(name)
+        own_data.find(name)
+        own_data.split_off(name, place)
 
 
 @fuzz

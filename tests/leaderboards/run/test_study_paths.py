@@ -158,3 +158,27 @@ def test_a_worker_gets_paths_from_where_the_study_was_started(
     (first, *_) = make_orders(ledger, RunAdapters(found, tmp_path / "run", []), SlurmArgs())
     assert (first.study.base, first.cwd, first.study.label) == ("mine/base", str(tmp_path), "base")
     assert str(mine / "base") in first.paths
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("rows:train", "mine/rows:train"),
+        ("rows", "mine/rows"),
+        ("owner/name/config:test", "owner/name/config:test"),
+    ],
+)
+def test_data_with_a_split_and_ids_of_the_hub(
+    said: str, found: str, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id became a path beside the study, and a split hid that its folder is there."""
+    (mine / "rows").mkdir()
+    (mine / "s.yaml").write_text(
+        f"base: base\ntrain: {{templates: [CV], data: '{said}'}}\n"
+        f"test: {{sets: [custom], templates: [CV], options: {{custom: '{said}'}}}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    got = study.load("mine/s.yaml")
+    assert (got.train.data, got.test.options) == (found, {"custom": found})
+    record = got.model_dump(mode="json")
+    assert (record["train"]["data"], record["test"]["options"]) == (said, {"custom": said})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from tests.fuzz import bent, fuzz
 
 Rows = Sequence[dict[str, Any]]
 E = Example
-LAYOUTS = ("jsonl", "json", "parquet", "csv")
+LAYOUTS = ("jsonl", "json", "jsonl.gz", "parquet", "arrow", "csv", "tsv")
 TURNS = [{"role": "system", "content": "Be brief."},
          {"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."},
          {"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]  # fmt: skip
@@ -36,25 +37,30 @@ LETTERED = "Which?\nA. oak\nB. elm\nC. fir"
 def write(folder: Path, rows: Rows, layout: str, name: str = "mine") -> Path:
     """A file of rows; a csv has lists as JSON, as there is no other way."""
     file = folder / f"{name}.{layout}"
-    if layout == "jsonl":
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    elif layout == "json":
-        file.write_text(json.dumps(rows))
-    elif layout == "parquet":
-        names = dict.fromkeys(key for row in rows for key in row)
-        pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), file)
+    names = dict.fromkeys(key for row in rows for key in row)
+    if layout.startswith("json"):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        text = json.dumps(rows) if layout == "json" else lines
+        file.write_bytes(gzip.compress(text.encode()) if layout.endswith(".gz") else text.encode())
+    elif layout in ("parquet", "arrow"):
+        table = pa.table({name: [row.get(name) for row in rows] for name in names})
+        if layout == "parquet":
+            pq.write_table(table, file)
+        else:
+            with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
+                out.write_table(table)
     else:
         out = io.StringIO()
-        table = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)))
-        table.writeheader()
+        writer = csv.DictWriter(out, list(names), delimiter="\t" if layout == "tsv" else ",")
+        writer.writeheader()
         for row in rows:
             cells = {
                 k: v if isinstance(v, str) else json.dumps(v)
                 for k, v in row.items()
                 if v is not None
             }
-            table.writerow(cells)
-        file.write_text(out.getvalue(), newline="")
+            writer.writerow(cells)
+        file.write_text(out.getvalue(), encoding="utf-8-sig", newline="")
     return file
 
 
@@ -94,6 +100,8 @@ TRAINED: list[tuple[str, Rows, list[Example]]] = [
     ("messages", [{"messages": TURNS}], BOTH),
     ("messages of one turn", [{"messages": TURNS[1:3]}], [E("Hi?", "Hi.")]),
     ("messages, and the first question beside them", [{"prompt": "Hi?", "messages": TURNS}], BOTH),
+    ("messages with an answer that is only shown", [{"messages": [
+        *TURNS[:2], {**TURNS[2], "weight": 0}, *TURNS[3:]]}], BOTH[1:]),
     ("ShareGPT", [{"conversations": [{"from": "human", "value": "Hi?"}, {"from": "gpt", "value": "Hi."}]}],
      [E("Hi?", "Hi.")]),
     ("ShareGPT with a system column", [{"system": "Be.", "conversations": [
@@ -152,6 +160,13 @@ NOT_TRAINED: list[tuple[str, Rows, str]] = [
     ("no column of prompts", [{"frage": "q", "answer": "a"}],
      "has the columns frage, answer; expected one of"),
     ("a conversation without an answer", [{"messages": TURNS[:2]}], "row 1 of .* has no answer"),
+    ("no answer that is to be learnt", [{"messages": [TURNS[1], {**TURNS[2], "weight": 0}]}],
+     "marks every"),
+    ("a conversation without roles", [{"conversations": ["Hi?", "Hi."]}],
+     "has a str in message 1 of 'conv"),
+    ("no column of ours", [{"a": "Hi?", "b": "Hi."}], "prompt, .*messages, conversations"),
+    ("no column of ours but letters", [{"a": "Hi?", "c": "Hi."}], "prompt, .*messages, conversations"),
+    ("no column of prompts of ours", [{"a": "Hi?", "answer": "Hi."}], "prompt, .*messages, conversations"),
     ("roles out of order", [{"messages": TURNS[1:3] * 2 + TURNS[2:3]}], "message 5 of 'messages'"),
     ("tools", [{"messages": TURNS, "tools": [{"name": "f"}]}], "has tools, which are not trained on"),
     ("two system messages", [{"messages": TURNS, "system": "Be long."}],
@@ -194,6 +209,15 @@ def test_the_last_turn_alone(tmp_path: Path) -> None:
     last = said(tmp_path, {"messages": TURNS}, turns="last")
     assert last.examples == every.examples[1:]
     assert (last.rows, last.fingerprint) == (1, every.fingerprint)
+
+
+def test_of_the_answers_to_be_learnt_the_last_is_the_last(tmp_path: Path) -> None:
+    marked = [*TURNS[:4], {**TURNS[4], "weight": 0}]
+    loaded = said(tmp_path, {"messages": marked}, turns="last")
+    assert loaded.examples == BOTH[:1]
+    assert loaded.notes == (
+        "answers that are marked as not to be trained on (weight 0) are only shown: 1 row",
+    )
 
 
 def test_turns_that_nobody_has_are_told(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Rows of parquet, Arrow and Feather files, by pyarrow, and of sets that `datasets` saved.
+
+What a file says of itself is checked before it is believed: pyarrow reads an Arrow file whose
+offsets lead outside of it until it is asked to validate, and a column that holds one value a
+thousand million times is a small file. Values keep their types: a number is a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ptst_tasks.delimited import check_names
+from ptst_tasks.unpacking import DataFile, FileFaultError, most_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["batch_rows", "read_arrow", "read_parquet"]
+
+Record = dict[str, Any]
+_MOST_ROWS = 20_000_000
+_BATCH = 10_000
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
+
+
+def read_parquet(file: DataFile) -> list[Record]:
+    """Reads a parquet file.
+
+    Raises:
+        FileFaultError: If it is damaged, names a column twice, or claims more than is sane.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(_source(file)) as found:
+            check_names(found.schema_arrow.names, "the file")
+            meta = found.metadata
+            size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+            if size > (most := most_bytes(file.path)):
+                raise FileFaultError(f"it unpacks to {size:,} bytes, more than {most:,}")
+            _check_count(meta.num_rows)
+            return list(batch_rows(found.iter_batches(_BATCH)))
+    except pa.ArrowException as e:
+        raise FileFaultError(str(e)) from e
+
+
+def read_arrow(file: DataFile) -> list[Record]:
+    """Reads an Arrow file (Feather is one, too) or an Arrow stream, as `datasets` keeps them.
+
+    Raises:
+        FileFaultError: If it is damaged, or names a column twice.
+    """
+    import pyarrow as pa
+
+    try:
+        with file.open() as stream:
+            head = stream.read(8)
+            tail = _last(stream)
+        if head.startswith(b"FEA1"):
+            raise FileFaultError("it is Feather of the first version; save it anew")
+        source = _source(file)
+        if head.startswith(b"ARROW1"):
+            return list(_file_rows(pa.ipc.open_file(source)))
+        if tail != _END:  # pyarrow takes a stream that was cut between two batches for a whole one
+            raise FileFaultError("the stream has no end; it is not whole, or no Arrow file")
+        with pa.ipc.open_stream(source) as found:
+            check_names(found.schema.names, "the file")
+            return list(batch_rows(found))
+    except pa.ArrowException as e:
+        raise FileFaultError(str(e)) from e
+
+
+def _file_rows(found: Any) -> Iterator[Record]:
+    check_names(found.schema.names, "the file")
+    return batch_rows(found.get_batch(i) for i in range(found.num_record_batches))
+
+
+def _last(stream: BinaryIO) -> bytes:
+    """The last eight bytes of what is left."""
+    tail = b""
+    while part := stream.read(2**20):
+        tail = (tail + part)[-len(_END) :]
+    return tail
+
+
+def _source(file: DataFile) -> Any:
+    import pyarrow as pa
+
+    if not file.packing:
+        with file.path.open("rb"):  # the operating system's error, with its number
+            return pa.OSFile(str(file.path))
+    with file.open() as stream:
+        return pa.BufferReader(stream.read())
+
+
+def batch_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Record]:
+    """Rows of batches (or tables), each checked before it is read.
+
+    Raises:
+        FileFaultError: If there are more than can be held.
+        pa.ArrowException: If one is damaged.
+    """
+    count = 0
+    for batch in batches:
+        _check_count(count := count + batch.num_rows)
+        batch.validate(full=True)
+        try:
+            yield from batch.to_pylist(maps_as_pydicts="strict")
+        except LookupError as e:
+            raise FileFaultError(f"a map in it has a key twice: {e.args[0]}") from e
+
+
+def _check_count(rows: int) -> None:
+    if rows > _MOST_ROWS:
+        raise FileFaultError(f"it holds {rows:,} rows, more than {_MOST_ROWS:,}; take a part of it")
