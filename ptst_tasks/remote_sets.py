@@ -123,8 +123,15 @@ def _download(url: str) -> Path:
     import datasets
 
     if not datasets.config.HF_HUB_OFFLINE:
-        quiet = datasets.DownloadConfig(disable_tqdm=True)
-        return Path(datasets.utils.file_utils.cached_path(url, quiet))
+        get, quiet = (
+            datasets.utils.file_utils.cached_path,
+            datasets.DownloadConfig(disable_tqdm=True),
+        )
+        file = Path(get(url, quiet))
+        if json.loads(file.with_name(f"{file.name}.json").read_text())["etag"] is None:
+            quiet.force_download = True  # its server does not say whether it is still the same
+            file = Path(get(url, quiet))
+        return file
     kept = []
     for about in Path(datasets.config.DOWNLOADED_DATASETS_PATH).glob("*.json"):
         with contextlib.suppress(ValueError, OSError, AttributeError):

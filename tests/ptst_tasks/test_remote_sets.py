@@ -56,6 +56,21 @@ def lines(rows: list[dict[str, Any]]) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_public_file_is_taken_as_it_is_now(etag: bool, tmp_path: Path) -> None:
+    """Without a network as it was last."""
+    public = {"h.csv": b"prompt,answer\nq,old\n"}
+    with fake_hub({}, public, etag=etag) as hub:
+        said = f"train {hub}/h.csv"
+        assert ask(tmp_path, hub, said)[said][0] == [["q", "old"]]
+        public["h.csv"] = b"prompt,answer\nq,new\n"
+        assert ask(tmp_path, hub, said)[said][0] == [["q", "new"]]
+    assert ask(tmp_path, hub, said, offline=True)[said][0] == [["q", "new"]]
+    other = said.replace("h.csv", "i.csv")
+    assert "ConnectionError" in ask(tmp_path, hub, other, offline=True)[other]
+
+
+@pytest.mark.slow
 def test_a_users_set_on_the_hub_to_train_and_to_test_on(tmp_path: Path) -> None:
     """On a hub of our own, then without any, from the cache."""
     files = {"train.jsonl": lines(ROWS), "test.jsonl": lines(TEST), "other.jsonl": lines(EXTRA),
