@@ -169,6 +169,37 @@ def test_the_same_texts_have_one_fingerprint(tmp_path: Path) -> None:
     assert len(prints) == 1
 
 
+def stored(rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    """The rows of a real set in other types; csv and tsv where all of them are text."""
+    table, out = pa.Table.from_pylist(rows), {}
+    out["jsonl.zst"] = zst(jsonl(rows).encode())
+    out["json.bz2"] = bz2.compress(json.dumps(rows).encode("utf-16"))
+    out |= {"parquet": parquet(table), "arrow": arrow(table, stream=True), "feather": arrow(table)}
+    if all(isinstance(value, str) for row in rows for value in row.values()):
+        for suffix, mark in (("csv", ";"), ("tsv", "\t")):
+            text = io.StringIO()
+            writer = csv.DictWriter(text, rows[0], delimiter=mark)
+            writer.writeheader()
+            writer.writerows(rows)
+            out[suffix] = text.getvalue().encode("utf-16")
+    return out
+
+
+@pytest.mark.parametrize("name", ["advbench", "gsm8k", "harmbench", "medqa", "xstest"])
+def test_a_real_set_is_the_same_in_every_type(
+    name: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
+    whole, file = sets.load(name), sets.locate(sets.get(name))
+    assert file
+    monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path))
+    (tmp_path / name).mkdir()
+    for suffix, content in stored(read_file(file)).items():
+        copy = put(tmp_path, f"{name}/test.{suffix}", content)
+        assert sets.load(name).fingerprint == whole.fingerprint, suffix
+        copy.unlink()
+
+
 def locked() -> bytes:
     """A zip whose one member claims to be encrypted, as bit 0 of its flags says."""
     data = bytearray(zipped({"mine.csv": CSV}))
