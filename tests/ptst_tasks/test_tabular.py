@@ -413,6 +413,15 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
         assert "\n" not in str(e.value)
 
 
+def test_a_line_end_of_another_kind_cuts_no_row(tmp_path: Path) -> None:
+    """As pandas reads it, this is a row more."""
+    assert read_file(put(tmp_path, "q.csv", 'p\n"a\rb"\n')) == [{"p": "a\rb"}]
+    with pytest.raises(
+        DataError, match=r"begins in line 3 cannot be read \(new-line character seen"
+    ):
+        read_file(put(tmp_path, "r.csv", "p\nx\na\rb\n"))
+
+
 def test_numbers_are_numbers_where_a_format_has_them(tmp_path: Path) -> None:
     rows = '{"a": 7, "b": 1.50, "c": true, "d": null, "e": 123456789012345678901234567890}\n'
     [row] = read_file(put(tmp_path, "r.jsonl", rows))
