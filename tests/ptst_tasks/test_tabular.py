@@ -403,6 +403,25 @@ def test_a_parquet_file_that_claims_too_much(
         read_file(plain)
 
 
+@pytest.mark.parametrize("name", ["r.parquet", "r.feather"])
+def test_one_text_is_not_a_million(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some hundred bytes of parquet whose dictionary holds one long text became gigabytes."""
+    text, rows = "ab" * 50_000, 200
+    many = pa.table({"p": pa.array([text] * rows)})
+    once = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    out = io.BytesIO()
+    pyarrow.feather.write_feather(many, out, compression="zstd")
+    made = {"r.feather": out.getvalue(),
+            "r.parquet": parquet(pa.table({"p": once}), compression="zstd", store_schema=False)}  # fmt: skip
+    file = put(tmp_path, name, made[name])
+    assert len(read_file(file)) == rows
+    monkeypatch.setattr(unpacking, "_MOST", 1_000_000)
+    with pytest.raises(DataError, match=r"it unpacks to \S+ bytes, more than \S+; write it as"):
+        read_file(file)
+
+
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "d.csv.gz").mkdir()
     (tmp_path / "l.parquet").symlink_to("l.parquet")
