@@ -44,7 +44,8 @@ json.dump(out, sys.stdout)
 def ask(home: Path, hub: str, *said: str, offline: bool = False) -> dict[str, Any]:
     """What becomes of names, in a process of its own: the hub's client reads its settings once."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    env |= {"HF_HOME": str(home), "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "1" if offline else "0"}
+    env |= {"HF_HOME": str(home), "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "1" if offline else "0",
+            "HF_HUB_DISABLE_TELEMETRY": "1"}  # fmt: skip
     done = subprocess.run([sys.executable, "-c", ASK, *said], env=env, capture_output=True,
                           text=True, check=False, timeout=120)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
