@@ -36,12 +36,13 @@ def read_parquet(file: DataFile) -> list[Record]:
     try:
         with pq.ParquetFile(_source(file)) as found:
             check_names(found.schema_arrow.names, "the file")
-            meta = found.metadata
-            size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
-            if size > (most := most_bytes(file.path)):
-                raise FileFaultError(f"it unpacks to {size:,} bytes, more than {most:,}")
+            meta, most = found.metadata, most_bytes(file.path)
+            sizes = [meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)]
+            _check_size(sum(sizes), most)
             _check_count(meta.num_rows)
-            return list(batch_rows(found.iter_batches(_BATCH)))
+            # A text that a dictionary holds once may be every row's, and no longer than its group.
+            at_once = max(1, min(_BATCH, most // max([1, *sizes])))
+            return list(batch_rows(found.iter_batches(at_once), most))
     except pa.ArrowException as e:
         raise FileFaultError(str(e)) from e
 
@@ -62,19 +63,19 @@ def read_arrow(file: DataFile) -> list[Record]:
             raise FileFaultError("it is Feather of the first version; save it anew")
         source = _source(file)
         if head.startswith(b"ARROW1"):
-            return list(_file_rows(pa.ipc.open_file(source)))
+            return list(_file_rows(pa.ipc.open_file(source), most_bytes(file.path)))
         if tail != _END:  # pyarrow takes a stream that was cut between two batches for a whole one
             raise FileFaultError("the stream has no end; it is not whole, or no Arrow file")
         with pa.ipc.open_stream(source) as found:
             check_names(found.schema.names, "the file")
-            return list(batch_rows(found))
+            return list(batch_rows(found, most_bytes(file.path)))
     except pa.ArrowException as e:
         raise FileFaultError(str(e)) from e
 
 
-def _file_rows(found: Any) -> Iterator[Record]:
+def _file_rows(found: Any, most: int) -> Iterator[Record]:
     check_names(found.schema.names, "the file")
-    return batch_rows(found.get_batch(i) for i in range(found.num_record_batches))
+    return batch_rows((found.get_batch(i) for i in range(found.num_record_batches)), most)
 
 
 def _last(stream: BinaryIO) -> bytes:
@@ -95,21 +96,33 @@ def _source(file: DataFile) -> Any:
         return pa.BufferReader(stream.read())
 
 
-def batch_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Record]:
+def batch_rows(batches: Iterable[pa.RecordBatch], most: int = 0) -> Iterator[Record]:
     """Rows of batches (or tables), each checked before it is read.
+
+    Args:
+        batches: In their order.
+        most: How many bytes they may have in memory; any, if it is 0.
 
     Raises:
         FileFaultError: If there are more than can be held.
         pa.ArrowException: If one is damaged.
     """
-    count = 0
+    count = size = 0
     for batch in batches:
         _check_count(count := count + batch.num_rows)
+        _check_size(size := size + batch.nbytes, most or size)
         batch.validate(full=True)
         try:
             yield from batch.to_pylist(maps_as_pydicts="strict")
         except LookupError as e:
             raise FileFaultError(f"a map in it has a key twice: {e.args[0]}") from e
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise FileFaultError(
+            f"it unpacks to {size:,} bytes, more than {most:,}; write it as JSON lines if that is meant"
+        )
 
 
 def _check_count(rows: int) -> None:

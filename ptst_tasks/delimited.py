@@ -60,7 +60,7 @@ def check_names(names: Sequence[str], where: str) -> None:
 
 def _first_record(file: DataFile) -> tuple[str, str]:
     """The line of names, and the delimiter that a line ``sep=;`` before it says (Excel's)."""
-    lines, record, said = text_lines(file, universal=True), "", ""
+    lines, record, said = text_lines(file, old_mac=True), "", ""
     for number, line in enumerate(lines, start=1):
         if number == 1 and (found := re.fullmatch(r"\"?sep=([,;\t|])\"?\s*", line)):
             said = found[1]
@@ -100,7 +100,7 @@ def _is_even(file: DataFile, mark: str) -> bool:
 
 
 def _rows(file: DataFile, mark: str, *, skip: bool = False) -> Iterator[dict[str, Any]]:
-    lines = text_lines(file, universal=True)
+    lines = text_lines(file, old_mac=True)
     ahead = 1 if skip else 0
     if skip:
         next(lines)

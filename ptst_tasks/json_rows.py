@@ -38,7 +38,7 @@ def read_json(file: DataFile, field: str) -> list[Record]:
     except RecursionError as e:
         raise FileFaultError("it is nested too deeply") from e
     except json.JSONDecodeError as e:
-        if e.msg != "Extra data" or first.lstrip().startswith("["):
+        if e.msg != "Extra data":
             raise
         return _lines(file)
     return _listed(found, field)

@@ -23,7 +23,7 @@ from ptst_tasks.row_folders import folder_splits
 from ptst_tasks.tabular import read_file
 from ptst_tasks.unpacking import FILE_TYPES, PACKINGS
 
-__all__ = ["find", "is_data", "is_hub_id", "own_rows", "read_place", "split_off"]
+__all__ = ["beside", "find", "is_data", "is_remote", "own_rows", "read_place", "split_off"]
 
 T = TypeVar("T")
 Rows = list[dict[str, Any]]
@@ -39,12 +39,20 @@ _FILES = (*FILE_TYPES, *PACKINGS, "txt", "xlsx", "xls", "ods", "yaml", "yml", "p
 def is_data(said: str) -> bool:
     """Whether a word can be data at all: it is there, or has the form of a path or of a hub id."""
     place, _ = _place(said)
-    return place is not None or _is_pathlike(said) or is_hub_id(said)
+    return place is not None or _is_pathlike(said) or is_remote(said)
 
 
-def is_hub_id(said: str) -> bool:
-    """Whether a word has the form of a hub id and none of a path; what is there is not asked."""
-    return bool(_HUB_ID.fullmatch(said)) and not _is_pathlike(said)
+def is_remote(said: str) -> bool:
+    """Whether a word is a URL, or has the form of a hub id and none of a path; no folder is asked."""
+    return "://" in said or (bool(_HUB_ID.fullmatch(said)) and not _is_pathlike(said))
+
+
+def beside(said: str, folder: Path) -> str:
+    """A path as it is named in a file in `folder`, made absolute; a URL or an id of the hub as it is."""
+    path, split = split_off(said, folder)
+    if is_remote(said) and not _is_there(folder / path):
+        return said
+    return str((folder / _home(path)).absolute()) + split
 
 
 def split_off(said: str, folder: Path) -> tuple[str, str]:

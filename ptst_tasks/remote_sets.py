@@ -1,13 +1,14 @@
 """Gets a set that no local folder has: from its authors' public file or the hub.
 
 Rows of the hub are read by `datasets`, as everybody reads them there. A public file is only
-downloaded by it, once, and read as a local copy would be (`tabular`): `datasets` reads a csv with
+downloaded by it and read as a local copy would be (`tabular`): `datasets` reads a csv with
 pandas' guesses, where ``NA`` is nothing and ``007`` is 7.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import urllib.parse
@@ -114,9 +115,31 @@ def _fetch(source: Source) -> list[dict[str, Any]]:
     if source.hub:
         found = datasets.load_dataset(*source.hub, split=source.split, **(source.reading or {}))
         return [dict(row) for row in found]
-    once = datasets.DownloadConfig(use_etag=False, disable_tqdm=True)  # which finds it offline, too
-    file = Path(datasets.utils.file_utils.cached_path(source.url, once))
-    return read_file(file, source.field, name=source.url)
+    return read_file(_download(source.url), source.field, name=source.url)
+
+
+def _download(url: str) -> Path:
+    """A public file as it is now; without a network the last one that came from there."""
+    import datasets
+
+    if not datasets.config.HF_HUB_OFFLINE:
+        get, quiet = (
+            datasets.utils.file_utils.cached_path,
+            datasets.DownloadConfig(disable_tqdm=True),
+        )
+        file = Path(get(url, quiet))
+        if json.loads(file.with_name(f"{file.name}.json").read_text())["etag"] is None:
+            quiet.force_download = True  # its server does not say whether it is still the same
+            file = Path(get(url, quiet))
+        return file
+    kept = []
+    for about in Path(datasets.config.DOWNLOADED_DATASETS_PATH).glob("*.json"):
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            if json.loads(about.read_text()).get("url") == url:
+                kept.append((about.stat().st_mtime, about.with_suffix("")))
+    if not kept:
+        raise ConnectionError(f"{url} is not in the cache")
+    return max(kept)[1]
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ _MAGIC = {
 }
 
 
-def text_lines(file: DataFile, *, universal: bool = False) -> Iterator[str]:
+def text_lines(file: DataFile, *, old_mac: bool = False) -> Iterator[str]:
     r"""The lines of a file of text, with their ends.
 
     A line ends with ``\n`` and nothing else: never ``str.splitlines``, which also cuts at U+2028
@@ -38,15 +38,18 @@ def text_lines(file: DataFile, *, universal: bool = False) -> Iterator[str]:
 
     Args:
         file: The file.
-        universal: Whether a lone ``\r`` ends a line, too (in csv).
+        old_mac: Whether a lone ``\r`` ends a line, where it ends the first one (in csv).
 
     Raises:
         FileFaultError: If a line is not in the file's encoding.
     """
     with file.open() as stream:
         found = _wide_lines(stream, name) if (name := _encoding(stream)) else _utf8_lines(stream)
-        for line in found:
-            if universal and "\r" in line:
+        lone = False
+        for number, line in enumerate(found, start=1):
+            if old_mac and number == 1:
+                lone = bool(re.search(r"\r(?!\n)", re.sub(r'"[^"]*"', "", line)))
+            if lone and "\r" in line:
                 yield from re.split(r"(?<=\r)(?!\n)", line)
             else:
                 yield line

@@ -32,6 +32,7 @@ __all__ = [
 FILE_TYPES = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet", "arrow", "feather")
 PACKINGS = ("gz", "zst", "bz2", "xz", "zip")
 
+_ODD = (*PACKINGS, "xlsx", "xls", "ods")  # of a zip's files, these may hold rows, too
 _MOST, _RATIO = 2**29, 100  # text packs 3 to 20 times; bombs pack a thousand times
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
@@ -116,10 +117,10 @@ def _find_member(path: Path, kind: str) -> DataFile:
             if not i.is_dir() and "__MACOSX/" not in i.filename
             and not i.filename.rpartition("/")[2].startswith(".")
         ]  # fmt: skip
-    typed = [(n, s) for n in names if (s := n.lower().rpartition(".")[2]) in FILE_TYPES]
+    typed = [(n, s) for n in names if (s := n.lower().rpartition(".")[2]) in (*FILE_TYPES, *_ODD)]
     if not typed and len(names) == 1 and kind in FILE_TYPES and "." not in names[0]:
         typed = [(names[0], kind)]
-    if len(typed) == 1:
+    if len(typed) == 1 and typed[0][1] in FILE_TYPES:
         return DataFile(path, typed[0][1], "zip", typed[0][0])
     shown = ", ".join(repr(n) for n, _ in typed[:6]) or ", ".join(map(repr, names[:6])) or "nothing"
     raise FileFaultError(

@@ -14,7 +14,7 @@ from typing import Any
 from adapters_train.data import TRAINING_SETS
 from ptst_tasks.engines.engine_args import PATHS
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.own_data import is_hub_id, split_off
+from ptst_tasks.own_data import is_remote, split_off
 
 __all__ = ["put_back", "resolve"]
 
@@ -40,7 +40,7 @@ def resolve(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[st
             continue
         of_data = place.startswith(("train.data", "test.options.custom", "test.custom."))
         path, split = split_off(value, folder) if of_data else (value, "")
-        found, note = _find(path, folder, must and not (of_data and is_hub_id(value)))
+        found, note = _find(path, folder, must and not (of_data and is_remote(value)))
         found += split
         if note:
             notes.append(f"{place} {value!r} {note}")

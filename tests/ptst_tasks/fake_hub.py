@@ -30,7 +30,9 @@ _COMMIT = "a" * 40
 
 
 @contextmanager
-def fake_hub(files: dict[str, bytes], public: dict[str, bytes]) -> Iterator[str]:
+def fake_hub(
+    files: dict[str, bytes], public: dict[str, bytes], *, etag: bool = False
+) -> Iterator[str]:
     """Serves the files as the data set ``me/mine``, and public ones at the root; gives the address."""
     files = {"README.md": _CARD.encode(), **files}
 
@@ -55,7 +57,7 @@ def fake_hub(files: dict[str, bytes], public: dict[str, bytes]) -> Iterator[str]
                             "gated": False, "disabled": False, "downloads": 0, "likes": 0,
                             "tags": [], "siblings": [{"rfilename": name} for name in files]})  # fmt: skip
             elif path[1:] in public:
-                self._send(public[path[1:]])
+                self._send(public[path[1:]], **{"ETag": _blob(public[path[1:]])} if etag else {})
             else:
                 self._send(b"", 404, X_Error_Code="RepoNotFound")
 

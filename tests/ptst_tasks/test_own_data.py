@@ -244,3 +244,7 @@ def test_a_path_of_a_study_with_its_split(place: Callable[..., Path]) -> None:
     assert own_data.split_off("study/d:train", folder) == ("study/d", ":train")
     assert own_data.split_off("owner/name:train", folder) == ("owner/name:train", "")
     assert own_data.split_off("d", folder) == ("d", "")
+    for said in ("d:train", "d", "none.csv", "./owner/name"):
+        assert own_data.beside(said, folder) == str(folder / said)
+    for said in ("owner/name:train", "https://example.org/r.csv", str(folder / "d:train")):
+        assert own_data.beside(said, folder) == said

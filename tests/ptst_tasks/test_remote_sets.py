@@ -44,7 +44,8 @@ json.dump(out, sys.stdout)
 def ask(home: Path, hub: str, *said: str, offline: bool = False) -> dict[str, Any]:
     """What becomes of names, in a process of its own: the hub's client reads its settings once."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    env |= {"HF_HOME": str(home), "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "1" if offline else "0"}
+    env |= {"HF_HOME": str(home), "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "1" if offline else "0",
+            "HF_HUB_DISABLE_TELEMETRY": "1"}  # fmt: skip
     done = subprocess.run([sys.executable, "-c", ASK, *said], env=env, capture_output=True,
                           text=True, check=False, timeout=120)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -53,6 +54,21 @@ def ask(home: Path, hub: str, *said: str, offline: bool = False) -> dict[str, An
 
 def lines(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_public_file_is_taken_as_it_is_now(etag: bool, tmp_path: Path) -> None:
+    """Without a network as it was last."""
+    public = {"h.csv": b"prompt,answer\nq,old\n"}
+    with fake_hub({}, public, etag=etag) as hub:
+        said = f"train {hub}/h.csv"
+        assert ask(tmp_path, hub, said)[said][0] == [["q", "old"]]
+        public["h.csv"] = b"prompt,answer\nq,new\n"
+        assert ask(tmp_path, hub, said)[said][0] == [["q", "new"]]
+    assert ask(tmp_path, hub, said, offline=True)[said][0] == [["q", "new"]]
+    other = said.replace("h.csv", "i.csv")
+    assert "ConnectionError" in ask(tmp_path, hub, other, offline=True)[other]
 
 
 @pytest.mark.slow

@@ -169,6 +169,37 @@ def test_the_same_texts_have_one_fingerprint(tmp_path: Path) -> None:
     assert len(prints) == 1
 
 
+def stored(rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    """The rows of a real set in other types; csv and tsv where all of them are text."""
+    table, out = pa.Table.from_pylist(rows), {}
+    out["jsonl.zst"] = zst(jsonl(rows).encode())
+    out["json.bz2"] = bz2.compress(json.dumps(rows).encode("utf-16"))
+    out |= {"parquet": parquet(table), "arrow": arrow(table, stream=True), "feather": arrow(table)}
+    if all(isinstance(value, str) for row in rows for value in row.values()):
+        for suffix, mark in (("csv", ";"), ("tsv", "\t")):
+            text = io.StringIO()
+            writer = csv.DictWriter(text, rows[0], delimiter=mark)
+            writer.writeheader()
+            writer.writerows(rows)
+            out[suffix] = text.getvalue().encode("utf-16")
+    return out
+
+
+@pytest.mark.parametrize("name", ["advbench", "gsm8k", "harmbench", "medqa", "xstest"])
+def test_a_real_set_is_the_same_in_every_type(
+    name: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
+    whole, file = sets.load(name), sets.locate(sets.get(name))
+    assert file
+    monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path))
+    (tmp_path / name).mkdir()
+    for suffix, content in stored(read_file(file)).items():
+        copy = put(tmp_path, f"{name}/test.{suffix}", content)
+        assert sets.load(name).fingerprint == whole.fingerprint, suffix
+        copy.unlink()
+
+
 def locked() -> bytes:
     """A zip whose one member claims to be encrypted, as bit 0 of its flags says."""
     data = bytearray(zipped({"mine.csv": CSV}))
@@ -252,6 +283,11 @@ BAD: list[tuple[str, str, str | bytes, str]] = [
     ("a zip whose bytes are damaged", "r.csv.zip", damaged(), "the zip data are damaged"),
     ("a zip of two files", "r.zip", zipped({"one.csv": CSV, "two.jsonl": LINES}),
      "the zip holds 'one.csv', 'two.jsonl', expected exactly one file of rows"),
+    ("a zip of one file and one that is packed", "r.zip", zipped({"a.csv": CSV, "b.csv.gz": ""}),
+     "the zip holds 'a.csv', 'b.csv.gz', expected exactly one"),
+    ("a zip of a packed file", "r.zip", zipped({"b.csv.gz": gzip.compress(CSV.encode())}),
+     "the zip holds 'b.csv.gz', expected exactly one file of rows"),
+    ("a zip of a sheet", "r.csv.zip", zipped({"b.xlsx": "PK"}), "the zip holds 'b.xlsx', expected exactly"),
     ("a zip of none", "r.csv.zip", zipped({"readme.md": "x"}),
      "the zip holds 'readme.md', expected exactly one"),
     ("an empty zip", "r.zip", zipped({}), "the zip holds nothing"),
@@ -270,7 +306,8 @@ BAD: list[tuple[str, str, str | bytes, str]] = [
      "line 1: Expecting property name"),
     ("objects over many lines called json", "r.json", "\n".join(json.dumps(r, indent=1) for r in ROWS),
      "line 1: "),
-    ("a list and more", "r.json", LIST + LIST, "Extra data"),
+    ("a list and more", "r.json", LIST + LIST, "line 1: Extra data"),
+    ("lists on lines", "r.jsonl", '["a", "b"]\n["c", "d"]\n', "line 1 holds a list"),
     ("a list that is cut", "r.jsonl", LIST[:-9], "not a .jsonl file: "),
     ("a key twice", "r.json", '[{"a": 1, "a": 2}]', "the key 'a' stands twice in one object"),
     ("a key twice in a key", "r.jsonl", '{"p": "x"}\n{"p": {"a": 1, "a": 2}}\n',
@@ -366,6 +403,24 @@ def test_a_parquet_file_that_claims_too_much(
         read_file(plain)
 
 
+@pytest.mark.parametrize("name", ["r.parquet", "r.feather"])
+def test_one_text_is_not_a_million(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some hundred bytes of parquet whose dictionary holds one long text became gigabytes."""
+    text, rows = "ab" * 50_000, 200
+    many = pa.table({"p": pa.array([text] * rows)})
+    once = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    out = io.BytesIO()
+    pyarrow.feather.write_feather(many, out, compression="zstd")
+    small = parquet(pa.table({"p": once}), compression="zstd", store_schema=False)
+    file = put(tmp_path, name, small if name == "r.parquet" else out.getvalue())
+    assert len(read_file(file)) == rows
+    monkeypatch.setattr(unpacking, "_MOST", 1_000_000)
+    with pytest.raises(DataError, match=r"it unpacks to \S+ bytes, more than \S+; write it as"):
+        read_file(file)
+
+
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "d.csv.gz").mkdir()
     (tmp_path / "l.parquet").symlink_to("l.parquet")
@@ -374,6 +429,15 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r": (cannot be read|not a \S+ file|embedded)") as e:
             read_file(tmp_path / name)
         assert "\n" not in str(e.value)
+
+
+def test_a_line_end_of_another_kind_cuts_no_row(tmp_path: Path) -> None:
+    """As pandas reads it, this is a row more."""
+    assert read_file(put(tmp_path, "q.csv", 'p\n"a\rb"\n')) == [{"p": "a\rb"}]
+    with pytest.raises(
+        DataError, match=r"begins in line 3 cannot be read \(new-line character seen"
+    ):
+        read_file(put(tmp_path, "r.csv", "p\nx\na\rb\n"))
 
 
 def test_numbers_are_numbers_where_a_format_has_them(tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ def test_a_worker_gets_paths_from_where_the_study_was_started(
         ("rows:train", "mine/rows:train"),
         ("rows", "mine/rows"),
         ("owner/name/config:test", "owner/name/config:test"),
+        ("https://example.org/rows.csv", "https://example.org/rows.csv"),
     ],
 )
 def test_data_with_a_split_and_ids_of_the_hub(
