@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ptst_tasks import sets
 from ptst_tasks.errors import ConfigError, UnknownNameError, did_you_mean, one_line
 from ptst_tasks.files import read_yaml
+from ptst_tasks.own_data import beside
 from ptst_tasks.readers import Shape, choice, numeric
 from ptst_tasks.set_source import Kind, Source
 from ptst_tasks.set_table import GOAL, WHICH
@@ -98,12 +99,8 @@ class OwnSet(BaseModel):
         return self
 
     def placed(self, folder: Path) -> OwnSet:
-        """The same with its path seen from `folder`."""
-        try:
-            file = (folder / Path(self.path).expanduser()).absolute()
-        except RuntimeError as e:
-            raise ConfigError(f"{self.path!r}: {e}; write the whole path") from e
-        return self.model_copy(update={"path": str(file)})
+        """The same with its path seen from `folder`; an id of the hub stays as it is."""
+        return self.model_copy(update={"path": beside(self.path, folder)})
 
     def as_text(self) -> str:
         """Compact JSON of what was said, which a task's YAML holds."""

@@ -16,10 +16,8 @@ from typing import Any
 from ptst_tasks.shapes.choices import choice
 from ptst_tasks.shapes.exams import arc, medqa
 from ptst_tasks.shapes.row_cells import Row, RowFaultError, Shape, begin, missing, notes, text
-from ptst_tasks.tabular import FILE_TYPES, read_file
 
 __all__ = [
-    "FILE_TYPES",
     "Row",
     "RowFaultError",
     "Shape",
@@ -31,7 +29,6 @@ __all__ = [
     "notes",
     "numeric",
     "plain",
-    "read_file",
     "text",
     "with_ids",
     "worked",
