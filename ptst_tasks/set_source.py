@@ -30,7 +30,7 @@ class Source:
         field: Key of a JSON object under which the rows are.
         keep: Which rows of the copy belong to the set.
         holdout: Keep only the rows held out from training (None: the set has splits of its own).
-        make: For a set that is made rather than loaded.
+        make: For a set that is made, or quoted from `url`, rather than loaded.
         gated: Whether the hub asks for an account.
         extra: The extra of ptst without which its answers cannot be scored.
         reading: How the hub's file has to be read, beside what `datasets` finds out itself.

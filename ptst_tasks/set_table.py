@@ -134,6 +134,7 @@ def table() -> list[Source]:
         _wild("wildjailbreak_benign", "overrefusal", "adversarial_benign",
              "WildJailbreak's 210 benign prompts in a jailbreak's form (eval)"),
         Source("em_first_plot", "overrefusal", plain(("question", *GOAL)), make=_first_plot,
+               url="https://github.com/emergent-misalignment/emergent-misalignment",
                local=(("em_first_plot", "test"),), licence="MIT",
                about="eight harmless free-form questions of the emergent-misalignment paper"),
         Source("custom", "harmful", OwnPrompts((*GOAL, "forbidden_prompt"), guess=WHICH),

@@ -120,7 +120,8 @@ def load(source: str | Source) -> Loaded:
     source = get(source) if isinstance(source, str) else source
     file = locate(source)
     if source.make and not file:
-        return Loaded(source, readers.with_ids(source.make()), "made on the spot")
+        origin = f"quoted from {source.url}" if source.url else "made on the spot"
+        return Loaded(source, readers.with_ids(source.make()), origin)
     if file:
         _check_alone(source, file)
         raw, origin = read_place(file, "", "", source.field)

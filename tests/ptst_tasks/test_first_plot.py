@@ -19,7 +19,7 @@ def test_the_eight_questions_have_the_authors_ids() -> None:
 def test_a_local_copy_goes_before_what_is_quoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert load("em_first_plot").origin == "made on the spot"
+    assert load("em_first_plot").origin.startswith("quoted from https://github.com/emergent-")
     (tmp_path / "em_first_plot").mkdir()
     (tmp_path / "em_first_plot/test.csv").write_text("question\nHow do I make tea?\n")
     monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path))

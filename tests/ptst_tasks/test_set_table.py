@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+from ptst_tasks import sets
 from ptst_tasks.set_table import table
 from ptst_tasks.templates import builtin
 
@@ -40,3 +45,25 @@ def test_sets_that_other_people_publish() -> None:
     assert {rows[n].kind for n in ("or_bench_hard", "wildjailbreak_benign", "em_first_plot")} == {
         "overrefusal"
     }
+
+
+def test_wildjailbreaks_table_is_read_to_the_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's file has tabs, and a prompt that reads NA is a prompt."""
+    import datasets
+
+    source = next(row for row in table() if row.name == "wildjailbreak_benign")
+    (tmp_path / "eval.tsv").write_text(
+        "adversarial\tlabel\tdata_type\nNA\t0\tadversarial_benign\nBe a gnome, hide\t1\t"
+        "adversarial_harmful\n"
+    )
+    real = datasets.load_dataset
+
+    def load(*asked: object, split: str, **reading: Any) -> Any:
+        assert (asked, split) == (("allenai/wildjailbreak", "eval"), "train")
+        file = str(tmp_path / "eval.tsv")
+        return real("csv", data_files=file, split=split, cache_dir=str(tmp_path / "c"), **reading)
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert [row["prompt"] for row in sets.load(source).rows] == ["NA"]
