@@ -2,8 +2,10 @@
 
 ``auto`` uses the tokenizer's own chat template and checks what came out: a system text that the
 template rejects, or drops without a word, is folded into the first user message, and a message
-that cannot be found in the result is an error. ``llama2`` and ``mistral`` are the paper's literal
-strings (Table 9; for Mistral the system text stands before the user message, without <<SYS>>).
+that cannot be found in the result is an error (`frames`); an answer to train on stands where the
+finished conversation has it, behind a thought that the prompt opened (`finished`). ``llama2`` and
+``mistral`` are the paper's literal strings (Table 9; for Mistral the system text stands before the
+user message, without <<SYS>>).
 
 BOS: the string carries BOS text only where the tokenizer would not add BOS by itself. The
 harness decides about BOS for a whole batch from its first string, so this is what lets prompts
@@ -205,7 +207,7 @@ class Renderer:
             raise ChatFormatError(f"the chat template fails on {name!r}: {fault}")
         if not isinstance(text, str):
             return Rendered(text, notes=frame.notes)
-        notes = frame.notes + frames.altered(frame, messages, text)
+        notes = frame.notes + frames.altered(frame, messages, text, self.markers)
         done = self._finished(frame, messages, name) if training else Finished("", "")
         return Rendered(
             self._strip_bos(text),

@@ -87,15 +87,22 @@ def _variables(source: str) -> set[str]:
 
 
 def check_args(thinking: str, switches: tuple[Switch, ...], args: Mapping[str, Any]) -> None:
-    """Refuses a template's own arguments that say the opposite of `thinking`.
+    """Refuses a template's own arguments that say something else than `thinking` does.
+
+    Args:
+        thinking: ``auto``, ``on`` or ``off``.
+        switches: What the template may listen to; the first is likely its own, and may only be said
+            once.
+        args: The user's arguments for the template.
 
     Raises:
         ChatFormatError: If they do.
     """
-    for switch in switches if thinking != "auto" else ():
-        other = switch.value("off" if thinking == "on" else "on")
-        if switch.name in args and args[switch.name] == other:
+    for i, switch in enumerate(switches if thinking != "auto" else ()):
+        said, other = args.get(switch.name), switch.value("off" if thinking == "on" else "on")
+        if switch.name in args and (said == other or (i == 0 and said != switch.value(thinking))):
             raise ChatFormatError(
-                f"thinking: {thinking} and chat_template_args "
-                f"{{{switch.name!r}: {args[switch.name]!r}}} say the opposite; leave one of them out"
+                f"thinking: {thinking} and chat_template_args {{{switch.name!r}: {said!r}}} say "
+                f"different things to the chat template ({switch.value(thinking)!r} would be the "
+                "same); leave one of them out"
             )

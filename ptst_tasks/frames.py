@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ptst_tasks.errors import ChatFormatError
 from ptst_tasks.templates import Message
-from ptst_tasks.thinking import Markers, Switch, is_closed, is_open
+from ptst_tasks.thinking import Markers, Switch, is_closed, is_open, split
 
 __all__ = ["FOLDED", "PARTS", "Ask", "Frame", "altered", "frame", "shape", "stand_ins"]
 
 FOLDED = "system prompt folded into the first user message"
 PARTS = "the chat template wants content as a list of parts, and got it"
 REPEATED = "the chat template writes the {role} text {times} times"
+UNTHOUGHT = "the chat template takes thoughts out of earlier answers"
 FOR_PLAIN = "use chat_format llama2 or mistral, or a text template"
 
 Ask = Callable[..., tuple[Any, str]]
@@ -171,41 +172,57 @@ def _switched(
     )
 
 
-def altered(frame: Frame, messages: Sequence[Message], text: str) -> tuple[str, ...]:
+def altered(
+    frame: Frame, messages: Sequence[Message], text: str, markers: Sequence[Markers]
+) -> tuple[str, ...]:
     """Says what a chat template did to the texts themselves; nothing where it left them alone.
 
     Raises:
         ChatFormatError: If a message cannot be found in what was rendered.
     """
-    names = [m["content"] for m in stand_ins(messages)]
+    names, roles = [m["content"] for m in stand_ins(messages)], [m["role"] for m in messages]
     texts = [m["content"] for m in messages]
-    if _filled(frame.prompt, names, texts) == text:
-        return ()
-    roles = sorted({m["role"] for m in messages if m["content"] != m["content"].strip()})
-    for said, change in (("trims", str.strip), ("trims", str.rstrip), ("trims", str.lstrip)):
-        for count in range(1, len(roles) + 1):
-            for chosen in itertools.combinations(roles, count):
-                new = [
-                    change(m["content"]) if m["role"] in chosen else m["content"] for m in messages
-                ]
-                if _filled(frame.prompt, names, new) == text:
-                    return tuple(f"the chat template {said} the {role} text" for role in chosen)
+    for said, given in ((), texts), ((UNTHOUGHT,), _unthought(roles, texts, markers)):
+        if _filled(frame.prompt, names, given) == text:
+            return said
+        for trimmed, changed in _trims(roles, given):
+            if _filled(frame.prompt, names, changed) == text:
+                return said + tuple(f"the chat template trims the {role} text" for role in trimmed)
     if not text.endswith(frame.tail):
         raise ChatFormatError(
             "the chat template takes something in a message's text for a command of its own "
             f"(this prompt ends with {text[-40:]!r}, others with {frame.tail[-40:]!r}); {FOR_PLAIN}"
         )
-    told = [m["role"] for m in messages if m["content"] not in text]
-    for i, message in enumerate(messages):
+    for i, (role, content) in enumerate(zip(roles, texts, strict=True)):
         if not _holds(text, texts, i):
             raise ChatFormatError(
-                f"the chat template loses a part of the {message['role']} message "
-                f"({message['content'][:60]!r}); {FOR_PLAIN}"
+                f"the chat template loses a part of the {role} message ({content[:60]!r}); {FOR_PLAIN}"
             )
+    moved = [role for role, content in zip(roles, texts, strict=True) if content not in text]
     return tuple(
         f"the chat template changes white space in the {role} text"
-        for role in dict.fromkeys(told or [messages[-1]["role"]])
+        for role in dict.fromkeys(moved or roles[-1:])
     )
+
+
+def _trims(
+    roles: Sequence[str], texts: Sequence[str]
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """The ways to trim some roles' texts: which, and the texts then."""
+    both = list(zip(roles, texts, strict=True))
+    loose = sorted({role for role, text in both if text != text.strip()})
+    for change in (str.strip, str.rstrip, str.lstrip):
+        for count in range(1, len(loose) + 1):
+            for chosen in itertools.combinations(loose, count):
+                yield chosen, [change(text) if role in chosen else text for role, text in both]
+
+
+def _unthought(roles: Sequence[str], texts: Sequence[str], markers: Sequence[Markers]) -> list[str]:
+    """Texts without the thoughts of earlier answers, which many templates take out."""
+    return [
+        split(text, markers).answer if role == "assistant" else text
+        for role, text in zip(roles, texts, strict=True)
+    ]
 
 
 def _filled(prompt: str, names: Sequence[str], texts: Sequence[str]) -> str:

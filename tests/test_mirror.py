@@ -165,6 +165,7 @@ TOPICS = {
     "ptst_tasks/judges/test_outage.py": "judges of a server that goes away",
     "ptst_tasks/judges/test_real_server.py": "a judge behind a real server",
     "ptst_tasks/test_exports.py": "the package's names",
+    "ptst_tasks/test_shipped_templates.py": "every chat template that others ship",
     "ptst_tasks/test_fuzz_data.py": "anything in files of rows, templates and decoding options",
 }
 """Test files that are no module's -> what they are about; those of the whole repository aside."""

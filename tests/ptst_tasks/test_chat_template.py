@@ -90,10 +90,13 @@ def test_what_the_prompt_does_anyway_holds() -> None:
 def test_arguments_that_say_the_opposite_are_refused() -> None:
     tokenizer = byte_tokenizer(SWITCHED)
     with pytest.raises(
-        ChatFormatError, match=r"thinking: off and .*'enable_thinking': True.*opposite"
+        ChatFormatError, match=r"thinking: off and .*'enable_thinking': True.*different"
     ):
         Renderer.for_tokenizer(tokenizer, args={"enable_thinking": True}, thinking="off")
     same = Renderer.for_tokenizer(tokenizer, args={"enable_thinking": False}, thinking="off")
     auto = Renderer.for_tokenizer(tokenizer, args={"enable_thinking": False})
     assert same.render(CV, "Hi").prompt == auto.render(CV, "Hi").prompt
     assert isinstance(same.switches[0], Switch)
+    effort = byte_tokenizer("{% if reasoning_effort == 'no_think' %}a{% endif %}" + PLAIN)
+    with pytest.raises(ChatFormatError, match="'high' would be the same"):  # it would be dropped
+        Renderer.for_tokenizer(effort, args={"reasoning_effort": "low"}, thinking="on")

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from transformers import AutoTokenizer
+
+from adapters_train.data import Example
+from adapters_train.encode import encode, encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError
 from ptst_tasks.frames import PARTS as IN_PARTS
@@ -84,6 +89,24 @@ def test_what_opens_the_next_turn_is_not_trained() -> None:
     assert render(behind).end == "<|over|>"
 
 
+@pytest.mark.parametrize("template", [OPENS, SWITCHED])
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "llama2_spm_32k"])
+def test_real_tokenizers_train_what_they_are_tested_with(
+    name: str, template: str, shared: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(shared / "tokenizers" / name)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[end]", "[bot]"]})
+    tokenizer.chat_template = template
+    renderer = Renderer.for_tokenizer(tokenizer)
+    for row in builtin():
+        if row.is_chat:
+            rows = encode([Example("Why?", "Tea.")], tokenizer, renderer, row, 4096)
+            r = renderer.render(row, "Why?", training=True)
+            tested, (ids,) = encode_prompts(tokenizer, [r.prompt])[0], rows.input_ids
+            assert list(ids[: len(tested)]) == tested == tokenizer.encode(r.prompt)
+            assert tokenizer.decode(ids[len(tested) :]) == f"{r.lead}Tea.[end]"
+
+
 def test_a_template_without_an_end_of_turn_is_said() -> None:
     r = render(PLAIN.replace("+ eos_token", ""))
     assert r.end == "</s>"
@@ -130,6 +153,18 @@ def test_earlier_turns_are_filled_in_as_the_question_is() -> None:
         Renderer.for_tokenizer(single).render(CV, "Three?", history=turns)
 
 
+def test_thoughts_of_earlier_answers_are_the_templates_to_keep() -> None:
+    turns = [("One?", "<think>\nOnce.\n</think>\n\n1.")]
+    drops = Renderer.for_tokenizer(byte_tokenizer(OPENS.replace("[-1] }}", "[-1].strip() }}")))
+    r = drops.render(CV, "Two?", history=turns)
+    assert "[bot]1.[end]" in r.prompt
+    assert r.notes == ("the chat template takes thoughts out of earlier answers",)
+    keeps = OPENS.replace("m.content.split('</think>')[-1]", "m.content")
+    r = Renderer.for_tokenizer(byte_tokenizer(keeps)).render(CV, "Two?", history=turns)
+    assert "[bot]<think>\nOnce." in r.prompt
+    assert r.notes == ()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -144,6 +179,12 @@ def test_texts_that_the_template_changes_are_said(change: str, said: str) -> Non
     (note,) = renderer.render(CV, "Why  \n\n is it so?\n").notes if "join" in change else \
         renderer.render(CV, "Why?\n").notes  # fmt: skip
     assert said in note
+
+
+def test_a_text_that_is_written_twice_is_said() -> None:
+    twice = PLAIN.replace("' [/INST]' }}", "' [/INST] ' + m['content'] }}")
+    r = Renderer.for_tokenizer(byte_tokenizer(twice)).render(CV, "Why?")
+    assert r.notes == ("the chat template writes the user text 2 times",)
 
 
 def test_a_text_that_works_as_a_command_is_an_error() -> None:
