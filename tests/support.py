@@ -193,17 +193,19 @@ def ptst(*args: object) -> Ran:
 
 
 @contextmanager
-def vllm_server(model: Path, adapters: dict[str, Path], log: Path) -> Iterator[str]:
-    """A real ``vllm serve`` on loopback; gives its address, up to ``/v1``."""
+def vllm_server(model: Path, adapters: dict[str, Path], log: Path, *more: str) -> Iterator[str]:
+    """A real ``vllm serve`` on loopback, with more arguments; gives its address, up to ``/v1``."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     command = [
         sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(model), "--port", str(port),
         "--host", "127.0.0.1", "--enforce-eager", "--max-model-len", "4096", "--dtype", "float32",
-        "--served-model-name", "tiny", "--enable-lora", "--max-lora-rank", "32",
-        "--lora-modules", *(f"{name}={path}" for name, path in adapters.items()),
+        "--served-model-name", "tiny", *more,
     ]  # fmt: skip
+    if adapters:
+        command += ["--enable-lora", "--max-lora-rank", "32", "--lora-modules"]
+        command += [f"{name}={path}" for name, path in adapters.items()]
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **VLLM_CPU})
     try:

@@ -159,6 +159,8 @@ TOPICS = {
     "ptst_tasks/engines/test_decoding.py": "every engine decodes as it says",
     "ptst_tasks/engines/test_engine_attack.py": "what an attacker got past the engines",
     "ptst_tasks/engines/test_vllm_decoding.py": "vLLM decodes as the HF engine does",
+    "ptst_tasks/engines/test_vllm_served_thoughts.py": "a model that thinks behind a real server",
+    "ptst_tasks/engines/test_vllm_thoughts.py": "vLLM tells thought and answer apart as the HF engine does",
     "ptst_tasks/judges/test_fuzz_judges.py": "anything in what people and endpoints write for judges",
     "ptst_tasks/judges/test_identity.py": "every setting of every judge is in its key",
     "ptst_tasks/judges/test_injection.py": "judged texts that attack a judge",

@@ -15,7 +15,7 @@ from ptst_tasks.decoding import INERT, SAMPLING_ONLY, DecodingOptions
 from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops
 from ptst_tasks.engines.base import reason
 from ptst_tasks.engines.ends import Ends, id_list
-from ptst_tasks.engines.thoughts import Thoughts, Watch
+from ptst_tasks.engines.thoughts import RowWatch, Thoughts
 from ptst_tasks.errors import EngineError
 
 __all__ = ["answer", "make_plan"]
@@ -174,7 +174,7 @@ class _Rows(StoppingCriteria):  # type: ignore[misc]
         self._ids = torch.tensor([ids + [-1] * (most - len(ids)) for ids in more]) if most else None
         self._ended: Any = False
         self._watches = [
-            Watch(j.plan.ends.thoughts, j.opened, j.plan.ends.words, j.plan.ends.late, _EVERY)
+            RowWatch(j.plan.ends.thoughts, j.opened, j.plan.ends.words, j.plan.ends.late, _EVERY)
             if j.plan.ends.thoughts.markers
             else None
             for j in batch

@@ -48,6 +48,13 @@ class Engine(Protocol):
                 that are there stay as they are.
         """
 
+    def think(self, end: str = "") -> None:
+        """Says what ends a thought of this model, beside the markers of its chat template.
+
+        Args:
+            end: ``think_end_token``; empty for the template's alone.
+        """
+
     def use(self, name: str = "", state: str = "") -> None:
         """Switches to an adapter, or with an empty name to the base alone.
 

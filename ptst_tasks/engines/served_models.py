@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ptst_tasks.engines.base import PROBE
 from ptst_tasks.engines.calls import Calls, RefusedError
@@ -12,6 +12,7 @@ from ptst_tasks.engines.served_thoughts import KWARGS, both_ways
 from ptst_tasks.engines.wire import (
     MODELS,
     TOKENIZE,
+    is_vllm,
     log_probabilities,
     probes,
     served_names,
@@ -40,6 +41,7 @@ class ServedModels:
     def __init__(self, calls: Calls, settings: ServedSettings) -> None:
         self._calls, self._settings = calls, settings
         self._listed: list[str] | None = None
+        self._vllm = False
         self._probed: dict[str, list[tuple[str, float]]] = {}
         self._switches: dict[str, bool | None] = {}
 
@@ -63,7 +65,8 @@ class ServedModels:
     async def check_switch(self, client: AsyncOpenAI, model: str) -> None:
         """Makes sure that a model's chat template has a switch for thinking, if the server shows it.
 
-        A vLLM server is asked for the token ids of one question, with the switch on and off.
+        vLLM's is asked for the token ids of one question, with the switch on and off. Of others it
+        is not known that their route hands the switch on.
 
         Raises:
             EngineError: If they are the same.
@@ -85,10 +88,11 @@ class ServedModels:
         for told in both_ways(self._settings):
             call = {"model": model, "messages": asked, KWARGS: told}
             ids.append(token_ids(await self._calls.look(client, url, call)))
-        if all(ids):
+        if all(ids) and (self._vllm or ids[0] != ids[1]):
             return ids[0] != ids[1]
-        log.warning("%s has no %s for messages: that thinking: on and off are two things to %r could "
-                    "not be checked", self._settings.endpoint.url, TOKENIZE, model)  # fmt: skip
+        why = "shows the same prompt for both" if all(ids) else "is not there for messages"
+        log.warning("%s: that thinking: on and off are two things to %r could not be checked (%s %s)",
+                    self._settings.endpoint.url, model, TOKENIZE, why)  # fmt: skip
         return None
 
     async def probe(self, client: AsyncOpenAI, model: str) -> list[tuple[str, float]]:
@@ -116,6 +120,11 @@ class ServedModels:
 
     async def _list(self, client: AsyncOpenAI) -> list[str]:
         try:
-            return await self._calls.ask(client, MODELS, None, served_names)
+            names, self._vllm = await self._calls.ask(client, MODELS, None, _read_models)
+            return names
         except RefusedError:  # not every endpoint offers a list
             return []
+
+
+def _read_models(reply: Any) -> tuple[list[str], bool]:
+    return served_names(reply), is_vllm(reply)

@@ -32,8 +32,9 @@ class ServedSettings(BaseModel):
         backoff: Seconds; doubled with every failed call unless the server says how long to wait.
         price_in: USD per million tokens read, for the estimate.
         price_out: USD per million tokens written.
-        extra: Merged into the body of every call (``chat_template_kwargs`` ...); a field that is
-            null is left out of it (``temperature: null`` for models that take none).
+        extra: Merged into the body of every call (``reasoning_effort`` ...); a field that is null is
+            left out of it (``temperature: null`` for models that take none). Whether to think is
+            the option ``thinking``, which its ``chat_template_kwargs`` may not contradict.
         token_field: What the endpoint calls the limit of new tokens of a chat answer.
     """
 

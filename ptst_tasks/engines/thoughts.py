@@ -14,7 +14,7 @@ from typing import Any
 from ptst_tasks.lm_internals import cut_at_stops
 from ptst_tasks.thinking import Markers, custom_markers, find_markers, is_open
 
-__all__ = ["Thoughts", "Watch", "answer_place", "cut_answer", "families", "special_tokens"]
+__all__ = ["RowWatch", "Thoughts", "answer_place", "cut_answer", "families", "special_tokens"]
 
 _HEAD = 32  # tokens that what stands before an answer, or opens a thought, has at most
 
@@ -114,6 +114,7 @@ class Thoughts:
         self._turns = {special[i] for i in self._dropped if special[i]}
         self._heads = tuple(head for m in self.markers for head in m.head)
         self._opens = tuple(m.open.rstrip() for m in self.markers if m.open)
+        self._again = tuple(joint for m in self.markers for joint in _joints(m))
 
     def opened(self, prompt: str) -> bool:
         """Whether a prompt leaves a thought open; a family without an opening is always in one."""
@@ -150,19 +151,31 @@ class Thoughts:
     def undecided_head(self, ids: Sequence[int]) -> bool:
         """Whether what is there may yet become what stands before an answer."""
         text = self.decode(ids).lstrip() if len(ids) <= _HEAD else "nothing is that long"
-        return any(head.startswith(text) for head in self._heads)
+        return any(head.startswith(text) for head in (*self._heads, *self._again))
 
     def answer_at(self, ids: Sequence[int], begun: bool) -> int:
         """Index of the token with which an answer begins; the number of tokens if it does not."""
-        at = len(ids) if begun else 0
-        for n, token in enumerate(ids if begun else ()):
-            if token in self.closers and self._closed(ids[: n + 1]):
-                at = n + 1
-                break
-        for n in range(at, min(at + _HEAD, len(ids)) if self._heads else at):
-            if self.decode(ids[at : n + 1]).lstrip().startswith(self._heads):
-                return n + 1
-        return at
+        at = self._thoughts_in(ids)[-1][1] if begun else 0
+        return at + self._long(ids[at:], self._heads)
+
+    def _thoughts_in(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Where each of several thoughts in a row begins, and the place behind its closing token."""
+        out, start = [], 0
+        for n, token in enumerate(ids):
+            if n < start or token not in self.closers or not self._closed(ids[start : n + 1]):
+                continue
+            out.append((start, n + 1))
+            if not (again := self._long(ids[n + 1 :], self._again)):
+                return out
+            start = n + 1 + again
+        return [*out, (start, len(ids))]
+
+    def _long(self, ids: Sequence[int], texts: tuple[str, ...]) -> int:
+        """How many tokens one of these texts has at the beginning; 0 if none is there."""
+        for n in range(1, min(_HEAD, len(ids)) + 1 if texts else 0):
+            if self.decode(ids[:n]).lstrip().startswith(texts):
+                return n
+        return 0
 
     def _closed(self, ids: Sequence[int]) -> bool:
         return answer_place(self.decode(ids), self.markers, True) is not None
@@ -181,10 +194,24 @@ class Thoughts:
         at = self.answer_at(ids, begun)
         if not begun:  # what stands before the answer is no part of it
             return plain(ids[at:])
-        return self.decode([*ids[:at], *(i for i in ids[at:] if i not in self.shown)])
+        *before, (start, _) = self._thoughts_in(ids)
+        if ids[at:] and ids[at] in self.shown and self.undecided_head(ids[at:]):
+            rest = [i for i in ids[start:at] if i not in self.closers]  # cut off between the two
+        else:
+            rest = [*ids[start:at], *(i for i in ids[at:] if i not in self.shown)]
+        # Several thoughts in a row are one: their last end is the one that counts.
+        parts = [[i for i in ids[a:b] if i not in self.closers] for a, b in before]
+        return "\n\n".join(self.decode(part) for part in (*parts, rest))
 
 
-class Watch:
+def _joints(family: Markers) -> list[str]:
+    """What may stand between two thoughts in a row, of a family that writes messages (harmony)."""
+    starts = {a.removesuffix(b) for a in family.head for b in family.head if a != b}
+    known = [s for s in starts if s not in family.head]
+    return [start + family.open for start in (*known, "") if family.open and family.head]
+
+
+class RowWatch:
     """Looks at one row while it grows, for an end of its answer behind the thought.
 
     It may miss one, which is cut off afterwards, and finds none that is not there.
@@ -228,7 +255,8 @@ class Watch:
             return False
         text = self._thoughts.plain(part[at:])
         if self._thinks:
-            text = self._spelled(part) if at == len(part) else text.lstrip()
+            spelled = self._thoughts.closers.isdisjoint(part)
+            text = self._spelled(part) if spelled else text.lstrip()
         if text.strip() and at < len(part):
             self._sure = self._sure or len(new)
         return self._stops(part[at:], text)

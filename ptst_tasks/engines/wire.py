@@ -39,6 +39,7 @@ __all__ = [
     "answer",
     "body",
     "fields",
+    "is_vllm",
     "log_probabilities",
     "probes",
     "served_names",
@@ -276,3 +277,11 @@ def token_ids(reply: Any) -> list[int]:
     """Reads the token ids of a prompt; empty if there are none."""
     tokens = reply.get("tokens") if isinstance(reply, dict) else None
     return tokens if isinstance(tokens, list) else []
+
+
+def is_vllm(reply: Any) -> bool:
+    """Whether an endpoint's list of models says that it is vLLM's server."""
+    try:
+        return any(model["owned_by"] == "vllm" for model in reply["data"])
+    except (KeyError, TypeError):
+        return False

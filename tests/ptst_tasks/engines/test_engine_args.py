@@ -62,6 +62,8 @@ def test_lm_evals_arguments_are_read_without_vllm() -> None:
         ("vllm", {"gpu_memory_utilization": 0}, "greater than 0"),
         ("vllm", {"data_parallel_size": 2}, "use tensor_parallel_size"),
         ("vllm", {"expected": []}, "use train.adapters"),
+        ("hf", {"enable_thinking": True}, "use thinking: on or thinking: off"),
+        ("vllm", {"think_end_token": "</think>"}, "say think_end_token in test.options"),
     ],
 )
 def test_wrong_ones(engine: str, args: dict[str, Any], message: str) -> None:

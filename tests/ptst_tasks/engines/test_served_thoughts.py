@@ -33,20 +33,28 @@ class ThinkingEndpoint(FakeEndpoint):
         end: finish_reason.
         switch: What its template looks at; empty for one that has no switch, None for a server
             that does not offer /tokenize.
+        owner: Whose server it says it is.
     """
 
     def __init__(
-        self, message: Body, end: str | None = "stop", switch: str | None = "enable_thinking"
+        self,
+        message: Body,
+        end: str | None = "stop",
+        switch: str | None = "enable_thinking",
+        owner: str = "vllm",
     ) -> None:
         super().__init__()
-        self.message, self.end, self.switch = message, end, switch
+        self.message, self.end, self.switch, self.owner = message, end, switch, owner
 
     def answer(self, path: str, head: dict[str, str], body: Body) -> Reply:
         if path == "/tokenize" and self.switch is not None:
             self.calls.append((path, body))
             value = body.get("chat_template_kwargs", {}).get(self.switch)
             return Reply({"count": 2, "max_model_len": 9, "tokens": [1, 2, int(bool(value))]})
-        return super().answer(path, head, body)
+        reply = super().answer(path, head, body)
+        if path.endswith("/models"):
+            reply.body["data"][0]["owned_by"] = self.owner
+        return reply
 
     def _completion(self, path: str, body: Body) -> Body:
         choice: Body = {"index": 0, "finish_reason": self.end, "logprobs": None}
@@ -213,6 +221,11 @@ def test_what_contradicts_the_switch_is_one_line() -> None:
         assert not server.calls
 
 
+def test_what_a_chat_template_is_told_has_names() -> None:
+    with pytest.raises(ConfigError, match=r"chat_template_kwargs is 'off'.*name: value"):
+        open_engine("openai", "base", extra={"chat_template_kwargs": "off"})
+
+
 def test_openais_own_api_has_no_such_switch() -> None:
     lm = open_engine("openai", "gpt-5")
     assert asks(lm)[0].args[0].thinking == "auto"
@@ -231,9 +244,13 @@ def test_a_switch_that_does_nothing_is_an_error_before_anything_is_asked() -> No
         assert lm.generate_until(asks(lm)) == ["5"]
 
 
-def test_a_switch_that_cannot_be_checked_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("switch", [None, ""])
+def test_a_switch_that_cannot_be_checked_is_said_once(
+    switch: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     message = {"content": SAID, "reasoning": THOUGHT}
-    with ThinkingEndpoint(message, switch=None) as server, caplog.at_level(logging.WARNING):
+    server = ThinkingEndpoint(message, switch=switch, owner="somebody")
+    with server, caplog.at_level(logging.WARNING):
         lm = served(server)
         for question in ("a", "b"):
             assert lm.generate_until(asks(lm, "on", question)) == [WHOLE]

@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from ptst_tasks.engines.hf import HFEngine
-from ptst_tasks.engines.thoughts import Thoughts, Watch, answer_place, cut_answer, families
+from ptst_tasks.engines.thoughts import RowWatch, Thoughts, answer_place, cut_answer, families
 from ptst_tasks.thinking import THINK, custom_markers, split
 from tests.ptst_tasks.engines.canned_thoughts import OPENED, REPLIES, answers, ask, prompts
 from tests.support import byte_tokenizer
@@ -119,6 +119,31 @@ def test_an_end_of_a_thought_that_somebody_says(tmp_path: Path) -> None:
     assert said["b"] == "Hm, Question: not yet"  # a thought without an end
 
 
+def test_several_thoughts_in_a_row_are_one() -> None:
+    """gpt-oss may write several analysis messages; the second is no answer."""
+    message = "<|channel|>analysis<|message|>"
+    text = (
+        f"{message}First, Question: 6?<|end|><|start|>assistant{message}No, is it 5?<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>It is 5.\n\nQuestion: and 3 + 4?<|return|>"
+    )
+    tokenizer = thinking_tokenizer("gptoss", [text])
+    known = Thoughts(tokenizer, families(tokenizer))
+    ids = tokenizer(text)["input_ids"]
+    said = cut_answer(known.text(ids, False, known.plain), ["Question:"], known.markers, False)
+    parts = split(said, known.markers)
+    assert parts.answer == "It is 5.\n\n"
+    assert parts.reasoning == "First, Question: 6?\n\nNo, is it 5?"
+    watch = RowWatch(known, False, ["Question:", "assistant"], frozenset(), 1)
+    ended = next(n for n in range(1, len(ids)) if watch.ended(ids[:n]))
+    assert tokenizer.decode(ids[:ended]).endswith("Question:")
+    end = next(n for n, token in enumerate(ids) if token in known.closers) + 1
+    for n in range(end + 1, len(ids)):  # cut off in the second, or between two messages
+        cut = split(known.text(ids[:n], False, known.plain), known.markers)
+        _, found, answer = tokenizer.decode(ids[:n]).partition("final<|message|>")
+        assert cut.answer == answer
+        assert found or cut.cut or ids[n - 1] in known.closers
+
+
 @pytest.mark.parametrize(
     ("text", "opened", "answer"),
     [
@@ -178,7 +203,7 @@ def test_a_watched_row_ends_where_its_text_is_cut_and_never_before(template: str
         for stop in ("\n\n", "Question:", "assistant", "final", "analysis", "think", "5", " is"):
             want = cut_answer(known.text(ids, False, known.plain), [stop], known.markers, False)
             for every in (1, 8):
-                watch = Watch(known, False, [stop], frozenset(), every)
+                watch = RowWatch(known, False, [stop], frozenset(), every)
                 steps = range(every, len(ids) + 1, every)
                 at = next((n for n in steps if watch.ended(ids[:n])), None)
                 if at is not None:
