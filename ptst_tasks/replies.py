@@ -72,22 +72,8 @@ def read(
     begins = text.lstrip()
     mine = sorted(families, key=lambda m: not (m.open and begins.startswith(m.open.strip())))
     parts = split(text, mine)
-    said = _unframed(parts.answer, families) if parts.answer == text else parts.answer
-    answer = "" if parts.cut else prefix + said
+    answer = "" if parts.cut else prefix + parts.answer
     return Reply(query, answer, parts.reasoning, parts.cut, judge_reasoning)
-
-
-def _unframed(text: str, families: Iterable[Markers]) -> str:
-    """An answer without a thought before it, without what frames answers of its family."""
-    begins = text.lstrip()
-    for family in families:
-        for head in family.head:
-            if begins.startswith(head):
-                answer = begins[len(head) :].lstrip()
-                for tail in family.tail:
-                    answer = answer.removesuffix(tail)
-                return answer
-    return text
 
 
 def begun(text: str) -> str:

@@ -27,8 +27,8 @@ from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_text
 from ptst_tasks.metrics import mean_scored
 from ptst_tasks.options import Options
 from ptst_tasks.own_sets import OwnSet
+from ptst_tasks.reasoning import Reasoning
 from ptst_tasks.record import KEY, TaskRecord, record_of
-from ptst_tasks.thoughts import Thoughts
 from ptst_tasks.user_templates import active
 
 __all__ = ["TemplatedTask", "renderer_for_lm"]
@@ -75,7 +75,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         if self.options.prefix and self.source.kind != "harmful":
             log.info("%s: prefill applies to harmful sets only", config["task"])
         judged = self.judges_reasoning
-        self.thoughts = Thoughts(str(config.get("task")), self.prefix, judge_reasoning=judged)
+        self.thoughts = Reasoning(str(config.get("task")), self.prefix, judge_reasoning=judged)
         super().__init__(config=config)
         self._set_filters()
         self._describe()

@@ -11,9 +11,9 @@ from lm_eval.models.huggingface import HFLM
 
 from ptst_tasks.engines import open_engine
 from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.reasoning import Reasoning
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import THINK
-from ptst_tasks.thoughts import Thoughts
 from tests.canned import OPENS, Canned, evaluated
 from tests.ptst_tasks.engines.test_served_thoughts import ThinkingEndpoint
 from tests.ptst_tasks.judges.server import FakeServer, grade, judged_text
@@ -197,7 +197,7 @@ def test_what_may_not_think_is_counted_only_where_it_does() -> None:
         doc = {"id": "p", "prompt": "q"}  # noqa: RUF012 - as an instance has it
         resps = ["no"]  # noqa: RUF012
 
-    known, record = Thoughts("t"), Any
+    known, record = Reasoning("t"), Any
     for only_seen, reply, counted in ((True, "no", False), (True, "<think>a</think>no", True),
                                       (False, "no", True)):  # fmt: skip
         one = Answer()
@@ -210,7 +210,7 @@ def test_what_may_not_think_is_counted_only_where_it_does() -> None:
 
 
 def test_a_prefill_stands_behind_the_thought() -> None:
-    prefilled = Thoughts("t", "Sure, here is")
+    prefilled = Reasoning("t", "Sure, here is")
     prefilled.expect((THINK,))
     prefilled.opened(0, THINK)
     assert prefilled.read({"prompt": "q"}, " how").answer == "Sure, here is how"

@@ -10,14 +10,14 @@ from ptst_tasks.record import TaskRecord
 from ptst_tasks.replies import RAISE, Reply, begun, described, families_of, read
 from ptst_tasks.thinking import Markers
 
-__all__ = ["Thoughts"]
+__all__ = ["Reasoning"]
 
 log = logging.getLogger(__name__)
 
 Doc = Mapping[str, Any]
 
 
-class Thoughts:
+class Reasoning:
     """What is known of a task's thoughts, from its requests to its scores.
 
     Args:
