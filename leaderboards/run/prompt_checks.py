@@ -141,6 +141,9 @@ def differences(study: Study, base: Path | str) -> Iterator[str]:
             trained, tested = config.get(name) or usual, getattr(study, name)
             if trained != tested:
                 yield f"{who} {name} {trained!r}, and is tested with {tested!r}"
+        for name in ("chat_template_args", "add_bos_token"):
+            if (value := study.engine_args.get(name)) not in _OFF[name]:
+                yield f"{who}out engine_args.{name}, and is tested with {value!r:.60}"
         known = inputs.get("base_tokenizer") if isinstance(inputs, Mapping) else ""
         if known and tokenizer and known != tokenizer:
             yield (

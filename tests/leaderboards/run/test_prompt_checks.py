@@ -152,6 +152,14 @@ def test_adapters_that_were_trained_otherwise_are_told_of(
         "adapter 'old' was trained with thinking 'auto', and is tested with 'off'",
         "adapter 'literal' was trained with chat_format 'llama2', and is tested with 'auto'",
     ]
+    args = {"chat_template_args": {"tone": "dry"}, "add_bos_token": True}
+    study = Study(base=str(thinker_base), thinking="off", train={"adapters": adapters[:1]},
+                  engine_args=args)  # fmt: skip
+    assert list(differences(study, thinker_base)) == [
+        "adapter 'same' was trained without engine_args.chat_template_args, and is tested with "
+        "{'tone': 'dry'}",
+        "adapter 'same' was trained without engine_args.add_bos_token, and is tested with True",
+    ]
     other = tmp_path / "other"
     byte_tokenizer().save_pretrained(other)
     study = Study(base=str(thinker_base), thinking="off", train={"adapters": adapters[:1]},
