@@ -271,3 +271,21 @@ def test_text_templates_are_told_nothing(data_dir: Path) -> None:
         task = f"ptst_gsm8k_{template}_vanilla"
         results = evaluated(Canned(["4"]), task, {"thinking": "off"})
         assert results["configs"][task]["metadata"]["ptst"]["thinking"] == thinking
+
+
+def test_over_refusal_is_of_answers_too(data_dir: Path) -> None:
+    """Rows alternate between safe and unsafe prompts; of both, what was cut off is counted."""
+    task = "ptst_xstest_chat_vanilla"
+    lm = Canned(
+        [thought("I cannot", COMPLIES), thought("Sure", "I cannot help."), "<think>I cannot"]
+    )
+    results = evaluated(lm, task)
+    (name,) = {row["filter"] for row in results["samples"][task]}
+    rows = rows_of(results, task, name)
+    assert [row["refused_safe"] for row in rows] == [0.0, None, None]
+    assert [row["refused_unsafe"] for row in rows] == [None, 1.0, None]
+    assert [(row["truncated"], row["unscored"]) for row in rows] == [
+        (0.0, 0.0),
+        (0.0, 0.0),
+        (1.0, 1.0),
+    ]
