@@ -81,7 +81,13 @@ def switched(thinking: str, settings: ServedSettings) -> dict[str, Any]:
 
 
 def _told(thinking: str) -> dict[str, Any]:
-    return {name: value for s in SWITCHES for name, value in s.args(thinking).items()}
+    """What every chat template may listen to: which one is there cannot be seen.
+
+    A name that means something else to another model (`reasoning_effort`) is not among them.
+    """
+    names = [s.name for s in SWITCHES]
+    plain = (s for s in SWITCHES if names.count(s.name) == 1)
+    return {name: value for s in plain for name, value in s.args(thinking).items()}
 
 
 def both_ways(settings: ServedSettings) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -21,8 +21,10 @@ STOPS = ["\n\n", "Question:"]
 THOUGHT = "I add.\n\nQuestion: is it 6?"
 SAID = "It is 5.\n\nQuestion: and 3 + 4?"
 WHOLE = f"<think>\n{THOUGHT}\n</think>\n\nIt is 5."
-SWITCHED_ON = {"enable_thinking": True, "thinking": True}
-SWITCHED_OFF = {"enable_thinking": False, "thinking": False}
+SWITCHED_ON = {"enable_thinking": True, "thinking": True, "thinking_mode": "enabled",
+               "thinking_budget": -1, "reasoning": True, "open_thinking": True}  # fmt: skip
+SWITCHED_OFF = {"enable_thinking": False, "thinking": False, "thinking_mode": "disabled",
+                "thinking_budget": 0, "reasoning": False, "open_thinking": False}  # fmt: skip
 
 
 class ThinkingEndpoint(FakeEndpoint):
