@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ptst_tasks.chat import Rendered
 from ptst_tasks.errors import DataError
+from ptst_tasks.replies import described
 from ptst_tasks.thinking import MARKERS, Markers, Split, split
 
 __all__ = ["Completion", "complete", "earlier", "remarks"]
@@ -79,7 +80,7 @@ def complete(
     family = _thought_of(body, own, rendered.opens, row)
     framed = [m for m in own if m.head and body.startswith(m.head)]
     read = [family] if family and own else framed
-    parts = split(body, read) if read else Split("", body)
+    parts = split(described(body, family), read) if read else Split("", body)
     for end in ends:
         if end in parts.reasoning or end in parts.answer:
             raise DataError(
@@ -124,7 +125,9 @@ def earlier(
     for asked, answered in history:
         family = _thought_of(answered.strip(), markers, None, row) if markers else None
         foreign = family is not None and family not in markers
-        turns.append((asked, split(answered, [family]).answer if family and foreign else answered))
+        if family and foreign:
+            answered = split(described(answered, family), [family]).answer
+        turns.append((asked, answered))
     return tuple(turns), (EARLIER,) if tuple(turns) != tuple(history) else ()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ptst_tasks.chat import Renderer
 from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.reasoning import Unseen
 from ptst_tasks.thinking import THINK, Markers, custom_markers
 
 __all__ = ["check_decoding", "expected", "renderer_for_lm", "takes_messages", "takes_text"]
@@ -63,7 +64,7 @@ def _template_args(lm: Any) -> dict[str, Any]:
 
 def expected(
     apply: Apply | None, renderer: Renderer, end: str = ""
-) -> tuple[tuple[Markers, ...], bool]:
+) -> tuple[tuple[Markers, ...], bool, Unseen]:
     """By what a model's thoughts are known, and whether they are counted only where one is seen.
 
     Args:
@@ -72,8 +73,9 @@ def expected(
         end: The option ``think_end_token``; it goes before what is known, and beside it.
 
     Returns:
-        The families of markers, none for a model that does not think; and True for what may have
-        no thought at all: what is behind an endpoint, or was told not to think.
+        The families of markers, none for a model that does not think; True for what may have no
+        thought at all: what is behind an endpoint, or was told not to think; and True where a server
+        writes the prompt, and may open a thought there.
 
     Raises:
         ChatFormatError: If the model drops a marker: nothing tells a thought from an answer then.
@@ -86,7 +88,7 @@ def expected(
             "there, and ptst takes thoughts off (--metadata think_end_token for an unknown marker)",
             stripped,
         )
-        return (), True
+        return (), True, "no"
     families = renderer.markers
     if end and all(family.close != end for family in families):
         families = (custom_markers(end), *families)
@@ -95,7 +97,10 @@ def expected(
         check_decoding(tokenizer, families, type(lm).__name__)
     if lm is not None and hasattr(lm, "think"):
         lm.think(end)
-    return families, not end and (takes_messages(lm) or renderer.thinking == "off")
+    off, behind = renderer.thinking == "off", takes_messages(lm)
+    asked: Unseen = "sure" if end or renderer.thinking == "on" else "maybe"
+    unseen = asked if (behind or end) and not off else "no"
+    return families, not end and (behind or off), unseen
 
 
 def check_decoding(tokenizer: Any, families: tuple[Markers, ...], who: str) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ptst_tasks.record import TaskRecord
 from ptst_tasks.replies import RAISE, Reply, begun, described, families_of, read
-from ptst_tasks.thinking import Markers
+from ptst_tasks.thinking import Markers, unopened
 
-__all__ = ["Reasoning"]
+__all__ = ["Reasoning", "Unseen"]
 
 log = logging.getLogger(__name__)
 
 Doc = Mapping[str, Any]
+Unseen = Literal["no", "maybe", "sure"]
 
 
 class Reasoning:
@@ -36,16 +37,21 @@ class Reasoning:
         self.cut: dict[str, bool] = {}
         self._opens: dict[int, Markers] = {}
         self._only_seen = False
+        self._unseen: Unseen = "no"
 
-    def expect(self, families: tuple[Markers, ...], only_seen: bool = False) -> None:
+    def expect(
+        self, families: tuple[Markers, ...], only_seen: bool = False, unseen: Unseen = "no"
+    ) -> None:
         """Begins anew for a model.
 
         Args:
             families: Its markers.
             only_seen: Count thoughts only where there is one: what an endpoint serves, or a model
                 that was told not to think, may have none at all.
+            unseen: Whether the prompt may open a thought that is not seen here: a server writes it,
+                or the user says that the model thinks.
         """
-        self.families, self._only_seen = families, only_seen
+        self.families, self._only_seen, self._unseen = families, only_seen, unseen
         self._opens, self.cut = {}, {}
 
     def opened(self, number: int, family: Markers | None) -> None:
@@ -74,7 +80,8 @@ class Reasoning:
         """
         seen, whole = 0, dict[str, int]()
         for one in instances:
-            one.resps = [described(text, self._opens.get(one.doc_id)) for text in one.resps]
+            opens = self._opens.get(one.doc_id)
+            one.resps = [described(text, opens or self._hidden(text)) for text in one.resps]
             replies = [self.read(one.doc, text) for text in one.resps]
             seen += any(r.cut or r.reasoning for r in replies)
             self.cut[str(one.doc.get("id"))] = any(r.cut for r in replies)
@@ -87,6 +94,10 @@ class Reasoning:
         record.pop("markers", None)
         if self.families and (seen or not self._only_seen):
             record["markers"], record["thinks"] = families_of(self.families), True
+
+    def _hidden(self, text: str) -> Markers | None:
+        sure = self._unseen == "sure"
+        return None if self._unseen == "no" else unopened(text, self.families, sure=sure)
 
     def _say(self, whole: Mapping[str, int]) -> None:
         cut, n = sum(self.cut.values()), len(self.cut)

@@ -27,6 +27,7 @@ __all__ = [
     "is_closed",
     "is_open",
     "split",
+    "unopened",
 ]  # fmt: skip
 
 
@@ -216,10 +217,11 @@ def is_closed(prompt: str, markers: Iterable[Markers]) -> Markers | None:
 def split(text: str, markers: Sequence[Markers]) -> Split:
     """Takes the thought off a response.
 
-    A thought stands at the response's beginning, with or without its opening marker (which may
-    have been the prompt's), and ends at the first closing one: a response that quotes the marker
-    later on loses nothing. Where a family has no opening marker of its own, a response without an
-    end is a thought that was cut off.
+    A thought stands at the response's beginning, behind its opening marker, and ends at the first
+    closing one: a response that quotes a marker loses nothing. Where the prompt opened the thought,
+    the marker goes before the text first (see `unopened` for a prompt that nobody here has seen).
+    Where a family has no opening marker of its own, a response without an end is a thought that was
+    cut off.
 
     Args:
         text: As the model wrote it, special tokens of `markers` included.
@@ -228,7 +230,7 @@ def split(text: str, markers: Sequence[Markers]) -> Split:
     begun = text.lstrip()
     for family in markers:
         opened = bool(family.open) and begun.startswith(family.open.strip())
-        if not opened and family.close not in text:
+        if not opened and (family.open or family.close not in text):
             continue
         body = begun[len(family.open.strip()) :] if opened else text
         thought, closed, answer = body.partition(family.close)
@@ -241,6 +243,25 @@ def split(text: str, markers: Sequence[Markers]) -> Split:
         (f for f in markers if any(begun.startswith(head.lstrip()) for head in f.head)), None
     )
     return Split("", _trim(begun, framed) if framed else text)
+
+
+def unopened(text: str, markers: Iterable[Markers], *, sure: bool = False) -> Markers | None:
+    """The family whose thought a text ends without having begun it; None if it ends none.
+
+    Args:
+        text: A response to a prompt that nobody here has seen, and that may have opened a thought.
+        markers: The families to look for.
+        sure: Whether a thought was asked for; else only an end at the edge of a line counts, since
+            one in the middle is a quotation.
+    """
+    for family in markers:
+        before, closed, behind = text.partition(family.close)
+        begins = not before.strip() or before.rstrip(" ").endswith("\n")
+        ends = not behind.strip() or behind.lstrip(" ").startswith("\n")
+        started = text.lstrip().startswith(family.open.strip())
+        if family.open and closed and not started and (sure or begins or ends):
+            return family
+    return None
 
 
 def _trim(answer: str, family: Markers) -> str:

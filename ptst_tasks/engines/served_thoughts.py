@@ -14,7 +14,7 @@ from typing import Any
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.thinking import SWITCHES, THINK, Markers, custom_markers, split
+from ptst_tasks.thinking import SWITCHES, THINK, Markers, custom_markers, split, unopened
 
 __all__ = ["KWARGS", "UNSAID", "Expected", "astray", "both_ways", "expected", "markers_of", "reasoning_of",
            "switched", "written"]  # fmt: skip
@@ -133,6 +133,8 @@ def written(text: str | None, reasoning: str, how: Expected, *, cut: bool) -> st
         thought = f"{THINK.open}\n{reasoning.replace(THINK.close, '</ think>')}"
         unfinished = text is None or (cut and not text)
         return thought if unfinished else f"{thought}\n{THINK.close}\n\n{text}"
+    if text is not None and how.thought and (family := unopened(text, how.markers, sure=True)):
+        return f"{family.open}\n{text}"
     if not (cut and how.thought):
         return text
     if text is None:

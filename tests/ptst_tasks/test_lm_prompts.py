@@ -51,22 +51,24 @@ def families(lm: Any, thinking: str = "auto", end: str = "") -> Any:
 
 
 def test_markers_are_those_of_the_chat_template_or_the_users() -> None:
-    assert families(Canned(["-"])) == ((THINK,), False)
-    assert families(Canned(["-"]), "off") == ((THINK,), True)  # told not to: counted if it does
-    assert families(Canned(["-"], PLAIN)) == ((), False)
-    assert families(Canned(["-"], PLAIN), end="###") == ((custom_markers("###"),), False)
-    assert families(Canned(["-"]), end="###") == ((custom_markers("###"), THINK), False)
-    assert families(Canned(["-"]), end="</think>") == ((THINK,), False)
-    assert expected(None, Renderer()) == ((), False)
-    assert expected(None, Renderer(), "###") == ((custom_markers("###"),), False)
+    own = custom_markers("###")
+    assert families(Canned(["-"])) == ((THINK,), False, "no")
+    # Told not to: counted if it does.
+    assert families(Canned(["-"]), "off") == ((THINK,), True, "no")
+    assert families(Canned(["-"], PLAIN)) == ((), False, "no")
+    assert families(Canned(["-"], PLAIN), end="###") == ((own,), False, "sure")
+    assert families(Canned(["-"]), end="###") == ((own, THINK), False, "sure")
+    assert families(Canned(["-"]), end="</think>") == ((THINK,), False, "sure")
+    assert expected(None, Renderer()) == ((), False, "no")
+    assert expected(None, Renderer(), "###") == ((own,), False, "sure")
 
 
 def test_an_end_that_is_a_special_token_is_kept_by_engines_of_ours_alone() -> None:
     with pytest.raises(ChatFormatError, match=r"'Special' drops '</think>'.*--model ptst-hf"):
         families(Special())
-    assert families(Special(), "off") == ((THINK,), True)
+    assert families(Special(), "off") == ((THINK,), True, "no")
     engine = Ours()
-    assert families(engine) == ((THINK,), False)
+    assert families(engine) == ((THINK,), False, "no")
     assert engine.end == ""
     families(engine, end="###")
     assert engine.end == "###"
@@ -80,7 +82,7 @@ def test_what_lm_eval_takes_off_itself_is_not_taken_off_twice(
     lm = Canned(["-"])
     lm.think_end_token = "</think>"
     with caplog.at_level(logging.WARNING):
-        assert families(lm, end="</think>") == ((), True)
+        assert families(lm, end="</think>") == ((), True, "no")
     assert "think_end_token in --model_args" in caplog.text
 
 
@@ -103,7 +105,7 @@ def test_an_endpoint_gets_messages_and_thinks_as_most_do() -> None:
     lm = LocalChatCompletion(["-"])
     assert takes_messages(lm)
     assert not takes_text(lm.apply_chat_template)
-    assert families(lm) == ((THINK,), True)
+    assert families(lm) == ((THINK,), True, "maybe")
     with pytest.raises(ChatFormatError, match=r"LocalChatCompletion cannot tell an endpoint so"):
         families(lm, "on")
 
@@ -116,6 +118,7 @@ def test_an_endpoint_of_ours_is_told_in_each_prompt() -> None:
     assert expected(lm.apply_chat_template, renderer, "###") == (
         (custom_markers("###"), THINK),
         False,
+        "no",  # told not to think
     )
     assert lm._end_of_thought == "###"
     renderer = renderer_for_lm(lm.apply_chat_template, "auto")
@@ -127,7 +130,7 @@ def test_stock_hf_keeps_markers_that_are_plain_text(tmp_path: Path) -> None:
 
     folder = save_tiny_model(tmp_path, byte_tokenizer(template_source("qwen3"), adds_bos=False))
     lm = HFLM(pretrained=str(folder), device="cpu", enable_thinking=False)
-    assert families(lm) == ((THINK,), False)
+    assert families(lm) == ((THINK,), False, "no")
     with pytest.raises(ChatFormatError, match="thinking: on"):
         families(lm, "on")
 

@@ -12,6 +12,7 @@ from ptst_tasks.thinking import (
     is_closed,
     is_open,
     split,
+    unopened,
 )
 
 FAMILIES = [pytest.param(m, id=m.source.split(",")[0]) for m in MARKERS]
@@ -23,8 +24,11 @@ def test_a_thought_comes_off_and_its_answer_stays(family: object) -> None:
     head, tail = (*family.head, "")[0], (*family.tail, "")[0]
     text = f"{family.around('One, two.')}{head}The answer is 3.{tail}"
     assert split(text, [family]) == Split("One, two.", "The answer is 3.")
-    # The prompt opened the thought, so that the response begins inside it.
-    assert split(text.removeprefix(family.open), [family]) == Split("One, two.", "The answer is 3.")
+    # Without its opening marker it is an answer that quotes one, unless a prompt may have opened it.
+    begun = text.removeprefix(family.open)
+    if family.open:
+        assert split(begun, [family]).reasoning == ""
+        assert unopened(begun, [family], sure=True) is family
     assert split(f"{family.open}One, tw", [family]) == Split("One, tw", "", cut=True)
     assert family in find_markers(text)
 
@@ -52,6 +56,25 @@ def test_an_answer_without_a_thought_loses_its_frame_alone() -> None:
 def test_a_quoted_marker_later_on_is_the_answers_own() -> None:
     text = "<think>\na\n</think>\n\nWrite </think> to end."
     assert split(text, [THINK]) == Split("a", "Write </think> to end.")
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("a\n</think>\n\nb", True),
+        ("a</think>\n\nb", True),
+        ("a\n</think>b", True),
+        ("</think>b", True),
+        ("a </think>", True),
+        ("Write </think> to end.", False),
+        ("<think>a</think>b", False),
+        ("b", False),
+    ],
+)
+def test_an_end_without_a_beginning_counts_at_the_edge_of_a_line(text: str, ends: bool) -> None:
+    assert (unopened(text, [THINK]) is THINK) is ends
+    assert unopened("Write </think> to end.", [THINK], sure=True) is THINK
+    assert split(text, [THINK]).answer == ("b" if text.startswith("<think>") else text)
 
 
 def test_a_family_that_is_told_by_its_end() -> None:

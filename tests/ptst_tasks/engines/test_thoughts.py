@@ -41,7 +41,7 @@ def test_a_stop_string_ends_the_answer_and_never_the_thought(models: dict[str, P
         parts = split(about + said[name]["cut off"], families_of(models[name]))
         assert (parts.cut, parts.answer) == (True, "")
         assert parts.reasoning.startswith("and on and on")
-    quoted = said["qwen3_5_think"]["marker in the answer"]
+    quoted = "<think>\n" + said["qwen3_5_think"]["marker in the answer"]
     assert split(quoted, [THINK]).answer == "Write  like this."  # special tokens are no text
 
 
