@@ -25,6 +25,7 @@ from ptst_tasks.readers import Shape, choice, numeric
 from ptst_tasks.set_source import Kind, Source
 from ptst_tasks.set_table import GOAL, WHICH
 from ptst_tasks.shapes.own_rows import OwnPrompts
+from ptst_tasks.shapes.said_columns import SaidColumns
 
 __all__ = ["BASES", "KINDS", "OwnSet", "check_name", "from_file", "one", "read", "source_of"]  # fmt: skip
 
@@ -38,8 +39,8 @@ KINDS: Mapping[str, Kind] = {
 BASES: Mapping[str, str] = {
     "harmful": "_harmful_yaml",
     "harmless": "_overrefusal_yaml",
-    "choice": "_choice_yaml",
-    "numeric": "_gsm8k_yaml",
+    "choice": "_own_choice_yaml",
+    "numeric": "_own_numeric_yaml",
 }
 """Kind -> the YAML, in the tasks' folder, that says how it is asked and scored."""
 
@@ -58,7 +59,7 @@ class OwnSet(BaseModel):
     Attributes:
         path: The file.
         kind: ``harmful``; ``harmless`` (safe prompts: refusing one is the fault); ``choice``
-            (multiple choice, asked and scored like medqa_gen); ``numeric`` (scored like gsm8k).
+            (multiple choice, asked like medqa_gen); ``numeric``; see `own_metrics`.
         column: The column of prompts or questions; empty where its name says so itself.
         answer_column: Of `choice` and `numeric`; empty likewise.
         choices_column: The columns of the choices, where they are none of the usual.
@@ -215,24 +216,31 @@ def source_of(name: str, own: OwnSet) -> Source:
 
 def _shape(own: OwnSet) -> Shape:
     """How rows of a set of a user's own are read: columns that were said, else the usual names."""
+    said = (*_named(own.system_column), *_named(own.category_column))
+    return SaidColumns(_unsaid(own), said)
+
+
+def _unsaid(own: OwnSet) -> Shape:
     prompt, category = _named(own.column), _named(own.category_column)
     more = {"prompt": prompt} if prompt else {}
     more |= {"category": category} if category else {}
     system = {"system_prompt": _named(own.system_column)} if own.system_column else {}
     answer = {"answer": _named(own.answer_column)} if own.answer_column else {}
     if own.kind == "choice":
-        said = own.choices_column
-        columns = tuple(filter(None, map(_plain, (said,) if isinstance(said, str) else said)))
-        return choice(options=columns, guess=WHICH, **more, **answer, **system)
+        named = own.choices_column
+        columns = tuple(filter(None, map(_plain, (named,) if isinstance(named, str) else named)))
+        return choice(options=columns, guess=WHICH, scored=True, **more, **answer, **system)
     if own.kind == "numeric":
-        usual = {"prompt": ("question", "problem", *GOAL), "answer": _ANSWERS}
-        return numeric(**{**usual, **more, **answer, **system}, guess=WHICH)
+        usual = {"prompt": _QUESTIONS, "answer": _ANSWERS}
+        return numeric(**{**usual, **more, **answer, **system}, guess=WHICH, which=_WHICH)
     shape = OwnPrompts(prompt or (*GOAL, "forbidden_prompt"), guess=WHICH)
     shape = replace(shape, category=category) if category else shape
     return replace(shape, system=system["system_prompt"]) if system else shape
 
 
+_QUESTIONS = tuple(dict.fromkeys(("question", "problem", *GOAL)))
 _ANSWERS = ("answer", "final_answer", "target", "label")
+_WHICH = "say which with 'answer_column'"
 
 
 def _named(column: str) -> tuple[str, ...]:

@@ -94,10 +94,12 @@ def check_system(own: OwnSet | None, template: PromptTemplate) -> None:
         ConfigError: With what to do.
     """
     if own and own.system_column and not template.takes_system_prompt:
+        how = "style: openorca in --metadata, test.style in a study"
         raise ConfigError(
             f"system_column {own.system_column!r} does nothing under {template.name} in style "
-            f"{template.style!r}, which has no place for a row's own system prompt; use the style "
-            "'openorca' or a template of your own with {system_prompt}, or leave it out"
+            f"{template.style!r}, which has no place for a row's own system prompt; use a "
+            f"chat:* template in the style 'openorca' ({how}) or one of your own with "
+            "{system_prompt}, or leave it out"
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ptst_tasks.shapes.choices import choice
 from ptst_tasks.shapes.exams import arc, medqa
+from ptst_tasks.shapes.numeric import Numeric
 from ptst_tasks.shapes.row_cells import Row, RowFaultError, Shape, begin, missing, notes, text
 
 __all__ = [
@@ -38,7 +39,6 @@ __all__ = [
 _WORKED = re.compile(
     r"(?s).*#### -?\$?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\.?"
 )  # what lm-eval's exact match compares: the text behind the last "#### "
-_NUMBER = re.compile(r"-?\$?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\.?")
 _XSTEST_SAFE = frozenset({
     "homonyms", "figurative_language", "safe_targets", "safe_contexts", "definitions",
     "real_group_nons_discr", "nons_group_real_discr", "historical_events", "privacy_public",
@@ -170,35 +170,20 @@ def numeric(
     category: tuple[str, ...] = ("category",),
     *,
     guess: str = "",
+    which: str = "",
     **extra: tuple[str, ...],
-) -> Shape:
-    """A shape whose answer is a number: ``42``, ``1,000``, ``3.5``, or text that ends in ``#### 42``.
-
-    A number is compared as it is written, so a whole one of a column of floats (``42.0``, as a table
-    with an empty cell has it) is ``42``, as a model would write it.
+) -> Numeric:
+    """A shape whose answer is a number, see `shapes.numeric`.
 
     Args:
         prompt: Accepted names in order of preference, lower case.
         answer: The same for the answer.
         category: The same for the category; optional.
-        guess: See `column`; for files of the user's own.
+        guess: What a user can do about two columns that may both be the question.
+        which: The same of the answer.
         **extra: More optional text columns, by our name for them.
     """
-    rest = plain(prompt, answer, category, guess=guess, **extra)
-
-    def shape(row: Mapping[str, Any]) -> Row:
-        out = rest(row)
-        said = out["answer"].strip()
-        if isinstance(column(row, answer, guess), float):
-            said = said.removesuffix(".0")
-        if said and not (_NUMBER.fullmatch(said) or _WORKED.fullmatch(said)):
-            raise RowFaultError(
-                f"has the answer {said[-40:]!r}, expected a number, as '42' or '1,000', alone or behind "
-                "'#### ' at the end"
-            )
-        return {**out, "answer": said}
-
-    return shape
+    return Numeric(prompt, answer, category, guess, which, tuple(extra.items()))
 
 
 def xstest(prompt: tuple[str, ...]) -> Shape:

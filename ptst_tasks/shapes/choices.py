@@ -7,13 +7,14 @@ letter from the others: the text ``None`` is an option, a null is none.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ptst_tasks.shapes.option_forms import Offered, read_options
-from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, missing, text
+from ptst_tasks.shapes.option_answers import Said, decide, ways_of
+from ptst_tasks.shapes.option_forms import Offered, flat, read_options
+from ptst_tasks.shapes.questions import asked
+from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, text
 
 __all__ = ["ANSWERS", "QUESTIONS", "Choice", "choice"]
 
@@ -21,10 +22,6 @@ QUESTIONS = ("question", "prompt", "query", "sent1", "stem", "problem", "ctx", "
              "input", "text")  # fmt: skip
 ANSWERS = ("answer_idx", "answer_index", "answerkey", "answer_key", "correct_option", "cop", "label",
            "answer", "correct_answer", "target", "output", "completion", "response")  # fmt: skip
-_BY_KEY = frozenset(ANSWERS[:7])  # columns that name an option; a text may stand beside them
-_CONTEXT = ("context", "passage", "article")
-_WAYS = frozenset({"text", "0", "1"})
-"""How an answer that is a number may be meant: an option's text, or its place from 0 or from 1."""
 
 
 def choice(
@@ -34,6 +31,7 @@ def choice(
     options: tuple[str, ...] = (),
     *,
     guess: str = "",
+    scored: bool = False,
     **extra: tuple[str, ...],
 ) -> Choice:
     """A shape for questions with options, in any of the forms that people's files have.
@@ -42,8 +40,8 @@ def choice(
     under ``choices``, ``options``, ``endings`` or ``candidates`` a list of texts, an object
     ``{"A": ...}``, a list of ``{"key": "A", "value": ...}`` or ``{"text": [...], "label": [...]}``.
     The answer is a letter in either case, a key, the option's text, or a number. Whether numbers
-    count from 0 or from 1 is decided by all rows of the file together, so use `row_cells.begin` (as
-    `sets.load` does); a file that fits both ways is refused.
+    are keys or texts, or count from 0 or from 1, is decided for each column by all rows of the
+    file together, so use `row_cells.begin` (as `sets.load` does); see `option_answers`.
 
     Args:
         prompt: Accepted columns of the question, in order of preference, lower case.
@@ -53,15 +51,17 @@ def choice(
         options: Columns of the options, where they are none of the usual: one with all of them, or
             one for each, in order.
         guess: What a user can do about two columns that may both be meant.
+        scored: Whether a model's own words are compared with the options: two that say the same are
+            refused.
         **extra: More optional text columns, by our name for them.
 
-    What a question is about (``context``, ``passage``, ``article``) stands above it.
+    What a question is about stands above it, see `questions.asked`.
 
     Returns:
         A shape whose rows have ``prompt``, ``category``, ``answer`` (the option's text),
         ``choices`` (texts), ``labels`` (letters) and ``label`` (index of the answer).
     """
-    return Choice(prompt, answer, category, options, guess, tuple(extra.items()))
+    return Choice(prompt, answer, category, options, guess, tuple(extra.items()), scored)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Choice:
         options: Of the options; empty for the usual ones.
         guess: Advice on two candidates.
         extra: More columns, by our name for them.
-        ways: How answers that are numbers may be meant, by all that is known of the file.
+        scored: Whether a model's own words are compared with the options.
+        ways: Column -> how its answers may be meant, by all that is known of the file.
     """
 
     prompt: tuple[str, ...]
@@ -84,22 +85,19 @@ class Choice:
     options: tuple[str, ...] = ()
     guess: str = ""
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    ways: frozenset[str] = _WAYS
+    scored: bool = False
+    ways: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def over(self, rows: Sequence[Mapping[str, Any]]) -> Choice:
-        """The shape for a file: how its numbers are meant is what fits every row."""
-        ways = self.ways
+        """The shape for a file: how the answers of a column are meant is what fits every row."""
+        seen = []
         for row in rows:
+            fields = Fields(row)
             try:
-                fields = Fields(row)
-                options, said = read_options(fields, self.options), self._said(fields)
+                seen.append((read_options(fields, self.options), self._said(fields)))
             except (RowFaultError, KeyError):
                 continue  # reading the row will say so
-            for _, answer in said:
-                if (number := _number(answer)) is not None and not options.by_key(answer):
-                    fits = {w for w, at in options.places(number).items() if options.is_there(at)}
-                    ways &= fits or ways
-        return replace(self, ways=ways)
+        return replace(self, ways=ways_of(seen))
 
     def __call__(self, row: Mapping[str, Any]) -> Row:
         """Reads a row."""
@@ -107,102 +105,52 @@ class Choice:
 
     def read(self, fields: Fields) -> Row:
         """Reads a row whose columns may be taken already in part."""
-        options = read_options(fields, self.options)
-        question = fields.text(self.prompt, self.guess)
-        if "sent2" in fields.filled(("sent2",)):
-            question = f"{question} {fields.text(('sent2',))}"
-        if about := fields.optional(_CONTEXT):
-            question = f"{about}\n\n{question}"
+        try:
+            options = read_options(fields, self.options)
+        except KeyError as e:
+            raise self._unsaid(str(e.args[0]), "choices_column", self.options) from e
         said = self._said(fields)
-        at = _decide(options, said, self.ways)
+        more = {name: fields.optional(accepted) for name, accepted in self.extra}
+        category = fields.optional(self.category)
+        question = asked(fields, self.prompt, self.guess)
+        at = decide(options, said, self.ways)
+        if self.scored:
+            _check_distinct(options)
         kept = [i for i, value in enumerate(options.texts) if value]
         return {
             "prompt": question,
-            "category": fields.optional(self.category),
+            "category": category,
             "answer": options.texts[at],
             "choices": [options.texts[i] for i in kept],
             "labels": [options.labels[i] for i in kept],
             "label": kept.index(at),
-            **{name: fields.optional(accepted) for name, accepted in self.extra},
+            **more,
         }
 
-    def _said(self, fields: Fields) -> list[tuple[str, Any]]:
+    def _said(self, fields: Fields) -> Said:
         filled = fields.filled(self.answer)
         if not filled:
             if any(name in fields.names() for name in self.answer):
                 raise RowFaultError("has no answer, expected the letter of one of its options")
-            raise KeyError(", ".join(self.answer))
+            usual = self.answer if len(self.answer) == 1 else ()
+            raise self._unsaid(", ".join(self.answer), "answer_column", usual)
         said = [(name, fields.take(name)) for name in filled]
         for name, answer in said:
             text(answer, name)  # a list is no answer
         return said
 
-
-def _number(answer: Any) -> int | None:
-    """An answer that is a whole number, however it is written."""
-    if isinstance(answer, bool) or missing(answer):
-        return None
-    if isinstance(answer, float):
-        return int(answer) if answer.is_integer() else None
-    said = str(answer).strip() if isinstance(answer, int | str) else ""
-    return int(said) if re.fullmatch(r"-?\d{1,4}", said, re.ASCII) else None
+    def _unsaid(self, expected: str, option: str, said: tuple[str, ...]) -> KeyError:
+        """What is missing; of a set of a user's own also how to say where it is."""
+        return KeyError(
+            f"{expected}; or say which with {option!r}" if self.scored and not said else expected
+        )
 
 
-def _decide(options: Offered, said: list[tuple[str, Any]], ways: frozenset[str]) -> int:
-    """The place of the answer; what stands beside it must mean the same."""
-    name, answer = said[0]
-    at = _place(options, name, answer, ways)
-    for beside, value in said[1:]:
-        meant = {*options.by_text(value), *options.by_letter(value), *options.by_key(value)}
-        number = _number(value)
-        if number is not None:
-            meant |= set(options.places(number).values())
-        if at not in meant:
+def _check_distinct(options: Offered) -> None:
+    seen: dict[str, str] = {}
+    for label, value in zip(options.labels, options.texts, strict=True):
+        if value and (first := seen.setdefault(flat(value), label)) != label:
             raise RowFaultError(
-                f"has the answer {answer!r} in {name!r}, and {text(value, beside)[:60]!r} in "
-                f"{beside!r} is not that option"
+                f"has two options that say the same, {first} and {label}: {value[:60]!r}; an answer in "
+                "words could be either: change one, or leave the row out"
             )
-    return at
-
-
-def _place(options: Offered, name: str, answer: Any, ways: frozenset[str]) -> int:
-    found = options.by_key(answer)
-    if not found and (number := _number(answer)) is not None:
-        return _counted(options, number, ways)
-    if not found:
-        named, same = options.by_letter(answer), options.by_text(answer)
-        if named and same and named != same and name not in _BY_KEY:
-            raise RowFaultError(
-                f"has the answer {text(answer)!r}, the letter of one option and the text of another; "
-                "put letters into a column 'answer_idx'"
-            )
-        found = named or same
-    if len(found) != 1:
-        many = "which several options are" if found else f"expected one of {options.told()}"
-        raise RowFaultError(f"has the answer {text(answer, name)[:60]!r}, {many}")
-    return _kept(options, found[0], answer)
-
-
-def _counted(options: Offered, number: int, ways: frozenset[str]) -> int:
-    fits = {at for w, at in options.places(number).items() if w in ways and options.is_there(at)}
-    if len(fits) == 1:
-        return _kept(options, fits.pop(), number)
-    if fits:
-        raise RowFaultError(
-            f"has the answer {number}, and no row tells whether options are counted from 0, from 1, "
-            "or named by their text; write letters in a column 'answer_idx'"
-        )
-    if not ways and options.is_there(number):
-        raise RowFaultError(
-            f"has the answer {number}, and the rows together can be counted neither from 0 nor from "
-            "1, nor are all answers texts of options; write letters in a column 'answer_idx'"
-        )
-    raise RowFaultError(f"has the answer {number}, expected one of {options.told()}")
-
-
-def _kept(options: Offered, at: int, answer: Any) -> int:
-    if not options.texts[at]:
-        raise RowFaultError(
-            f"has the answer {text(answer)!r}, and that option is empty; expected one of {options.told()}"
-        )
-    return at

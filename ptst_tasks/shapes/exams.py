@@ -32,16 +32,17 @@ class MedQA:
         if "sent1" in row and "ending3" in row:
             texts = [text(row[f"ending{i}"], f"ending{i}") for i in range(4)]
             question, label = text(row["sent1"], "sent1"), int(row["label"])
+            labels = list("ABCD")
         elif "answer_idx" in row and _lettered(row.get("options")):
             # A table of both kinds of questions gives those with four options an empty fifth.
             options = {k: text(v, k) for k, v in sorted(row["options"].items()) if not missing(v)}
-            texts, question = list(options.values()), text(row["question"], "question")
-            label = _index(list(options), text(row["answer_idx"], "answer_idx"))
+            labels, texts = list(options), list(options.values())
+            question = text(row["question"], "question")
+            label = _index(labels, text(row["answer_idx"], "answer_idx"))
             if not missing(row.get("answer")) and text(row["answer"], "answer") != texts[label]:
                 raise RowFaultError("has an answer that is not the text of the option it names")
         else:
             return self.rest(row)
-        labels = "ABCDEFGH"[: len(texts)]
         return _choices(question, texts, labels, label, text(row.get("meta_info"), "meta_info"))
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ptst_tasks.shapes.row_cells import Fields, RowFaultError, parsed, text
 
-__all__ = ["LISTS", "Offered", "has_options", "read_options"]
+__all__ = ["LISTS", "Offered", "flat", "has_options", "read_options"]
 
 LISTS = ("choices", "options", "endings", "candidates")
 _COLUMN = re.compile(r"(option|choice|ending|opt|op|sol|)[_ -]?([a-j]|\d{1,2})")
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 _LETTER_AND_TEXT = re.compile(r"(?s)\(?([A-Za-z])[).:]\s+(.*)")
+_CARRIED = re.compile(r"(?s)\s*(\(?)([A-Za-z])([).:]{1,2})\s+(.*\S.*)")
 _PAIRS = (("key", "value"), ("label", "text"), ("label", "value"), ("key", "text"), ("id", "text"))
 
 
@@ -48,21 +50,25 @@ class Offered:
         """Places that a letter names, alone or before the option's text."""
         said = text(answer).strip()
         if found := _LETTER.fullmatch(said):
-            return [i for i, label in enumerate(self.labels) if label == found[1].upper()]
+            return self._lettered(found[1].upper())
         if found := _LETTER_AND_TEXT.fullmatch(said):
             places = [i for i, label in enumerate(self.labels) if label == found[1].upper()]
             return [i for i in places if self.texts[i].strip() == found[2].strip()]
         return []
 
+    def _lettered(self, letter: str) -> list[int]:
+        """The place that a letter has, and that of a text which begins so where all begin so."""
+        begun = [_CARRIED.fullmatch(value) for value in self.texts]
+        own = [i for i, one in enumerate(begun) if one and one[2].upper() == letter]
+        if any(value and not one for value, one in zip(self.texts, begun, strict=True)):
+            own = []
+        named = [i for i, label in enumerate(self.labels) if label == letter]
+        return sorted({*named, *own})
+
     def by_text(self, answer: Any) -> list[int]:
         """Places of options with this text."""
         said = text(answer).strip()
         return [i for i, value in enumerate(self.texts) if value and value.strip() == said]
-
-    def places(self, number: int) -> dict[str, int]:
-        """Way -> the place that a number means in it; -1 for none."""
-        same = self.by_text(number)
-        return {"text": same[0] if len(same) == 1 else -1, "0": number, "1": number - 1}
 
     def is_there(self, at: int) -> bool:
         """Whether an option stands at a place."""
@@ -96,9 +102,63 @@ def read_options(fields: Fields, said: tuple[str, ...] = ()) -> Offered:
         raise RowFaultError(
             f"has {sum(map(bool, texts))} options that hold anything, expected 2 to 26"
         )
-    lettered = all(re.fullmatch("[A-Za-z]", key) for key in keys)
-    labels = [key.upper() for key in keys] if lettered else string.ascii_uppercase[: len(keys)]
-    return Offered(tuple(keys), tuple(texts), tuple(labels))
+    keys, texts = _without_letters(keys, texts)
+    return Offered(tuple(keys), tuple(texts), tuple(_labels(keys)))
+
+
+def _lettered(keys: Sequence[str]) -> bool:
+    return all(re.fullmatch("[A-Za-z]", key) for key in keys)
+
+
+def _labels(keys: Sequence[str]) -> Sequence[str]:
+    """The letter of each: the file's own, or that of its place."""
+    return [key.upper() for key in keys] if _lettered(keys) else string.ascii_uppercase[: len(keys)]
+
+
+def flat(said: str) -> str:
+    """A text as it is compared: with single spaces, and without a full stop at its end."""
+    said = " ".join(unicodedata.normalize("NFC", said).split())
+    return said[:-1] if re.fullmatch(r".*[^.\s]\.", said) else said
+
+
+def _without_letters(keys: list[str], texts: list[str]) -> tuple[list[str], list[str]]:
+    """Letters that every option carries before its text are its key, not to be written twice.
+
+    They are letters of a list if they are written alike and are among its first, be some left out:
+    ``E. coli`` and ``S. aureus`` are names.
+    """
+    found = [_CARRIED.fullmatch(value) for value in texts if value]
+    carried = [one[2].upper() for one in found if one]
+    alike = {(one[1], one[3], one[2].isupper()) for one in found if one}
+    most = string.ascii_uppercase[: len(texts) + 2]
+    if (
+        len(carried) < len(found)
+        or len({*carried}) < len(found)
+        or len(alike) > 1
+        or max(carried) > most[-1]
+    ):
+        return keys, texts
+    letters = iter(carried)
+    each = [next(letters) if value else "" for value in texts]
+    if not any(keys):
+        if len(found) < len(texts):
+            each = _filled(each)
+        keys = each
+    elif any(letter and letter != label for letter, label in zip(each, _labels(keys), strict=True)):
+        if not _lettered(keys):
+            return keys, texts
+        raise RowFaultError(
+            f"has options with the keys {', '.join(keys)} whose texts begin with the letters "
+            f"{', '.join(carried)}; keep one"
+        )
+    bare = iter(one[4].strip() for one in found if one)
+    return keys, [next(bare) if value else "" for value in texts]
+
+
+def _filled(letters: list[str]) -> list[str]:
+    """Letters for empty options too, that no other has."""
+    free = iter(x for x in string.ascii_uppercase if x not in letters)
+    return [letter or next(free) for letter in letters]
 
 
 def _found(fields: Fields, said: tuple[str, ...]) -> list[tuple[str, Any, str]]:

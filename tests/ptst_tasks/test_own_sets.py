@@ -109,7 +109,7 @@ def test_the_set_custom_of_every_kind(mine: Path) -> None:
     quiz = load_tasks([TASK], {"custom": {"path": str(mine / "quiz.csv"), "kind": "choice"}})[TASK]
     assert quiz.process_results(quiz.eval_docs[0], ["The answer is: B"]) == {"exact_match": 1.0}
     sums = load_tasks([TASK], {"custom": str(mine / "sums.jsonl"), "kind": "numeric"})[TASK]
-    assert [f.name for f in sums._filters] == ["paper", "strict-match", "flexible-extract"]
+    assert [f.name for f in sums._filters] == ["strict-match", "flexible-extract"]
 
 
 def test_a_kind_that_does_nothing_is_refused(data_dir: Path) -> None:
@@ -150,6 +150,71 @@ def test_what_makes_no_sense_is_one_line(said: Any, message: str) -> None:
 def test_a_name_that_a_set_cannot_have(name: str) -> None:
     with pytest.raises(ConfigError, match="a set of yours is named"):
         own_sets.check_name(name)
+
+
+def test_numbers_are_compared_as_numbers_whatever_the_file(tmp_path: Path) -> None:
+    """42.0 of a csv was never a model's 42, and a minus was lost."""
+    (tmp_path / "a.csv").write_text("question,answer\nq,42.0\nr,-7\n")
+    (tmp_path / "a.jsonl").write_text(
+        '{"question": "q", "answer": 42}\n{"question": "r", "answer": -7.0}'
+    )
+    for file in ("a.csv", "a.jsonl"):
+        task = load_tasks([TASK], {"custom": str(tmp_path / file), "kind": "numeric"})[TASK]
+        docs = list(task.eval_docs)
+        for said, hits in ((["42", "042"], 1.0), (["7"], 0.0)):
+            assert {task.process_results(docs[0], [one])["exact_match"] for one in said} == {hits}
+        assert task.process_results(docs[1], ["-7"])["exact_match"] == 1.0
+        assert task.process_results(docs[1], ["7"])["exact_match"] == 0.0
+
+
+@pytest.mark.parametrize("kind", ["harmful", "harmless", "choice", "numeric"])
+def test_a_column_that_is_named_and_is_not_there(kind: str, tmp_path: Path) -> None:
+    """A slip of the pen in system_column or category_column was no word's worth."""
+    (tmp_path / "a.jsonl").write_text(
+        '{"question": "q", "answer": 1, "options": ["1", "2"], "topic": "t"}\n'
+        '{"question": "r", "answer": 2,'
+        ' "options": ["1", "2"], "role": "Be brief"}\n'
+    )  # each of them in one row alone
+    own = {"path": str(tmp_path / "a.jsonl"), "kind": kind}
+    good = OwnSet(**own, system_column="ROLE", category_column="topic")
+    assert [r["category"] for r in load(own_sets.source_of("mine", good)).rows] == ["t", ""]
+    for field in ("system_column", "category_column"):
+        with pytest.raises(DataError, match=r"row 1 of .*has the columns .*expected one of: topc"):
+            load(own_sets.source_of("mine", OwnSet(**own, **{field: "topc"})))
+
+
+def test_columns_that_nobody_reads_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "instruction,input,A,B,answer,system,n\nAdd,1+1,2,3,A,Be brief,7\n"
+    )
+    source = own_sets.source_of("mine", OwnSet(path=str(tmp_path / "a.csv"), kind="choice"))
+    loaded = load(source)
+    assert loaded.rows[0]["prompt"] == "Add\n\n1+1"
+    assert loaded.notes == ("columns that are not used: system (1 row), n (1 row)",)
+    (tmp_path / "a.csv").write_text("ID,Body,Question,Answer\n1,Tom has 3.,How many?,3\n")
+    loaded = load(own_sets.source_of("mine", OwnSet(path=str(tmp_path / "a.csv"), kind="numeric")))
+    assert loaded.rows[0]["prompt"] == "Tom has 3.\n\nHow many?"
+    assert loaded.notes == ("columns that are not used: id (1 row)",)
+    assert load(loaded.source).notes == loaded.notes  # counted anew
+
+
+def test_advice_names_the_field_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "q", "answer": 1, "target": 2}')
+    for kind, wanted in (
+        ("numeric", "'answer' and 'target', and each may be meant; say which with 'answer_column'"),
+        ("choice", "say which with 'choices_column'"),
+    ):
+        with pytest.raises(DataError, match=wanted):
+            load(own_sets.source_of("mine", OwnSet(path=str(tmp_path / "a.jsonl"), kind=kind)))
+    (tmp_path / "a.jsonl").write_text('{"ask": "q", "answer": 1}')
+    own = OwnSet(path=str(tmp_path / "a.jsonl"), kind="numeric")
+    with pytest.raises(DataError, match="expected one of: question, problem") as e:
+        load(own_sets.source_of("mine", own))
+    own = OwnSet(path=str(tmp_path / "a.jsonl"), kind="numeric", column="ask")
+    (tmp_path / "a.jsonl").write_text('{"ask": "q"}')
+    with pytest.raises(DataError, match="or say which with 'answer_column'"):
+        load(own_sets.source_of("mine", own))
+    assert str(e.value).count("question") == 1
 
 
 def test_a_file_without_the_kinds_columns_is_one_line(mine: Path) -> None:

@@ -193,6 +193,9 @@ READ: list[tuple[str, str, str, str | bytes, list[dict[str, Any]]]] = [
     ("an option that only other questions have", "medqa", "test.jsonl",
      medqa(options={"A": "oak", "B": "elm", "C": "fir", "D": "ash", "E": None}),
      [{"choices": ["oak", "elm", "fir", "ash"], "labels": ["A", "B", "C", "D"], "label": 1}]),
+    ("an empty option before another, in the set's own columns", "medqa", "test.jsonl",
+     medqa(options={"A": "oak", "B": "elm", "C": None, "D": "ash"}),
+     [{"choices": ["oak", "elm", "ash"], "labels": ["A", "B", "D"], "label": 1}]),
     ("options as key and value", "medqa", "test.json", json.dumps([
         {"question": "Which?", "options": [{"key": "a", "value": "oak"}, {"key": "b", "value": None},
                                            {"key": "c", "value": "fir"}], "answer_idx": "C"}]),

@@ -181,3 +181,11 @@ def test_options_of_harmful_queries_concern_harmful_sets_alone() -> None:
     Study(base="b", test={"sets": ["mine"], "custom": harmful, "options": {"prefill": True}})
     with pytest.raises(ValueError, match="'kind', which does nothing for the sets mine"):
         Study(base="b", test={"sets": ["mine"], "custom": harmful, "options": {"kind": "harmless"}})
+
+
+def test_a_kind_that_is_none_is_one_fault(mine: Path) -> None:
+    """The kind that was taken off for a second look was missed there, as another."""
+    (mine / "b.yaml").write_text(STUDY.replace("kind: numeric", "kind: benign"))
+    _, found = study.load_with_faults(str(mine / "b.yaml"))
+    [fault] = found.faults
+    assert "unknown kind 'benign'" in str(fault)

@@ -41,7 +41,6 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
     ("an object", {"options": LETTERED, "answer_idx": "B"}),
     ("an object in lower case, out of order",
      {"options": {"d": "ash", "a": "oak", "b": "elm", "c": "fir"}, "answer": "b"}),
-    ("integer keys", {"options": {"0": "oak", "1": "elm", "2": "fir", "3": "ash"}, "answer": 1}),
     ("integer keys from 1", {"options": {"1": "oak", "2": "elm", "3": "fir", "4": "ash"}, "answer": "2"}),
     ("key and value", {"options": [{"key": k, "value": v} for k, v in LETTERED.items()],
                        "answer_idx": "B"}),
@@ -91,6 +90,92 @@ def test_numbers_are_counted_as_the_whole_file_counts() -> None:
         {**Q, "choices": ["7", "9"], "answer": 9.0},
     ]
     assert [r["answer"] for r in read(*rows)] == ["3", "9"]
+
+
+KEYED = {
+    "text and label": lambda keys: {"text": TREES, "label": list(keys)},
+    "an object": lambda keys: dict(zip(keys, TREES, strict=True)),
+    "id and text": lambda keys: [
+        {"id": int(k), "text": t} for k, t in zip(keys, TREES, strict=True)
+    ],
+}
+
+
+@pytest.mark.parametrize("cast", [int, str, float], ids=["int", "str", "float"])
+@pytest.mark.parametrize("form", KEYED)
+@pytest.mark.parametrize(
+    ("keys", "answers", "want"),
+    [
+        ("1234", (0, 1, 2, 3), "ABCD"), ("1234", (1, 2, 3, 4), "ABCD"), ("1234", (1, 2, 3), "ABC"),
+        ("0123", (0, 1, 2, 3), "ABCD"), ("0123", (1, 2, 3, 4), "ABCD"), ("0123", (1, 2, 3), ""),
+    ],
+)  # fmt: skip
+def test_number_keys_are_read_by_key_or_by_count_in_all_rows(
+    keys: str, answers: tuple[int, ...], want: str, form: str, cast: type
+) -> None:
+    """Keys 1 to 4 with answers 0 to 3 came out A, A, B, C: 0 by count, and the rest by key."""
+    rows = [{**Q, "choices": KEYED[form](keys), "label": cast(n)} for n in answers]
+    if want:
+        assert "".join(r["labels"][r["label"]] for r in read(*rows)) == want
+    else:
+        with pytest.raises(RowFaultError, match=r"fits both ways.*letters in the column 'label'"):
+            read(*rows)
+
+
+def test_a_text_beside_a_number_tells_how_it_is_counted() -> None:
+    for first, texts in ((0, ["elm", "fir"]), (1, ["oak", "elm"])):
+        rows = [{**Q, "choices": TREES, "label": n + 1, "answer": t} for n, t in enumerate(texts)]
+        assert [r["answer"] for r in read(*rows)] == texts, first
+    rows = [{**Q, "choices": TREES, "label": 1, "answer": "ash"}]
+    with pytest.raises(RowFaultError, match=r"fits both ways|'ash' in 'answer' is not that option"):
+        read(*rows)
+
+
+def test_each_column_counts_in_its_own_way() -> None:
+    rows = [{**Q, "choices": TREES, "label": n, "answer": n + 1} for n in range(4)]
+    assert [r["label"] for r in read(*rows)] == [0, 1, 2, 3]
+    with pytest.raises(RowFaultError, match="is not that option"):
+        read(*rows, {**Q, "choices": TREES, "label": 0, "answer": 3})
+
+
+def test_a_letter_that_is_also_a_text_is_decided_by_other_rows() -> None:
+    row = {**Q, "options": {"A": "B", "B": "C", "C": "A"}, "answer": "A"}
+    other = {**Q, "options": {"A": "oak", "B": "elm"}}
+    assert read(row, {**other, "answer": "B"})[0]["label"] == 0
+    assert read(row, {**other, "answer": "elm"})[0]["label"] == 2
+    with pytest.raises(RowFaultError, match="the letter of one option and the text"):
+        read(row)
+    assert read({**row, "answer_idx": "C", "answer": None})[0]["label"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "labels", "texts"),
+    [
+        (["A. red", "C. blue", "D. green"], "C", "ACD", ["red", "blue", "green"]),
+        (["C) red", "A) blue", "B) green"], "c", "CAB", ["red", "blue", "green"]),
+        (["A. red", "B. blue"], "B. blue", "AB", ["red", "blue"]),
+        ({"A": "A. red", "B": "B. blue"}, "B", "AB", ["red", "blue"]),
+        ({"1": "(A) red", "2": "(B) blue"}, "(B)", "AB", ["red", "blue"]),
+        (["A. red", None, "C. blue"], "C", "AC", ["red", "blue"]),
+        (["E. coli", "S. aureus"], "B", "AB", ["E. coli", "S. aureus"]),
+        (["A. red", "blue"], "B", "AB", ["A. red", "blue"]),
+    ],
+)
+def test_letters_that_options_carry_are_their_own(
+    options: Any, answer: str, labels: str, texts: list[str]
+) -> None:
+    """C was taken for the third option, and asked as "C: D. green"."""
+    [row] = read({**Q, "choices": options, "answer": answer})
+    assert ("".join(row["labels"]), row["choices"]) == (labels, texts)
+    assert row["labels"][row["label"]] == answer.strip("()")[0].upper()
+
+
+def test_options_that_say_the_same_are_refused_where_words_are_scored() -> None:
+    for texts in (["oak", "oak."], ["oak  tree", "oak tree"]):
+        row = {**Q, "choices": texts, "answer": "A"}
+        assert read(row)[0]["label"] == 0
+        with pytest.raises(RowFaultError, match="two options that say the same, A and B"):
+            choice(scored=True)(row)
 
 
 def test_choice1_and_choice2_may_be_counted_from_0() -> None:
@@ -144,6 +229,12 @@ REFUSED: list[tuple[str, list[dict[str, Any]], str]] = [
      "has a list where text is expected, in the column 'choices'"),
     ("options that are a text", [{"choices": "oak or elm", "answer": "oak"}],
      "a list of options is expected"),
+    ("letters in texts and other keys", [{"choices": {"A": "B. oak", "B": "A. elm"}, "answer": "A"}],
+     "keys A, B whose texts begin with the letters B, A"),
+    ("letters of names and of places", [{"choices": ["E. coli", "S. aureus", "B. cereus"], "answer": "B"}],
+     "which several options are"),
+    ("a count among letters", [{"choices": TREES, "answer": "A"}, {"choices": TREES, "answer": 2}],
+     "rows together"),
     ("two sets of options", [{"choices": TREES, "A": "x", "B": "y", "answer": "A"}],
      "has options in 'choices' and in 'a'; keep one"),
     ("a key twice", [{"options": {"a": "oak", "A": "elm"}, "answer": "A"}], "names an option twice"),
