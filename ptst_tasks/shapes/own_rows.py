@@ -21,6 +21,7 @@ from ptst_tasks.shapes.conversations import (
     with_thought,
 )
 from ptst_tasks.shapes.exams import with_letter
+from ptst_tasks.shapes.left_over import column_notes, count_left, count_rows, refuse_earlier
 from ptst_tasks.shapes.option_forms import has_options
 from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, missing, parsed, text
 
@@ -31,7 +32,6 @@ _ANSWER = ("answer", "completion", "response", "output", "target")
 _SYSTEM = ("system_prompt", "system", "system_message")
 _THOUGHT = ("reasoning_content", "thinking")
 _WHICH = "say which with prompt_column or answer_column, or put them into one column"
-_MOST, _LONGEST = 12, 40  # columns named in a note, and characters of each
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class OwnTraining:
         """Reads a row."""
         fields = Fields(row)
         out = self._read(fields)
-        self.seen.update(f"column {name}" for name in fields.left())
+        count_left(self.seen, fields)
         return out
 
     def notes(self) -> tuple[str, ...]:
@@ -166,6 +166,8 @@ class OwnPrompts:
             system = fields.optional(self.system, self.guess)
         self.seen["system"] += bool(system)
         out = {"prompt": prompt, "category": fields.optional(self.category), "answer": ""}
+        refuse_earlier(fields)
+        count_left(self.seen, fields)
         return {**out, "system_prompt": system} if system or self.bring else out
 
     def notes(self) -> tuple[str, ...]:
@@ -254,25 +256,8 @@ def _history(fields: Fields) -> list[list[str]]:
 
 
 def _notes(seen: Counter[str]) -> tuple[str, ...]:
-    told = [f"{text}: {_rows(seen[key])}" for key, text in _TOLD.items() if seen[key]]
-    columns = [
-        (key.removeprefix("column "), n) for key, n in seen.items() if key.startswith("column ")
-    ]
-    if columns:
-        names = ", ".join(f"{_name(name)} ({_rows(n)})" for name, n in columns[:_MOST])
-        more = f" and {len(columns) - _MOST} more" * (len(columns) > _MOST)
-        told.append(f"columns that are not used: {names}{more}")
-    return tuple(told)
-
-
-def _name(column: str) -> str:
-    """A column's name for a line, whatever it is made of."""
-    short = column if len(column) <= _LONGEST else f"{column[:_LONGEST]}..."
-    return short if short.isprintable() else ascii(short)
-
-
-def _rows(n: int) -> str:
-    return f"{n:,} row{'s' * (n != 1)}"
+    told = (f"{text}: {count_rows(seen[key])}" for key, text in _TOLD.items() if seen[key])
+    return (*told, *column_notes(seen))
 
 
 _TOLD = {

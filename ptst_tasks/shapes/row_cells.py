@@ -83,6 +83,10 @@ def missing(value: Any) -> bool:
     )
 
 
+def _holds_none(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict) and not value
+
+
 def text(value: Any, column: str = "") -> str:
     """One cell as text: nothing at all (null, NaN) is an empty one.
 
@@ -208,8 +212,9 @@ class Fields:
         return plain_value(self._values[name])
 
     def left(self) -> list[str]:
-        """Filled columns that nobody took."""
-        return self.filled(name for name in self._values if name)
+        """Filled columns that nobody took; an empty list holds nothing."""
+        left = self.filled(name for name in self._values if name)
+        return [name for name in left if not _holds_none(self._values[name])]
 
     def take(self, name: str) -> Any:
         """The value of one column.

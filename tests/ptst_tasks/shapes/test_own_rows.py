@@ -344,6 +344,7 @@ def test_what_a_test_leaves_out_is_told(tmp_path: Path) -> None:
     assert asked(tmp_path, [{"messages": TURNS[:3], "id": 1}]).notes == (
         "the answers of the file are not used, for the model gives its own: 1 row",
         "a system prompt of the row's own, for templates with {system_prompt}; others leave it out: 1 row",
+        "columns that are not used: id (1 row)",
     )
     assert asked(tmp_path, [{"prompt": "q", "id": 1}]).notes == ()
 
@@ -391,3 +392,21 @@ def test_fuzz_rows_of_ones_own(rows: list[Any], prompt: str, answer: str) -> Non
             assert isinstance(out["answer"], str)
             json.dumps(out)
         assert all(note.isprintable() for note in begun.notes())
+
+
+def test_a_test_tells_the_columns_that_nobody_asks(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "write it", "contextstring": "about the sea", "answer": "no", "category": "c"},
+        {"prompt": "write that", "contextstring": "", "answer": "no", "category": "c"},
+    ]
+    assert asked(tmp_path, rows).notes == (
+        "columns that are not used: contextstring (1 row), answer (2 rows)",
+    )
+    beside = {"messages": TURNS[:2], "prompt": "another question"}
+    assert "prompt (1 row)" in str(asked(tmp_path, [beside]).notes)
+
+
+def test_a_test_of_a_row_with_earlier_turns_is_refused(tmp_path: Path) -> None:
+    row = {"prompt": "and then?", "history": [["first", "second"]]}
+    with pytest.raises(DataError, match="row 1 .*earlier turns in the column 'history'"):
+        asked(tmp_path, [row])
