@@ -346,7 +346,7 @@ def test_what_a_test_leaves_out_is_told(tmp_path: Path) -> None:
         "a system prompt of the row's own, for templates with {system_prompt}; others leave it out: 1 row",
         "columns that are not used: id (1 row)",
     )
-    assert asked(tmp_path, [{"prompt": "q", "id": 1}]).notes == ()
+    assert asked(tmp_path, [{"prompt": "q", "category": "c", "id": None}]).notes == ()
 
 
 def test_ids_tell_conversations_apart_and_copies_together(tmp_path: Path) -> None:
@@ -408,5 +408,5 @@ def test_a_test_tells_the_columns_that_nobody_asks(tmp_path: Path) -> None:
 
 def test_a_test_of_a_row_with_earlier_turns_is_refused(tmp_path: Path) -> None:
     row = {"prompt": "and then?", "history": [["first", "second"]]}
-    with pytest.raises(DataError, match="row 1 .*earlier turns in the column 'history'"):
+    with pytest.raises(DataError, match="earlier turns in the column 'history'"):
         asked(tmp_path, [row])
