@@ -65,8 +65,10 @@ def notes(shape: Shape) -> tuple[str, ...]:
 
 
 def plain_value(value: Any) -> Any:
-    """A scalar of numpy as Python's own; anything else as it is."""
+    """A scalar of numpy as Python's own, with the digits of its width; anything else as it is."""
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        if type(value).__name__ in ("float16", "float32"):
+            return float(str(value))
         return value.item()
     return value
 
@@ -112,7 +114,7 @@ def text(value: Any, column: str = "") -> str:
         raise RowFaultError(f"has a {kind} where text is expected{where}")
     if isinstance(value, float | Decimal) and not math.isfinite(value):
         raise RowFaultError(f"has the number {value} where text is expected{where}")
-    out = str(value)
+    out = format(value, "f") if isinstance(value, Decimal) else str(value)
     if not out.isascii():
         try:
             out.encode()

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
@@ -488,3 +489,28 @@ def test_two_copies_stay_an_error(
 def test_the_table_names_every_type() -> None:
     for kind in (*unpacking.FILE_TYPES, *unpacking.PACKINGS):
         assert kind in str(tabular.__doc__)
+
+
+@pytest.mark.parametrize("layout", ["parquet", "arrow"])
+def test_a_number_of_32_bits_has_the_digits_it_was_written_with(
+    tmp_path: Path, layout: str
+) -> None:
+    """As 64 bits, 0.1 of 32 was trained as 0.10000000149011612."""
+    narrow = pa.array([0.1, None, 3.0], pa.float32())
+    table = pa.table({
+        "single": narrow,
+        "half": pa.array(np.array([0.1, 2.5, 1.0], np.float16)),
+        "list": pa.array([[0.1], None, []], pa.list_(pa.float32())),
+        "struct": pa.array([{"x": 0.1, "y": 0.1}, None, {"x": None, "y": 1.0}],
+                           pa.struct([("x", pa.float32()), ("y", pa.float64())])),
+        "map": pa.array([[("k", 0.1)], None, []], pa.map_(pa.string(), pa.float32())),
+        "double": [0.1, 0.10000000149011612, 1.0],
+    })  # fmt: skip
+    content = parquet(table) if layout == "parquet" else arrow(table)
+    rows = read_file(put(tmp_path, f"r.{layout}", content))
+    assert rows[0] == {"single": 0.1, "half": 0.1, "list": [0.1], "struct": {"x": 0.1, "y": 0.1},
+                       "map": {"k": 0.1}, "double": 0.1}  # fmt: skip
+    assert rows[1] == {"single": None, "half": 2.5, "list": None, "struct": None,
+                       "map": None, "double": 0.10000000149011612}  # fmt: skip
+    assert rows[2]["single"] == 3.0
+    assert rows[2]["struct"] == {"x": None, "y": 1.0}
