@@ -23,15 +23,21 @@ from ptst_tasks.shapes.conversations import (
 from ptst_tasks.shapes.exams import with_letter
 from ptst_tasks.shapes.left_over import column_notes, count_left, count_rows, refuse_earlier
 from ptst_tasks.shapes.option_forms import has_options
-from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, missing, parsed, text
+from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError
+from ptst_tasks.shapes.row_talks import (
+    SYSTEM,
+    WHICH,
+    earlier_turns,
+    find_conversation,
+    only_question,
+    system_prompt,
+)
 
 __all__ = ["OwnPrompts", "OwnTraining"]
 
 _PROMPT = ("prompt", "question", "instruction", "input", "query")
 _ANSWER = ("answer", "completion", "response", "output", "target")
-_SYSTEM = ("system_prompt", "system", "system_message")
 _THOUGHT = ("reasoning_content", "thinking")
-_WHICH = "say which with prompt_column or answer_column, or put them into one column"
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class OwnTraining:
 
     prompt: str = ""
     answer: str = ""
-    options: Choice = field(default_factory=lambda: choice(guess=_WHICH))
+    options: Choice = field(default_factory=lambda: choice(guess=WHICH))
     seen: Counter[str] = field(default_factory=Counter)
 
     def over(self, rows: Sequence[Mapping[str, Any]]) -> OwnTraining:
@@ -71,7 +77,7 @@ class OwnTraining:
         return _notes(self.seen)
 
     def _read(self, fields: Fields) -> Row:
-        talk = _conversation(
+        talk = find_conversation(
             fields, (self.prompt,) if self.prompt else _PROMPT, self.answer, _ANSWER
         )
         if talk:
@@ -88,17 +94,17 @@ class OwnTraining:
             "prompt": prompt,
             "category": category,
             "answer": answer,
-            "system_prompt": fields.optional(_SYSTEM, _WHICH),
+            "system_prompt": fields.optional(SYSTEM, WHICH),
         }
-        history = _history(fields)
+        history = earlier_turns(fields)
         return {**out, "history": history} if history else out
 
     def _plain(self, fields: Fields) -> tuple[str, str]:
         answer = fields.text((self.answer,)) if self.answer else ""
         prompt = (
-            fields.text((self.prompt,)) if self.prompt else _with_context(fields, _PROMPT, _WHICH)
+            fields.text((self.prompt,)) if self.prompt else _with_context(fields, _PROMPT, WHICH)
         )
-        answer = answer if self.answer else fields.text(_ANSWER, _WHICH)
+        answer = answer if self.answer else fields.text(_ANSWER, WHICH)
         thoughts = {name: fields.text((name,)) for name in fields.filled(_THOUGHT)}
         where = f"in {' and '.join(map(repr, thoughts))}"
         return prompt, with_thought(answer, list(thoughts.values()), where)
@@ -114,7 +120,7 @@ class OwnTraining:
             "prompt": turns[-1][0],
             "category": fields.optional(("category",)),
             "answer": turns[-1][1],
-            "system_prompt": _system(fields, talk),
+            "system_prompt": system_prompt(fields, talk),
             "history": [list(turn) for turn in turns[:-1]],
             **marked,
         }
@@ -140,7 +146,7 @@ class OwnPrompts:
     prompt: tuple[str, ...]
     category: tuple[str, ...] = ("category",)
     guess: str = ""
-    system: tuple[str, ...] = _SYSTEM
+    system: tuple[str, ...] = SYSTEM
     bring: bool = False
     seen: Counter[str] = field(default_factory=Counter)
 
@@ -157,10 +163,10 @@ class OwnPrompts:
         """Reads a row."""
         fields = Fields(row)
         said = self.prompt if len(self.prompt) == 1 else ()
-        if talk := _conversation(fields, said or self.prompt):
-            prompt = _only_question(talk)
+        if talk := find_conversation(fields, said or self.prompt):
+            prompt = only_question(talk)
             self.seen["answered"] += bool(talk.turns)
-            system = _system(fields, talk, self.system)
+            system = system_prompt(fields, talk, self.system)
         else:
             prompt = fields.text(said) if said else _with_context(fields, self.prompt, self.guess)
             system = fields.optional(self.system, self.guess)
@@ -173,51 +179,6 @@ class OwnPrompts:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the file must know."""
         return _notes(self.seen)
-
-
-def _conversation(
-    fields: Fields, prompt: tuple[str, ...], answer: str = "", answers: tuple[str, ...] = ()
-) -> Conversation | None:
-    """The row's conversation, if it has one and no columns are said that would pass it by."""
-    usual = () if answer or len(prompt) == 1 else COLUMNS
-    held = [n for n in fields.filled((*usual, *prompt)) if is_conversation(fields.peek(n))]
-    if not held:
-        return None
-    if any(
-        not missing(fields.peek(n)) and parsed(fields.peek(n)) for n in fields.filled(("tools",))
-    ):
-        raise RowFaultError("has tools, which are not trained on or tested; leave such rows out")
-    name, value = fields.pick(held, "keep one")
-    messages = list(parsed(value))
-    if name in prompt and answers:  # a prompt of messages, and beside it what is answered
-        for column in fields.filled((answer,) if answer else answers):
-            said = fields.take(column)
-            messages += (
-                parsed(said) if is_conversation(said)
-                else [{"role": "assistant", "content": text(said, column)}]
-            )  # fmt: skip
-    talk = read_conversation(messages, name)
-    asked = {question.strip() for question in talk.questions}
-    for column in fields.filled(prompt):  # people keep the first question beside the messages
-        if isinstance(fields.peek(column), str) and fields.peek(column).strip() in asked:
-            fields.take(column)
-    return talk
-
-
-def _only_question(talk: Conversation) -> str:
-    if len(talk.questions) > 1:
-        raise RowFaultError(
-            f"has a conversation with {len(talk.questions)} questions, and a test asks one; write that "
-            "one into a column and say which"
-        )
-    return talk.questions[0]
-
-
-def _system(fields: Fields, talk: Conversation, accepted: tuple[str, ...] = _SYSTEM) -> str:
-    beside = fields.optional(accepted, _WHICH)
-    if beside.strip() and talk.system.strip() and beside.strip() != talk.system.strip():
-        raise RowFaultError("has a system message, and another system prompt beside it; keep one")
-    return talk.system if talk.system.strip() else beside
 
 
 def _with_context(fields: Fields, accepted: tuple[str, ...], advice: str) -> str:
@@ -235,24 +196,6 @@ def _with_context(fields: Fields, accepted: tuple[str, ...], advice: str) -> str
     about += [fields.text((name,)).strip() for name in fields.filled(("context",))]
     about = [part for part in about if part and part != prompt.strip()]
     return "\n\n".join([prompt.strip(), *about]) if about and prompt.strip() else prompt
-
-
-def _history(fields: Fields) -> list[list[str]]:
-    """Earlier turns in a column of their own, as pairs of question and answer."""
-    if not fields.filled(("history",)):
-        return []
-    turns = parsed(fields.peek("history"))
-    if not isinstance(turns, list | tuple):
-        return []  # another history; told as a column that nobody reads
-    fields.take("history")
-    out = []
-    for number, turn in enumerate(turns, start=1):
-        if not isinstance(turn, list | tuple) or len(turn) != 2:
-            raise RowFaultError(f"has no pair of question and answer in turn {number} of 'history'")
-        out.append([text(said, f"history, turn {number}") for said in turn])
-        if not all(said.strip() for said in out[-1]):
-            raise RowFaultError(f"has an empty question or answer in turn {number} of 'history'")
-    return out
 
 
 def _notes(seen: Counter[str]) -> tuple[str, ...]:
