@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ptst_tasks.shapes.row_cells import TextRow
 from ptst_tasks.texts import text_lines
 from ptst_tasks.unpacking import DataFile, FileFaultError
 
@@ -118,7 +119,7 @@ def _rows(file: DataFile, mark: str, *, skip: bool = False) -> Iterator[dict[str
                     "outside quotes?"
                 )
             if values:
-                yield {n: v for n, v in zip(names, values, strict=True) if n}
+                yield TextRow({n: v for n, v in zip(names, values, strict=True) if n})
 
 
 @contextmanager
