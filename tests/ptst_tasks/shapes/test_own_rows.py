@@ -488,3 +488,16 @@ def test_a_thought_alone_is_no_answer(tmp_path: Path) -> None:
     rows = [{"prompt": "q", "answer": "<think>\nx\n</think>\n"}]
     with pytest.raises(DataError, match=r"row 1 .*has a thought and no answer, in the answer"):
         load_set(str(write(tmp_path, rows, "jsonl")))
+
+
+def test_ids_of_one_question_under_several_systems_are_no_matter_of_order(tmp_path: Path) -> None:
+    rows = [{"prompt": "Hi?", "system": s, "answer": "a"} for s in ("Be brief.", "Be long.", "")]
+    flat = asked(tmp_path, rows[2:]).rows[0]["id"]
+    for order in (rows, rows[::-1]):
+        tested = asked(tmp_path, order).rows
+        trained = sets.load(_source(write(tmp_path, order, "jsonl"))).rows
+        ids = [row["id"] for row in tested]
+        assert ids == [row["id"] for row in trained]
+        assert len({i[:12] for i in ids}) == 3
+        assert flat in ids
+    assert {r["id"] for r in asked(tmp_path, rows[::-1]).rows} == set(ids)
