@@ -10,8 +10,11 @@ pyarrow 26):
 | a field too many | shifts the row | shifts the row | refused | seen here |
 | text behind a closing quote | rows merged | refused | rows merged | refused |
 | NUL | kept | kept | kept | seen here |
+| the line of names a second time | a row | a row | a row | seen here |
+| a quote behind a space | text | text | text | seen here |
 
-What is seen here is a line of ours in front; a cell stays the text that it is (``NA``, ``007``).
+What is seen here is a line of ours in front; a cell stays the text that it is (``NA``, ``007``). An
+empty line is no row, also where there is one column.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ptst_tasks.shapes.row_cells import TextRow
 from ptst_tasks.texts import text_lines
 from ptst_tasks.unpacking import DataFile, FileFaultError
 
@@ -99,26 +103,82 @@ def _is_even(file: DataFile, mark: str) -> bool:
         return False
 
 
-def _rows(file: DataFile, mark: str, *, skip: bool = False) -> Iterator[dict[str, Any]]:
-    lines = text_lines(file, old_mac=True)
+def _rows(file: DataFile, mark: str, *, skip: bool = False) -> Iterator[TextRow]:
+    lines = _Lines(text_lines(file, old_mac=True))
     ahead = 1 if skip else 0
     if skip:
         next(lines)
+        lines.take()
     with _fields_of_any_length():
         table = csv.reader(lines, delimiter=mark, strict=True)
         names = _next(table, 1 + ahead)
         if names is None:
             return
         _check_header(names, f"line {1 + ahead}")
+        _check_spaces(names, lines.take(), mark, 1 + ahead)
+        named = [name.strip() or f"(column {n}, without a name)" for n, name in enumerate(names, 1)]
+        bare = [not name.strip() for name in names]
         while (values := _next(table, start := table.line_num + 1 + ahead)) is not None:
-            if len(values) not in (0, len(names)):  # 0: an empty line
+            record = lines.take()
+            if not values:  # an empty line
+                continue
+            if mark == "\t" and len(record) > 1:
+                _check_unquoted(record, len(names), start)
+            if len(values) != len(names):
                 raise FileFaultError(
                     f"the row that begins in line {start} has {len(values)} fields, expected "
                     f"{len(names)} as in line {1 + ahead}: is a field missing, or a {_MARKS[mark]} "
                     "outside quotes?"
                 )
-            if values:
-                yield {n: v for n, v in zip(names, values, strict=True) if n}
+            _check_spaces(values, record, mark, start)
+            if values == names:
+                raise FileFaultError(
+                    f"line {start} holds the names of the columns again; were two files put together? "
+                    "take it out"
+                )
+            cells = zip(named, values, bare, strict=True)
+            yield TextRow({name: value for name, value, odd in cells if value or not odd})
+
+
+class _Lines:
+    """Lines, and those that a row was read from."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._taken: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        self._taken.append(line := next(self._lines))
+        return line
+
+    def take(self) -> list[str]:
+        """The lines since the last time."""
+        taken, self._taken = self._taken, []
+        return taken
+
+
+def _check_unquoted(record: Sequence[str], count: int, start: int) -> None:
+    """Many write tab-separated rows without quoting: then a quote begins no field."""
+    if all(line.count("\t") + 1 == count for line in record):
+        raise FileFaultError(
+            f"lines {start} to {start + len(record) - 1} are one row with a line end in quotes, or a row "
+            "each whose quotes mean nothing; write the file as csv or JSON lines"
+        )
+
+
+def _check_spaces(values: Sequence[str], record: Sequence[str], mark: str, start: int) -> None:
+    """A quote behind a space quotes nothing, and would be a part of the text."""
+    for value in values:
+        quoted = value.startswith(" ") and value.lstrip(" ").startswith('"')
+        whole = quoted and (value.endswith('"') or value.count('"') % 2)
+        if whole and (mark + value in "".join(record) or record[0].startswith(value)):
+            raise FileFaultError(
+                f"the row that begins in line {start} has a space before a quote, which therefore "
+                "quotes nothing; take the space out"
+            )
 
 
 @contextmanager

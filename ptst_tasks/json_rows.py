@@ -39,7 +39,7 @@ def read_json(file: DataFile, field: str) -> list[Record]:
         raise FileFaultError("it is nested too deeply") from e
     except json.JSONDecodeError as e:
         if e.msg != "Extra data":
-            raise
+            raise FileFaultError(f"line {e.lineno}: {_said(e)}") from e
         return _lines(file)
     return _listed(found, field)
 
@@ -53,12 +53,13 @@ def _lines(file: DataFile) -> list[Record]:
             row = _parse(line)
         except RecursionError as e:
             raise FileFaultError(f"line {number} is nested too deeply") from e
+        except json.JSONDecodeError as e:
+            raise FileFaultError(f"line {number}: {_said(e)}") from e
         except ValueError as e:
             raise FileFaultError(f"line {number}: {e}") from e
-        if not isinstance(row, dict):
+        if not isinstance(row, dict) or not row:
             raise FileFaultError(
-                f"line {number} holds a {type(row).__name__}, expected a list of rows, an object "
-                "on each line"
+                f"line {number} holds {_kind(row)}, expected a list of rows, an object on each line"
             )
         rows.append(row)
     return rows
@@ -70,15 +71,15 @@ def _listed(found: Any, field: str) -> list[Record]:
             raise FileFaultError(_no_rows(found, field))
         found = found[field]
     if not isinstance(found, list):
-        raise FileFaultError(f"expected a list of rows, found a {type(found).__name__}")
+        raise FileFaultError(f"expected a list of rows, found {_kind(found)}")
     for number, row in enumerate(found, start=1):
-        if not isinstance(row, dict):
-            raise FileFaultError(f"row {number} is a {type(row).__name__}, expected an object")
+        if not isinstance(row, dict) or not row:
+            raise FileFaultError(f"row {number} is {_kind(row)}, expected an object")
     return found
 
 
 def _no_rows(found: Record, field: str) -> str:
-    keys = ", ".join(map(repr, list(found)[:8]))
+    keys = ", ".join(map(repr, list(found)[:8])) or "an empty object"
     told = f"expected a list of rows, or one under {field!r}; found {keys}"
     kinds, sizes = {type(v) for v in found.values()}, {str(v.keys() if isinstance(v, dict) else len(v))
                     for v in found.values() if isinstance(v, dict | list)}  # fmt: skip
@@ -90,7 +91,34 @@ def _no_rows(found: Record, field: str) -> str:
 
 
 def _parse(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once, parse_float=_float, parse_constant=_constant)
+    found = json.loads(text, object_pairs_hook=_once, parse_float=_float, parse_constant=_constant)
+    if "\\u0000" in text and _has_nul(found):
+        raise ValueError("a text holds a NUL (\\u0000), which no model is asked; take it out")
+    return found
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(part) for pair in value.items() for part in pair)
+    return any(map(_has_nul, value)) if isinstance(value, list) else "\0" in str(value)
+
+
+def _said(e: json.JSONDecodeError) -> str:
+    if e.msg == "Extra data":
+        at = f"at character {e.colno}"
+        return f"more follows behind the first value, {at}; expected an object on each line"
+    return f"{e.msg} at character {e.colno}"
+
+
+def _kind(value: Any) -> str:
+    """A value as JSON names it."""
+    if value in ({}, []):
+        return "an empty object" if value == {} else "an empty list"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return "a text" if isinstance(value, str) else "a number"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Record:

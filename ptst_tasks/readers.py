@@ -46,25 +46,29 @@ _XSTEST_SAFE = frozenset({
 })  # fmt: skip
 
 
-def with_ids(rows: Iterable[Row]) -> list[Row]:
+def with_ids(rows: Iterable[Row], *, systems: bool = False) -> list[Row]:
     """Adds the id: twelve hex digits of the prompt's SHA-256, and ``-2`` for a repeated prompt.
 
     Of a conversation the digest covers what was said before the prompt, too.
+
+    Args:
+        rows: Without ids.
+        systems: Whether a row's own system prompt, where it has one, is part of who it is.
     """
     seen: dict[str, int] = {}
     out = []
     for row in rows:
-        digest = hashlib.sha256(_who(row).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(_who(row, systems=systems).encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
         row_id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         out.append({"id": row_id, **row})
     return out
 
 
-def _who(row: Row) -> str:
+def _who(row: Row, *, systems: bool) -> str:
     """What tells a row from others: its prompt, and in a conversation what is before it."""
     before = [row.get("system_prompt") or "", row.get("history") or []]
-    if "history" not in row or before == ["", []]:
+    if before == ["", []] or not (systems or "history" in row):
         return str(row["prompt"])
     return json.dumps([*before, row["prompt"]], ensure_ascii=False)
 

@@ -1,7 +1,8 @@
 """A folder of rows: shards of one kind, or what `datasets` saved to disk.
 
-Shards are read in the order of their names. A name that says a split (``train-00000.parquet``) is
-of that split alone: rows to test on are never trained on because they lie in the same folder.
+Shards are read in the order of their names. A name that says a split (``train-00000.parquet``,
+``testData.csv``) is of that split alone: rows to test on are never trained on because they lie in
+the same folder. A name that may say one is refused where there are others.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ __all__ = ["folder_splits"]
 
 Rows = list[dict[str, Any]]
 
-_SPLIT = re.compile(
-    r"(?<![a-z])(train|test|validation|valid|val|dev|eval)(?:ing|uation)?(?![a-z])", re.IGNORECASE
-)
+_NAMES = {
+    "train": "train", "training": "train", "test": "test", "tests": "test", "testing": "test",
+    "validation": "validation", "valid": "valid", "val": "val", "dev": "dev", "eval": "eval",
+    "evaluation": "eval", "evals": "eval", "holdout": "held_out", "heldout": "held_out",
+}  # fmt: skip
+"""Word of a file's name -> the split that it says."""
+_HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # of trainData
+_OUT = re.compile(r"(held|hold)[\W_]*out(?![a-z])")
+_OF = re.compile(r"(set|data|split|part|file|row|sample)s?$")  # trainset, testdata
+_COPY = re.compile(r"(?i)(?:[ _-]+copy(?:[ _]*\(?\d+\)?)?|\s*\(\d+\))$")  # as systems name copies
 _SAVED, _SAVED_SPLITS = "state.json", "dataset_dict.json"  # as `save_to_disk` names them
 
 
@@ -53,11 +61,48 @@ def folder_splits(where: Path, field: str) -> Mapping[str, Callable[[], Rows]]:
         raise DataError(
             f"{where}: a folder with {seen}, expected shards of one kind ({', '.join(FILE_TYPES)})"
         )
+    _check_copies(where, files)
     groups: dict[str, list[Path]] = {}
     for file in files:
-        found = _SPLIT.search(file.name)
-        groups.setdefault(found[1].lower() if found else "", []).append(file)
+        groups.setdefault(_split(file, alone=len(files) == 1), []).append(file)
     return {name: partial(_shards, group, field) for name, group in groups.items()}
+
+
+def _split(file: Path, *, alone: bool) -> str:
+    """The split that a file's name says, in words of its own; empty for none.
+
+    Raises:
+        DataError: If it may say one, or says two, and there are files beside it.
+    """
+    stem = _stem(file)
+    flat = _OUT.sub(r"\1out ", _HUMP.sub(" ", stem).lower())
+    words = [_OF.sub("", word) for word in re.findall("[a-z]+", flat)]
+    said = list(dict.fromkeys(_NAMES[word] for word in words if word in _NAMES))
+    if not alone and (len(said) > 1 or (not said and "test" in stem.lower())):
+        seen = (
+            f"the splits {' and '.join(map(repr, said))}" if said else "'test', or a word with it"
+        )
+        raise DataError(
+            f"{file.parent}: {file.name!r} has {seen} in its name, and it does not say whether its rows "
+            "are to train on; name files as 'train-0' or 'test-0', or name one file"
+        )
+    return said[0] if said else ""
+
+
+def _check_copies(where: Path, files: list[Path]) -> None:
+    names = {file.name for file in files}
+    for file in files:
+        stem = _stem(file)
+        original = _COPY.sub("", stem) + file.name[len(stem) :]
+        if original != file.name and original in names:
+            raise DataError(
+                f"{where}: {file.name!r} is a copy of {original!r}, as it seems, and its rows would be "
+                "read twice; keep one, or name it otherwise"
+            )
+
+
+def _stem(file: Path) -> str:
+    return file.name[: -len(_suffix(file)) - 1]
 
 
 def _is_data_file(file: Path, root: Path) -> bool:

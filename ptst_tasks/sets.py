@@ -22,7 +22,7 @@ from ptst_tasks.readers import Row, RowFaultError
 from ptst_tasks.remote_sets import remote
 from ptst_tasks.set_source import ENV, Source
 from ptst_tasks.set_table import GOAL, WHICH, table
-from ptst_tasks.shapes.own_rows import OwnPrompts
+from ptst_tasks.shapes.own_rows import OwnPrompts, OwnTraining
 from ptst_tasks.tabular import SUFFIXES
 
 __all__ = ["REGISTRY", "Loaded", "Source", "custom", "fingerprint", "get", "load", "locate"]
@@ -132,7 +132,9 @@ def load(source: str | Source) -> Loaded:
     begun = replace(source, shape=readers.begin(source.shape, raw))
     found = (_shaped(begun, row, f"row {n} of {origin}") for n, row in enumerate(raw, start=1))
     kept = [row for row in found if row]
-    rows = readers.with_ids(kept)
+    # Who a row of OpenOrca is was decided before rows of other sets could bring a system prompt.
+    systems = source.kind != "train" or isinstance(source.shape, OwnTraining)
+    rows = readers.with_ids(kept, systems=systems)
     is_test_part = file is not None and file.name.partition(".")[0] == "test"
     if source.holdout is not None and not is_test_part:
         rows = [r for r in rows if held_out(r) == source.holdout]

@@ -155,7 +155,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             version=__version__,
             origin=self.loaded.origin,
             data_fingerprint=self.loaded.fingerprint,
-            notes=own_tasks.unsent(self.loaded.rows, self.template),
+            notes=[*own_tasks.unsent(self.loaded.rows, self.template), *self.loaded.notes],
         )
         if own := own_tasks.told(self.source.name, self.own):
             self.record["own"] = own

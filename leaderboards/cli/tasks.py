@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -134,7 +135,31 @@ def _write_own(
     table = active()
     names = [table.resolve(w) for w in wanted or table.names()]
     chosen = Templates({k: row for k, row in table.rows.items() if row.name in names})
+    _check_left(folder, families, chosen)
     _written(folder, chosen, families, quiet=quiet, json=json)
+
+
+def _check_left(folder: Path, families: list[Family], templates: Templates) -> None:
+    """Refuses a folder with tasks of an earlier such command that this one would leave behind.
+
+    Raises:
+        ConfigError: If lm_eval would find there a set that is no longer named, or is now another.
+    """
+    from ptst_tasks.generate import files
+
+    written = {
+        folder / family.name / f"{row.slug}.yaml" for family, row in files(templates, families)
+    }
+    said = {family.name: family.own.as_text() for family in families if family.own}
+    for file in sorted(f for f in set(folder.glob("*/*.yaml")) - written if f.is_file()):
+        own = re.search(r"(?m)^own: (.*)$", file.read_text(encoding="utf-8", errors="replace"))
+        name = file.parent.name
+        if own and said.get(name) != own[1]:
+            why = "as it was said before" if name in said else "which is not named now"
+            raise ConfigError(
+                f"--write {str(folder)!r} holds tasks of a set {name!r}, {why} ({file.name!r}); remove "
+                f"the folder {str(file.parent)!r}, or write into another"
+            )
 
 
 def _written(

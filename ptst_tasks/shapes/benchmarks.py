@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ptst_tasks.shapes.row_cells import Row, RowFaultError, missing, parsed, text
+from ptst_tasks.shapes.row_cells import Row, RowFaultError, is_printed_list, missing, parsed, text
 
 __all__ = ["ifeval", "is_base", "mmlu_pro", "of_type", "sorry_bench"]
 
@@ -22,6 +22,8 @@ def sorry_bench(row: Mapping[str, Any]) -> Row:
             raise RowFaultError(f"has {len(turns)} turns, expected one")
         turns = turns[0]
     category = text(row.get("category"), "category")
+    if is_printed_list(text(turns, "turns")):
+        raise RowFaultError("has several turns, as numpy prints a list, expected one")
     return {"prompt": text(turns, "turns"), "category": category, "answer": ""}
 
 

@@ -7,6 +7,7 @@ at the end that nobody answers, which is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,9 @@ _ROLES = {
 _TOOLS = frozenset(
     {"tool", "function", "function_call", "function_response", "observation", "ipython"}
 )
+_OTHER = re.compile(
+    "(^|_)(image|audio|video|media|file|document)"
+)  # what is no text, beside a text
 _CALLS = ("tool_calls", "function_call", "tool_call_id")
 
 
@@ -98,7 +102,7 @@ def read_conversation(value: Any, column: str) -> Conversation:
         elif role == "user":
             asked = said
         else:
-            untrained += [len(turns)] * _is_untrained(message)
+            untrained += [len(turns)] * _is_untrained(message, where)
             turns.append((asked, said))
             asked = ""
     if not (turns or asked):
@@ -132,21 +136,42 @@ def _message(message: Any, where: str) -> tuple[str, str]:
             else f"has a call of a tool, or its result, in {where}, and tools are not trained on "
             "or tested; leave such rows out"
         )
+    if other := [key for key in said if _OTHER.search(key) and not _empty(said[key])]:
+        raise RowFaultError(f"has {other[0][:40]!r} in {where}; only text is supported")
     content = _content(_one_of(said, ("content", "value"), where), where)
     thoughts = [key for key in REASONING if not missing(said.get(key))]
     if thoughts and role != "assistant":
         raise RowFaultError(f"has {thoughts[0]!r} in {where}, which is of the {role}")
-    return role, with_thought(content, [text(said[key], where) for key in thoughts], where)
+    said_before = [text(said[key], where) for key in thoughts]
+    return role, with_thought(content, said_before, where) if role == "assistant" else content
 
 
-def _is_untrained(message: Mapping[str, Any]) -> bool:
+def _is_untrained(message: Mapping[str, Any], where: str) -> bool:
     """Whether an answer is marked as not to be learnt, as OpenAI (weight 0) and others mark it."""
-    said = {str(key).strip().lower(): plain_value(value) for key, value in message.items()}
-    return said.get("train") is False or (said.get("weight") is not None and said["weight"] == 0)
+    marks = {}
+    for key, value in message.items():
+        name = str(key).strip().lower()
+        if name in _MARKS and not missing(value):
+            mark = plain_value(value)
+            marks[name] = _LEARNT.get(mark.strip().lower() if isinstance(mark, str) else str(mark))
+            if marks[name] is None:
+                raise RowFaultError(
+                    f"has the {name} {str(mark)[:40]!r} in {where}, expected 0 (not to be learnt) or 1"
+                )
+    return False in marks.values()
+
+
+_MARKS = ("weight", "train", "loss")
+_LEARNT = {
+    "0": False, "0.0": False, "false": False, "False": False,
+    "1": True, "1.0": True, "true": True, "True": True,
+}  # fmt: skip
 
 
 def _empty(value: Any) -> bool:
-    return missing(value) or (isinstance(value, list | tuple | Mapping) and not value)
+    if isinstance(value, Mapping):
+        return all(_empty(part) for part in value.values())
+    return missing(value) or (isinstance(value, list | tuple) and not value)
 
 
 def _one_of(said: Mapping[str, Any], keys: tuple[str, ...], where: str) -> Any:
@@ -171,6 +196,11 @@ def _content(content: Any, where: str) -> str:
         kind = part.get("type", "text") if isinstance(part, Mapping) else type(part).__name__
         if kind != "text" or not isinstance(part, Mapping) or not isinstance(part.get("text"), str):
             raise RowFaultError(f"has a part {str(kind)[:40]!r} in {where}; only text is supported")
+        for key, value in part.items():
+            if _OTHER.search(str(key).lower()) and not _empty(value):
+                raise RowFaultError(
+                    f"has a part with {str(key)[:40]!r} in {where}; only text is supported"
+                )
         texts.append(text(part["text"], where))
     return "\n".join(texts)
 
@@ -188,6 +218,8 @@ def with_thought(answer: str, thoughts: list[str], where: str) -> str:
     """
     thoughts = list(dict.fromkeys(thought.strip() for thought in thoughts if thought.strip()))
     if not thoughts:
+        if answer.lstrip().startswith(THINK.open) and not _behind_thought(answer).strip():
+            raise RowFaultError(f"has a thought and no answer, {where}")
         return answer
     if len(thoughts) > 1 or answer.lstrip().startswith(THINK.open):
         raise RowFaultError(f"has two thoughts before the answer, {where}; keep one")
@@ -196,3 +228,9 @@ def with_thought(answer: str, thoughts: list[str], where: str) -> str:
     if THINK.open in thoughts[0] or THINK.close in thoughts[0]:
         raise RowFaultError(f"has {THINK.open} or {THINK.close} inside the thought, {where}")
     return f"{THINK.open}\n{thoughts[0]}\n{THINK.close}\n\n{answer}"
+
+
+def _behind_thought(answer: str) -> str:
+    """What follows the first end of a thought; the whole, if it has none."""
+    _, end, behind = answer.partition(THINK.close)
+    return behind if end else answer

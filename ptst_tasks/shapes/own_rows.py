@@ -23,15 +23,28 @@ from ptst_tasks.shapes.conversations import (
 from ptst_tasks.shapes.exams import with_letter
 from ptst_tasks.shapes.left_over import column_notes, count_left, count_rows, refuse_earlier
 from ptst_tasks.shapes.option_forms import has_options
-from ptst_tasks.shapes.row_cells import Fields, Row, RowFaultError, missing, parsed, text
+from ptst_tasks.shapes.row_cells import (
+    Fields,
+    Row,
+    RowFaultError,
+    TextRow,
+    is_printed_list,
+    text,
+)
+from ptst_tasks.shapes.row_talks import (
+    SYSTEM,
+    WHICH,
+    earlier_turns,
+    find_conversation,
+    only_question,
+    system_prompt,
+)
 
 __all__ = ["OwnPrompts", "OwnTraining"]
 
 _PROMPT = ("prompt", "question", "instruction", "input", "query")
 _ANSWER = ("answer", "completion", "response", "output", "target")
-_SYSTEM = ("system_prompt", "system", "system_message")
 _THOUGHT = ("reasoning_content", "thinking")
-_WHICH = "say which with prompt_column or answer_column, or put them into one column"
 
 
 @dataclass(frozen=True)
@@ -46,22 +59,26 @@ class OwnTraining:
         prompt: The column of prompts, or of messages; empty to find it.
         answer: The column of answers; empty to find it.
         options: How questions with options are read.
+        column: Where other rows of the file have the prompt, if they do not agree on one.
         seen: Counts of what `notes` tells.
     """
 
     prompt: str = ""
     answer: str = ""
-    options: Choice = field(default_factory=lambda: choice(guess=_WHICH))
+    options: Choice = field(default_factory=lambda: choice(guess=WHICH))
+    column: str = ""
     seen: Counter[str] = field(default_factory=Counter)
 
     def over(self, rows: Sequence[Mapping[str, Any]]) -> OwnTraining:
         """The shape for a file, with counts of its own."""
         options = self.options if self.prompt or self.answer else self.options.over(rows)
-        return replace(self, options=options, seen=Counter())
+        column = "" if self.prompt else _odd_column(rows, _PROMPT)
+        return replace(self, options=options, column=column, seen=Counter())
 
     def __call__(self, row: Mapping[str, Any]) -> Row:
         """Reads a row."""
         fields = Fields(row)
+        _check_column(fields, self.column, _PROMPT)
         out = self._read(fields)
         count_left(self.seen, fields)
         return out
@@ -71,36 +88,38 @@ class OwnTraining:
         return _notes(self.seen)
 
     def _read(self, fields: Fields) -> Row:
-        talk = _conversation(
+        talk = find_conversation(
             fields, (self.prompt,) if self.prompt else _PROMPT, self.answer, _ANSWER
         )
         if talk:
             return self._talk(fields, talk)
         said = self.prompt or self.answer
-        if not said and has_options(fields) and fields.filled(QUESTIONS):
-            doc = with_letter(self.options.read(fields))
+        exam = _exam(fields)
+        if not said and has_options(exam) and exam.filled(QUESTIONS):
+            doc = with_letter(self.options.read(exam))
+            fields.taken |= exam.taken
             self.seen["options"] += 1
             prompt, answer, category = doc["prompt"], doc["answer"], doc["category"]
         else:
             prompt, answer = self._plain(fields)
-            category = fields.optional(("category",))
+            category = _category(fields)
         out = {
             "prompt": prompt,
             "category": category,
             "answer": answer,
-            "system_prompt": fields.optional(_SYSTEM, _WHICH),
+            "system_prompt": fields.optional(SYSTEM, WHICH),
         }
-        history = _history(fields)
+        history = earlier_turns(fields)
         return {**out, "history": history} if history else out
 
     def _plain(self, fields: Fields) -> tuple[str, str]:
-        answer = fields.text((self.answer,)) if self.answer else ""
+        answer = _prose(fields, (self.answer,)) if self.answer else ""
         prompt = (
-            fields.text((self.prompt,)) if self.prompt else _with_context(fields, _PROMPT, _WHICH)
+            _prose(fields, (self.prompt,)) if self.prompt else _with_context(fields, _PROMPT, WHICH)
         )
-        answer = answer if self.answer else fields.text(_ANSWER, _WHICH)
+        answer = answer if self.answer else _prose(fields, _ANSWER, WHICH)
         thoughts = {name: fields.text((name,)) for name in fields.filled(_THOUGHT)}
-        where = f"in {' and '.join(map(repr, thoughts))}"
+        where = f"in {' and '.join(map(repr, thoughts)) or 'the answer'}"
         return prompt, with_thought(answer, list(thoughts.values()), where)
 
     def _talk(self, fields: Fields, talk: Conversation) -> Row:
@@ -112,9 +131,9 @@ class OwnTraining:
         marked = {"untrained": list(talk.untrained)} if talk.untrained else {}
         return {
             "prompt": turns[-1][0],
-            "category": fields.optional(("category",)),
+            "category": _category(fields),
             "answer": turns[-1][1],
-            "system_prompt": _system(fields, talk),
+            "system_prompt": system_prompt(fields, talk),
             "history": [list(turn) for turn in turns[:-1]],
             **marked,
         }
@@ -134,14 +153,16 @@ class OwnPrompts:
         guess: What a user can do about two columns that may both be meant.
         system: Accepted columns of the row's own system prompt.
         bring: Whether rows of the file bring one: then every row has the key, for a table.
+        column: Where other rows of the file have the prompt, if they do not agree on one.
         seen: Counts of what `notes` tells.
     """
 
     prompt: tuple[str, ...]
     category: tuple[str, ...] = ("category",)
     guess: str = ""
-    system: tuple[str, ...] = _SYSTEM
+    system: tuple[str, ...] = SYSTEM
     bring: bool = False
+    column: str = ""
     seen: Counter[str] = field(default_factory=Counter)
 
     def over(self, rows: Sequence[Mapping[str, Any]]) -> OwnPrompts:
@@ -151,21 +172,25 @@ class OwnPrompts:
             or any(is_conversation(fields.peek(n)) for n in fields.filled((*COLUMNS, *self.prompt)))
             for fields in map(Fields, rows)
         )
-        return replace(self, bring=bring, seen=Counter())
+        column = _odd_column(rows, self.prompt)
+        return replace(self, bring=bring, column=column, seen=Counter())
 
     def __call__(self, row: Mapping[str, Any]) -> Row:
         """Reads a row."""
         fields = Fields(row)
+        _check_column(fields, self.column, self.prompt)
         said = self.prompt if len(self.prompt) == 1 else ()
-        if talk := _conversation(fields, said or self.prompt):
-            prompt = _only_question(talk)
+        if talk := find_conversation(fields, said or self.prompt):
+            prompt = only_question(talk)
             self.seen["answered"] += bool(talk.turns)
-            system = _system(fields, talk, self.system)
+            system = system_prompt(fields, talk, self.system)
         else:
-            prompt = fields.text(said) if said else _with_context(fields, self.prompt, self.guess)
+            prompt = (
+                _prose(fields, said) if said else _with_context(fields, self.prompt, self.guess)
+            )
             system = fields.optional(self.system, self.guess)
         self.seen["system"] += bool(system)
-        out = {"prompt": prompt, "category": fields.optional(self.category), "answer": ""}
+        out = {"prompt": prompt, "category": _category(fields, self.category), "answer": ""}
         refuse_earlier(fields)
         count_left(self.seen, fields)
         return {**out, "system_prompt": system} if system or self.bring else out
@@ -175,49 +200,70 @@ class OwnPrompts:
         return _notes(self.seen)
 
 
-def _conversation(
-    fields: Fields, prompt: tuple[str, ...], answer: str = "", answers: tuple[str, ...] = ()
-) -> Conversation | None:
-    """The row's conversation, if it has one and no columns are said that would pass it by."""
-    usual = () if answer or len(prompt) == 1 else COLUMNS
-    held = [n for n in fields.filled((*usual, *prompt)) if is_conversation(fields.peek(n))]
-    if not held:
-        return None
-    if any(
-        not missing(fields.peek(n)) and parsed(fields.peek(n)) for n in fields.filled(("tools",))
-    ):
-        raise RowFaultError("has tools, which are not trained on or tested; leave such rows out")
-    name, value = fields.pick(held, "keep one")
-    messages = list(parsed(value))
-    if name in prompt and answers:  # a prompt of messages, and beside it what is answered
-        for column in fields.filled((answer,) if answer else answers):
-            said = fields.take(column)
-            messages += (
-                parsed(said) if is_conversation(said)
-                else [{"role": "assistant", "content": text(said, column)}]
-            )  # fmt: skip
-    talk = read_conversation(messages, name)
-    asked = {question.strip() for question in talk.questions}
-    for column in fields.filled(prompt):  # people keep the first question beside the messages
-        if isinstance(fields.peek(column), str) and fields.peek(column).strip() in asked:
-            fields.take(column)
-    return talk
+def _odd_column(rows: Sequence[Mapping[str, Any]], accepted: tuple[str, ...]) -> str:
+    """Where the first row has its prompt, if no column is that of every row; else nothing."""
+    first, common = "", None
+    for row in rows:
+        if used := _prompt_columns(Fields(row), accepted):
+            first = first or used[0]
+            common = set(used) if common is None else common & set(used)
+            if not common:
+                return first
+    return ""
 
 
-def _only_question(talk: Conversation) -> str:
-    if len(talk.questions) > 1:
+def _check_column(fields: Fields, column: str, accepted: tuple[str, ...]) -> None:
+    used = _prompt_columns(fields, accepted) if column else []
+    if used and column not in used:
         raise RowFaultError(
-            f"has a conversation with {len(talk.questions)} questions, and a test asks one; write that "
-            "one into a column and say which"
+            f"has its prompt in {used[0]!r}, and other rows have theirs in {column!r}; a file has one "
+            f"column of prompts: {WHICH}"
         )
-    return talk.questions[0]
 
 
-def _system(fields: Fields, talk: Conversation, accepted: tuple[str, ...] = _SYSTEM) -> str:
-    beside = fields.optional(accepted, _WHICH)
-    if beside.strip() and talk.system.strip() and beside.strip() != talk.system.strip():
-        raise RowFaultError("has a system message, and another system prompt beside it; keep one")
-    return talk.system if talk.system.strip() else beside
+def _prompt_columns(fields: Fields, accepted: tuple[str, ...]) -> list[str]:
+    """Which columns of a row may be its prompt, if it is no conversation; takes nothing."""
+    if any(is_conversation(fields.peek(n)) for n in fields.filled((*COLUMNS, *accepted))):
+        return []
+    filled = fields.filled(accepted)
+    return ["instruction"] if _is_instruction(filled) else filled
+
+
+def _is_instruction(filled: list[str]) -> bool:
+    return "instruction" in filled and not set(filled) - {"instruction", "input"}
+
+
+def _exam(fields: Fields) -> Fields:
+    """The row without columns that are options of an exam only where somebody says so.
+
+    Answers to choose a better one from are called `candidates`, or a and b.
+    """
+    odd = {"candidates"} | (set() if "c" in fields.names() else {"a", "b"})
+    if not odd.intersection(fields.names()):
+        return fields
+    return Fields({k: v for k, v in fields.row.items() if str(k).strip().lower() not in odd})
+
+
+def _category(fields: Fields, accepted: tuple[str, ...] = ("category",)) -> str:
+    """The category, which nobody needs: a list or an object is told as a column that is not used."""
+    plain = [n for n in accepted if n in fields.filled(accepted) and _is_scalar(fields.peek(n))]
+    return fields.optional(plain)
+
+
+def _is_scalar(value: Any) -> bool:
+    return not isinstance(value, list | tuple | dict) and type(value).__name__ != "ndarray"
+
+
+def _prose(fields: Fields, accepted: tuple[str, ...], advice: str = "") -> str:
+    """A text that is asked or trained on; in a csv, no list that was printed into its cell."""
+    name, value = fields.pick(accepted, advice)
+    said = text(value, name)
+    if isinstance(fields.row, TextRow) and is_printed_list(said):
+        raise RowFaultError(
+            f"has a list as Python prints it in the column {name!r}, where text is expected; take it "
+            "apart, or write the rows as JSON lines if it is meant to the letter"
+        )
+    return said
 
 
 def _with_context(fields: Fields, accepted: tuple[str, ...], advice: str) -> str:
@@ -228,31 +274,13 @@ def _with_context(fields: Fields, accepted: tuple[str, ...], advice: str) -> str
         raise KeyError(", ".join((*accepted, *COLUMNS)))
     about = []
     filled = fields.filled(accepted)
-    if "instruction" in filled and not set(filled) - {"instruction", "input"}:
+    if _is_instruction(filled):
         accepted = ("instruction",)
-        about = [fields.text((name,)).strip() for name in fields.filled(("input",))]
-    prompt = fields.text(accepted, advice)
-    about += [fields.text((name,)).strip() for name in fields.filled(("context",))]
+        about = [_prose(fields, (name,)).strip() for name in fields.filled(("input",))]
+    prompt = _prose(fields, accepted, advice)
+    about += [_prose(fields, (name,)).strip() for name in fields.filled(("context",))]
     about = [part for part in about if part and part != prompt.strip()]
     return "\n\n".join([prompt.strip(), *about]) if about and prompt.strip() else prompt
-
-
-def _history(fields: Fields) -> list[list[str]]:
-    """Earlier turns in a column of their own, as pairs of question and answer."""
-    if not fields.filled(("history",)):
-        return []
-    turns = parsed(fields.peek("history"))
-    if not isinstance(turns, list | tuple):
-        return []  # another history; told as a column that nobody reads
-    fields.take("history")
-    out = []
-    for number, turn in enumerate(turns, start=1):
-        if not isinstance(turn, list | tuple) or len(turn) != 2:
-            raise RowFaultError(f"has no pair of question and answer in turn {number} of 'history'")
-        out.append([text(said, f"history, turn {number}") for said in turn])
-        if not all(said.strip() for said in out[-1]):
-            raise RowFaultError(f"has an empty question or answer in turn {number} of 'history'")
-    return out
 
 
 def _notes(seen: Counter[str]) -> tuple[str, ...]:

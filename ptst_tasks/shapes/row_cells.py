@@ -11,6 +11,7 @@ import ast
 import io
 import json
 import math
+import re
 import tokenize
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,9 @@ __all__ = [
     "Row",
     "RowFaultError",
     "Shape",
+    "TextRow",
     "begin",
+    "is_printed_list",
     "missing",
     "notes",
     "parsed",
@@ -37,6 +40,11 @@ Shape = Callable[[Mapping[str, Any]], Row]
 A KeyError says which column is missing, a `RowFaultError` what is wrong with the row. A shape may
 have a method ``over(rows)``, see `begin`.
 """
+
+
+class TextRow(dict[str, Any]):
+    """A row of a csv: every cell is a text, whatever was written into it."""
+
 
 _SOMETHING = frozenset({str, int, bool, list, dict})
 _NOTHING = frozenset({"NAType", "NaTType"})
@@ -65,8 +73,10 @@ def notes(shape: Shape) -> tuple[str, ...]:
 
 
 def plain_value(value: Any) -> Any:
-    """A scalar of numpy as Python's own; anything else as it is."""
+    """A scalar of numpy as Python's own, with the digits of its width; anything else as it is."""
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        if type(value).__name__ in ("float16", "float32"):
+            return float(str(value))
         return value.item()
     return value
 
@@ -112,7 +122,7 @@ def text(value: Any, column: str = "") -> str:
         raise RowFaultError(f"has a {kind} where text is expected{where}")
     if isinstance(value, float | Decimal) and not math.isfinite(value):
         raise RowFaultError(f"has the number {value} where text is expected{where}")
-    out = str(value)
+    out = format(value, "f") if isinstance(value, Decimal) else str(value)
     if not out.isascii():
         try:
             out.encode()
@@ -174,6 +184,22 @@ def _literal(said: str) -> Any:
             raise ValueError("texts without a comma between them")
         before = before if token.type == tokenize.NL else token.type
     return ast.literal_eval(tree)
+
+
+def is_printed_list(said: str) -> bool:
+    """Whether a text as a whole is a list of texts as Python or numpy prints it."""
+    said = said.strip()
+    if not said.startswith(("[", "array([")) or not said.endswith(("]", ")")):
+        return False
+    found = parsed(said)
+    texts = isinstance(found, list) and found and all(isinstance(part, str) for part in found)
+    return bool(texts) or bool(_NUMPY_LIST.fullmatch(said))
+
+
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_NUMPY_LIST = re.compile(
+    rf"(?s)\[{_QUOTED}(?:\s+{_QUOTED})*\s*\]|array\(\[{_QUOTED}(?:,\s*{_QUOTED})*\].*\)"
+)
 
 
 class Fields:

@@ -119,7 +119,7 @@ def test_rows_to_test_on_are_not_trained_on(place: Callable[..., Path]) -> None:
 
 
 def test_words_that_only_look_like_splits_are_none(place: Callable[..., Path]) -> None:
-    place(d__latest_dot_jsonl=jsonl(ONE), d__trained_dot_jsonl=jsonl(TWO))
+    place(d__valued_dot_jsonl=jsonl(TWO), d__trained_dot_jsonl=jsonl(ONE))
     assert own_rows("d", training=True) == ([ONE, TWO], "d")
 
 
@@ -248,3 +248,61 @@ def test_a_path_of_a_study_with_its_split(place: Callable[..., Path]) -> None:
         assert own_data.beside(said, folder) == str(folder / said)
     for said in ("owner/name:train", "https://example.org/r.csv", str(folder / "d:train")):
         assert own_data.beside(said, folder) == said
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "split"),
+    [
+        ("trainData", "testData", "test"),
+        ("gsm8kTrain", "gsm8kTest", "test"),
+        ("trainset", "testset", "test"),
+        ("train", "tests", "test"),
+        ("train", "held_out", "held_out"),
+        ("train", "my-holdout", "held_out"),
+        ("train", "HeldOut", "held_out"),
+        ("TRAIN_1", "EVALUATION_1", "eval"),
+        ("XMLTrain", "XMLDev", "dev"),
+        ("train-00000-of-00001", "valid-00000-of-00001", "valid"),
+    ],
+)
+def test_a_split_is_seen_in_every_way_to_write_it(
+    train: str, test: str, split: str, tmp_path: Path
+) -> None:
+    """Such folders were one set, and trained on their test rows."""
+    (tmp_path / f"{train}.jsonl").write_text(jsonl(ONE))
+    (tmp_path / f"{test}.jsonl").write_text(jsonl(TWO))
+    assert own_rows(str(tmp_path), training=True) == ([ONE], f"{tmp_path}:train")
+    assert own_rows(f"{tmp_path}:{split}", training=False)[0] == [TWO]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["rows", "gsm8ktest"], "'gsm8ktest.jsonl' has 'test', or a word with it in its name"),
+        (["latest", "older"], "'latest.jsonl' has 'test'"),
+        (
+            ["train_test", "rows"],
+            "'train_test.jsonl' has the splits 'train' and 'test' in its name",
+        ),
+        (["train", "train copy"], "'train copy.jsonl' is a copy of 'train.jsonl', as it seems"),
+        (["train", "train (1)"], r"'train \(1\).jsonl' is a copy of 'train.jsonl'"),
+        (["rows", "rows - Copy (2)"], r"'rows - Copy \(2\).jsonl' is a copy of 'rows.jsonl'"),
+    ],
+)
+def test_a_folder_that_may_hold_rows_twice_or_to_test_on(
+    names: list[str], message: str, tmp_path: Path
+) -> None:
+    for name in names:
+        (tmp_path / f"{name}.jsonl").write_text(jsonl(ONE))
+    with pytest.raises(DataError, match=message):
+        own_rows(str(tmp_path), training=True)
+
+
+def test_a_name_in_doubt_is_read_where_it_is_alone(tmp_path: Path) -> None:
+    (tmp_path / "latest.jsonl").write_text(jsonl(ONE))
+    assert own_rows(str(tmp_path), training=True) == ([ONE], str(tmp_path))
+    (tmp_path / "latest.jsonl").rename(tmp_path / "part (1).jsonl")
+    (tmp_path / "part (2).jsonl").write_text(
+        jsonl(TWO)
+    )  # as a system numbers files renamed at once
+    assert own_rows(str(tmp_path), training=True)[0] == [ONE, TWO]

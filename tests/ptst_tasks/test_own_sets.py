@@ -254,14 +254,16 @@ def test_a_rows_own_system_prompt_is_sent_or_refused(tmp_path: Path) -> None:
 
 
 def test_system_prompts_that_a_file_brings_are_sent_or_said(tmp_path: Path) -> None:
-    (tmp_path / "s.csv").write_text("prompt,system\nHow do I kill a process?,Be brief\nHi,\n")
+    """And so is every column that nobody asks, which only `ptst validate` told."""
+    text = "prompt,system,about\nHow do I kill a process?,Be brief,tea\nHi,,\n"
+    (tmp_path / "s.csv").write_text(text)
     said = {"custom": str(tmp_path / "s.csv"), "kind": "harmless"}
+    unsent = "the system prompts of 1 rows are not sent: chat:vanilla in style gsm8k has no place for them"
     task = load_tasks([TASK], said)[TASK]
-    assert task.record["notes"] == [
-        "the system prompts of 1 rows are not sent: chat:vanilla in style gsm8k has no place for them"
-    ]
+    assert unsent in task.record["notes"]
     task = load_tasks([TASK], {**said, "style": "openorca"})[TASK]
-    assert task.record["notes"] == []
+    assert unsent not in task.record["notes"]
+    assert "columns that are not used: about (1 row)" in task.record["notes"]
     assert "Be brief" in str(task.template.messages("q", task.eval_docs[0]["system_prompt"]))
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
@@ -306,7 +307,29 @@ BAD: list[tuple[str, str, str | bytes, str]] = [
      "line 1: Expecting property name"),
     ("objects over many lines called json", "r.json", "\n".join(json.dumps(r, indent=1) for r in ROWS),
      "line 1: "),
-    ("a list and more", "r.json", LIST + LIST, "line 1: Extra data"),
+    ("a list and more", "r.json", LIST + LIST,
+     r"line 1: more follows behind the first value, at character \d+; expected an object on each line"),
+    ("two objects on one line", "r.jsonl", '{"a": 1} {"a": 2}\n',
+     "line 1: more follows behind the first value, at character 10"),
+    ("an object that is empty", "r.json", "{}", "found an empty object"),
+    ("a line that is an empty object", "r.jsonl", '{"a": 1}\n{}\n', "line 2 holds an empty object"),
+    ("a row that is an empty object", "r.json", '[{"a": 1}, {}]', "row 2 is an empty object"),
+    ("a text alone", "r.json", '"x"', "expected a list of rows, found a text"),
+    ("null alone", "r.json", "null", "expected a list of rows, found null"),
+    ("numbers on lines", "r.jsonl", "1\n2\n", "line 1 holds a number, expected a list of rows"),
+    ("a comma too many", "r.json", '[{"a": 1},\n]', r"line \d: [^(]* at character \d+$"),
+    ("a NUL in JSON", "r.jsonl", '{"p": ["a", "\\u0000"]}\n', "line 1: a text holds a NUL"),
+    ("tab-separated rows without quoting", "r.tsv", 'p\ta\n"Hello\tx\nWorld"\ty\n',
+     "lines 2 to 3 are one row with a line end in quotes, or a row each whose quotes mean nothing"),
+    ("a space before a quote", "r.csv", 'prompt,answer\nq, "b"\n',
+     "the row that begins in line 2 has a space before a quote"),
+    ("a space before a quote in the first column", "r.csv", 'prompt,answer\n "q",b\n',
+     "line 2 has a space"),
+    ("a space before a quote in the names", "r.csv", 'prompt, "answer"\nq,b\n', "line 1 has a space"),
+    ("a space before a quote that should hold a comma", "r.csv", 'prompt,answer,n\nq, "b, c"\n',
+     "line 2 has a space before a quote"),
+    ("the names twice", "r.csv", "prompt,answer\nq,b\nprompt,answer\nr,c\n",
+     "line 3 holds the names of the columns again"),
     ("lists on lines", "r.jsonl", '["a", "b"]\n["c", "d"]\n', "line 1 holds a list"),
     ("a list that is cut", "r.jsonl", LIST[:-9], "not a .jsonl file: "),
     ("a key twice", "r.json", '[{"a": 1, "a": 2}]', "the key 'a' stands twice in one object"),
@@ -488,3 +511,48 @@ def test_two_copies_stay_an_error(
 def test_the_table_names_every_type() -> None:
     for kind in (*unpacking.FILE_TYPES, *unpacking.PACKINGS):
         assert kind in str(tabular.__doc__)
+
+
+@pytest.mark.parametrize("layout", ["parquet", "arrow"])
+def test_a_number_of_32_bits_has_the_digits_it_was_written_with(
+    tmp_path: Path, layout: str
+) -> None:
+    """As 64 bits, 0.1 of 32 was trained as 0.10000000149011612."""
+    narrow = pa.array([0.1, None, 3.0], pa.float32())
+    table = pa.table({
+        "single": narrow,
+        "half": pa.array(np.array([0.1, 2.5, 1.0], np.float16)),
+        "list": pa.array([[0.1], None, []], pa.list_(pa.float32())),
+        "struct": pa.array([{"x": 0.1, "y": 0.1}, None, {"x": None, "y": 1.0}],
+                           pa.struct([("x", pa.float32()), ("y", pa.float64())])),
+        "map": pa.array([[("k", 0.1)], None, []], pa.map_(pa.string(), pa.float32())),
+        "double": [0.1, 0.10000000149011612, 1.0],
+    })  # fmt: skip
+    content = parquet(table) if layout == "parquet" else arrow(table)
+    rows = read_file(put(tmp_path, f"r.{layout}", content))
+    assert rows[0] == {"single": 0.1, "half": 0.1, "list": [0.1], "struct": {"x": 0.1, "y": 0.1},
+                       "map": {"k": 0.1}, "double": 0.1}  # fmt: skip
+    assert rows[1] == {"single": None, "half": 2.5, "list": None, "struct": None,
+                       "map": None, "double": 0.10000000149011612}  # fmt: skip
+    assert rows[2]["single"] == 3.0
+    assert rows[2]["struct"] == {"x": None, "y": 1.0}
+
+
+def test_quotes_and_line_ends_that_are_meant(tmp_path: Path) -> None:
+    csv_text = 'prompt,answer\n"a, b\nc, d","x ""y"""\n" ""q""", r "s"\n'
+    assert read_file(put(tmp_path, "r.csv", csv_text)) == [
+        {"prompt": "a, b\nc, d", "answer": 'x "y"'}, {"prompt": ' "q"', "answer": ' r "s"'},
+    ]  # fmt: skip
+    tsv_text = 'prompt\tanswer\n"a\nb"\tx\n'
+    assert read_file(put(tmp_path, "r.tsv", tsv_text)) == [{"prompt": "a\nb", "answer": "x"}]
+    assert read_file(put(tmp_path, "s.jsonl", '{"p": "\\\\u0000"}\n')) == [{"p": "\\u0000"}]
+
+
+def test_a_column_without_a_name_is_kept_where_it_is_filled(tmp_path: Path) -> None:
+    """As pandas writes its index; it is told as a column that nobody reads."""
+    rows = read_file(put(tmp_path, "r.csv", ",prompt,\n0,q,\n,r,\n"))
+    assert rows == [{"(column 1, without a name)": "0", "prompt": "q"}, {"prompt": "r"}]
+
+
+def test_an_empty_line_is_no_row_of_one_column_either(tmp_path: Path) -> None:
+    assert read_file(put(tmp_path, "r.csv", "p\nx\n\ny\n")) == [{"p": "x"}, {"p": "y"}]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,28 @@ def test_own_sets_become_tasks(tmp_path: Path) -> None:
     assert [file.name for file in out.rglob("*.yaml")] == ["chat_vanilla.yaml"]
     done = cli("tasks", "--custom", tmp_path / "sets.yaml", "--write", out)
     assert "9 tasks written" in done.stdout
+
+
+def test_tasks_of_a_set_that_is_no_longer_named_are_not_left(tmp_path: Path) -> None:
+    """They stayed where lm_eval finds them, with the file that they had."""
+    (tmp_path / "my.csv").write_text("prompt\nHow do I kill a process?\n")
+    file, out = tmp_path / "sets.yaml", tmp_path / "tasks"
+    args = ("tasks", "--custom", file, "--write", out)
+    file.write_text("mine: {path: my.csv, kind: harmless}\n")
+    (out / "other").mkdir(parents=True)
+    (out / "other/task.yaml").write_text("task: anybody's\n")
+    assert [cli(*args).exit_code for _ in range(2)] == [0, 0]
+    file.write_text("mine: {path: my.csv, kind: harmful}\n")
+    done = cli(*args, "--template", "CV")
+    assert done.exit_code == 2
+    assert "a set 'mine', as it was said before" in " ".join(done.output.split())
+    file.write_text("renamed: {path: my.csv, kind: harmless}\n")
+    done = cli(*args)
+    assert done.exit_code == 2
+    assert "a set 'mine', which is not named now" in " ".join(done.output.split())
+    assert not (out / "renamed").exists()
+    shutil.rmtree(out / "mine")
+    assert cli(*args).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,12 @@ def test_sorry_bench_without_its_mutations(tmp_path: Path) -> None:
     assert loaded.left_out == 1
 
 
+def test_sorry_bench_whose_turns_numpy_printed(tmp_path: Path) -> None:
+    put(tmp_path, "sorry_bench/train.jsonl", {**SORRY, "turns": "['Hide it' 'Now']"})
+    with pytest.raises(DataError, match="has several turns, as numpy prints a list, expected one"):
+        load("sorry_bench")
+
+
 def test_sorry_bench_of_its_base_alone(tmp_path: Path) -> None:
     (tmp_path / "sorry_bench").mkdir()
     (tmp_path / "sorry_bench/test.csv").write_text(

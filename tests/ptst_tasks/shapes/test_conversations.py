@@ -63,6 +63,22 @@ def test_conversations_as_they_stand(value: Any, want: Conversation) -> None:
     assert read_conversation(value, "messages") == want
 
 
+@pytest.mark.parametrize(
+    ("mark", "learnt"),
+    [({"weight": "0"}, False), ({"weight": 0}, False), ({"train": "false"}, False),
+     ({"loss": False}, False), ({"weight": 1, "loss": 0.0}, False), ({"weight": "1"}, True),
+     ({"train": None}, True), ({"loss": "True"}, True)],
+)  # fmt: skip
+def test_an_answer_that_is_marked_in_any_way(mark: dict[str, Any], learnt: bool) -> None:
+    found = read_conversation([HI[0], {**HI[1], **mark}], "messages")
+    assert found.untrained == (() if learnt else (0,))
+
+
+def test_parts_of_a_table_have_keys_that_hold_nothing() -> None:
+    part = {"type": "text", "text": "Hi?", "image_url": None, "file": {"id": None, "data": None}}
+    assert read_conversation([{"role": "user", "content": [part]}, HI[1]], "x").questions == ["Hi?"]
+
+
 def test_what_was_asked() -> None:
     assert Conversation("", (("a", "b"),), "c").questions == ["a", "c"]
 
@@ -92,6 +108,13 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("a tool that is called", [HI[0], {**HI[1], "tool_calls": [{"id": 1}]}], "a call of a tool"),
     ("an image", chat(("user", [{"type": "image_url", "image_url": "x"}])),
      "a part 'image_url' in message 1 of 'messages'; only text"),
+    ("a text with an image", chat(("user", [{"type": "text", "text": "q", "image_url": {"url": "x"}}])),
+     "a part with 'image_url' in message 1 of 'messages'; only text"),
+    ("a text and an image", chat(("user", [{"text": "q", "image": "x.png"}])), "a part with 'image'"),
+    ("an image beside the content", [{**HI[0], "images": ["x.png"]}, HI[1]], "has 'images' in message 1"),
+    ("an unknown weight", [HI[0], {**HI[1], "weight": 0.5}],
+     "has the weight '0.5' in message 2 .*expected 0"),
+    ("a thought alone", [HI[0], {**HI[1], "content": "<think>x</think> "}], "a thought and no answer"),
     ("a part without text", chat(("user", [{"type": "text"}])), "a part 'text'"),
     ("content that is an object", chat(("user", {"a": 1})),
      "has a dict where text is expected, in the column"),

@@ -84,8 +84,8 @@ TRAINED: list[tuple[str, Rows, list[Example]]] = [
     ("a system prompt", [{"system_prompt": "Be.", "question": "q", "response": "a"}], [E("q", "a", "Be.")]),
     ("a system column", [{"system": "Be.", "prompt": "q", "completion": "a"}], [E("q", "a", "Be.")]),
     ("shapes of two kinds in one file", [{"prompt": "q", "completion": "a"},
-                                         {"question": "r", "answer": "b"}],
-     [E("q", "a"), E("r", "b")]),
+                                         {"messages": TURNS[1:3]}],
+     [E("q", "a"), E("Hi?", "Hi.")]),
     ("earlier turns in a column", [{"instruction": "And?", "output": "So.", "history": [["Hi?", "Hi."]]}],
      [E("Hi?", "Hi."), E("And?", "So.", "", (("Hi?", "Hi."),))]),
     ("no earlier turns", [{"instruction": "q", "output": "a", "history": []},
@@ -410,3 +410,94 @@ def test_a_test_of_a_row_with_earlier_turns_is_refused(tmp_path: Path) -> None:
     row = {"prompt": "and then?", "history": [["first", "second"]]}
     with pytest.raises(DataError, match="earlier turns in the column 'history'"):
         asked(tmp_path, [row])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"prompt": "q", "question": ""}, {"prompt": "", "question": "p"}],
+         r"row 2 .* has its prompt in 'question', and other rows have theirs in 'prompt'"),
+        ([{"instruction": "i", "input": "x"}, {"instruction": "", "input": "y"}],
+         r"row 2 .* in 'input', and other rows have theirs in 'instruction'"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("layout", ["jsonl", "csv"])
+def test_a_file_has_one_column_of_prompts(
+    layout: str, rows: Rows, message: str, tmp_path: Path
+) -> None:
+    """Each row took the column that it filled, in silence."""
+    rows = [{**row, "answer": "a"} for row in rows]
+    with pytest.raises(DataError, match=message):
+        load_set(str(write(tmp_path, rows, layout)))
+    if layout == "jsonl" and "prompt" in rows[0]:
+        with pytest.raises(DataError, match=message):
+            asked(tmp_path, rows)
+
+
+def test_columns_that_say_the_same_in_some_rows_are_one(tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "question": "q", "answer": "a"}, {"question": "p", "answer": "a"}]
+    assert [e.query for e in load_set(str(write(tmp_path, rows, "jsonl"))).examples] == ["q", "p"]
+
+
+PRINTED = ["['doc one', 'doc two']", '["doc one", "doc two"]', "['a' 'b\\'s'\n \"c\"]",
+           "array(['a', 'b'], dtype=object)"]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", PRINTED)
+@pytest.mark.parametrize("column", ["prompt", "answer", "context"])
+def test_a_list_that_was_printed_into_a_csv_is_refused(
+    column: str, cell: str, tmp_path: Path
+) -> None:
+    row = {"prompt": "q", "answer": "a", "context": "c", column: cell}
+    with pytest.raises(
+        DataError, match=f"row 1 .*a list as Python prints it in the column {column!r}"
+    ):
+        load_set(str(write(tmp_path, [row], "csv")))
+    [example] = load_set(str(write(tmp_path, [row], "jsonl"))).examples  # texts are texts there
+    assert cell.strip() in example.query + example.answer
+
+
+@pytest.mark.parametrize("cell", ["[1, 2]", "[Laughs] 'So'", "['a'] is a list", "[]", "[x, 'y']"])
+def test_a_text_that_only_begins_like_a_list_is_one(cell: str, tmp_path: Path) -> None:
+    [example] = load_set(str(write(tmp_path, [{"prompt": cell, "answer": cell}], "csv"))).examples
+    assert example == E(cell, cell)
+
+
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [({"candidates": ["x", "a"]}, "candidates (1 row)"), ({"a": "x", "b": "y"}, "a (1 row), b (1 row)")],
+)  # fmt: skip
+def test_answers_to_choose_from_make_no_exam(
+    more: dict[str, Any], left: str, tmp_path: Path
+) -> None:
+    loaded = load_set(str(write(tmp_path, [{"prompt": "q", "answer": "a", **more}], "jsonl")))
+    assert loaded.examples == [E("q", "a")]
+    assert loaded.notes == (f"columns that are not used: {left}",)
+
+
+@pytest.mark.parametrize("category", [{"hate": True, "drugs": False}, ["hate"]])
+def test_a_category_that_is_no_text_is_told(category: Any, tmp_path: Path) -> None:
+    """As BeaverTails has it."""
+    rows = [{"prompt": "q", "response": "a", "category": category}]
+    told = ("columns that are not used: category (1 row)",)
+    assert load_set(str(write(tmp_path, rows, "jsonl"))).notes == told
+    assert asked(tmp_path, [{"prompt": "q", "category": category}]).notes == told
+
+
+def test_a_thought_alone_is_no_answer(tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "answer": "<think>\nx\n</think>\n"}]
+    with pytest.raises(DataError, match=r"row 1 .*has a thought and no answer, in the answer"):
+        load_set(str(write(tmp_path, rows, "jsonl")))
+
+
+def test_ids_of_one_question_under_several_systems_are_no_matter_of_order(tmp_path: Path) -> None:
+    rows = [{"prompt": "Hi?", "system": s, "answer": "a"} for s in ("Be brief.", "Be long.", "")]
+    flat = asked(tmp_path, rows[2:]).rows[0]["id"]
+    for order in (rows, rows[::-1]):
+        tested = asked(tmp_path, order).rows
+        trained = sets.load(_source(write(tmp_path, order, "jsonl"))).rows
+        ids = [row["id"] for row in tested]
+        assert ids == [row["id"] for row in trained]
+        assert len({i[:12] for i in ids}) == 3
+        assert flat in ids
+    assert {r["id"] for r in asked(tmp_path, rows[::-1]).rows} == set(ids)

@@ -34,6 +34,8 @@ from tests.fuzz import fuzz, json_like
         (2.5, "2.5"),
         (10**30, "1" + "0" * 30),
         (Decimal("0.10"), "0.10"),
+        (Decimal("0.00000001"), "0.00000001"),
+        (np.float32(0.1), "0.1"),
         (np.int64(7), "7"),
         (np.bool_(False), "false"),
         (np.float32("nan"), ""),
