@@ -18,7 +18,7 @@ from ptst_tasks.errors import ChatFormatError
 from ptst_tasks.frames import FOR_PLAIN, Ask, Frame
 from ptst_tasks.thinking import Markers, is_open
 
-__all__ = ["Finished", "finish"]
+__all__ = ["Finished", "finish", "is_of_lead"]
 
 _ANSWER, _NEXT, _THOUGHT = "ptstanswer", "ptstnext", "ptstthought"
 _KEYS = ("reasoning_content", "reasoning", "thinking", "thought")
@@ -46,6 +46,7 @@ COMPOSED = (
     "a thought of a row's own goes between the model's markers, since the chat template drops it or "
     "writes it otherwise"
 )
+_OF_LEAD = tuple(note.partition("{")[0] for note in (CLOSED_BY_US, INSIDE, BEHIND_EMPTY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,11 @@ def finish(frame: Frame, ask: Ask, name: str, markers: Sequence[Markers], eos: s
     notes += said
     thought, composed = _thought(frame, own, lead, markers)
     return Finished(lead, end, thought, (*notes, *((COMPOSED,) if composed else ())))
+
+
+def is_of_lead(note: str) -> bool:
+    """Whether a note is about what stands before an answer without a thought, and no other."""
+    return note.startswith(_OF_LEAD)
 
 
 def _assistant(frame: Frame, content: str, **more: str) -> dict[str, Any]:
