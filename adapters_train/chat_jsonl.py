@@ -89,10 +89,11 @@ def build_rows(
 
 def _messages(example: Example, template: PromptTemplate) -> list[dict[str, Any]]:
     """One row; earlier answers, the template's own too, are shown and by their weight not trained."""
-    *before, asked = template.messages(example.query, example.system_prompt)
+    system = example.system_prompt if example.system_prompt.strip() else ""
+    *before, asked = template.messages(example.query, system)
     turns = [{**m, "weight": 0} if m["role"] == "assistant" else {**m} for m in before]
     for question, answer in example.history:
-        turns.append({**template.messages(question, example.system_prompt)[-1]})
+        turns.append({**template.messages(question, system)[-1]})
         turns.append({"role": "assistant", "content": answer, "weight": 0})
     return [*turns, asked, {"role": "assistant", "content": example.answer.strip()}]
 
