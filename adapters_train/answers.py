@@ -140,7 +140,7 @@ def earlier(
         literal: Whether a literal chat format writes the prompt, which takes no thought out.
 
     Raises:
-        DataError: If an earlier thought has no end.
+        DataError: If an earlier thought has no end, or no answer behind it.
     """
     turns, said = [], []
     for asked, answered in history:
@@ -148,8 +148,15 @@ def earlier(
         if family and markers and family not in markers:
             answered = split(described(_stripped(answered), family), [family]).answer
             said.append(EARLIER)
+            if not answered.strip():
+                raise DataError(
+                    f"{row} has an earlier turn with a thought and no answer behind it; mend the row, "
+                    "or leave it out"
+                )
         elif family and (literal or not markers):
             said.append(SHOWN)
+        elif family and not answered.lstrip().startswith(family.open.strip()):
+            answered = described(_stripped(answered), family)
         turns.append((asked, answered))
     return tuple(turns), tuple(dict.fromkeys(said))
 

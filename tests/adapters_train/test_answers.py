@@ -239,6 +239,16 @@ def test_thoughts_of_earlier_turns_in_another_models_markers_are_taken_off() -> 
         earlier((("a?", "<think>x"),), (THINK,), "row 7")
 
 
+def test_an_earlier_thought_is_begun_where_its_opening_was_the_prompts() -> None:
+    begun = (("a?", "<think>x\n</think>\n\na"),)
+    assert earlier((("a?", "x\n</think>\n\na"),), (THINK,), "row 7") == (begun, ())
+    assert earlier((("a?", "\ufeff<think>x\n</think>\n\na"),), (THINK,), "row 7") == (begun, ())
+    quoted = (("a?", "The tag </think> ends one."),)
+    assert earlier(quoted, (THINK,), "row 7") == (quoted, ())
+    with pytest.raises(DataError, match="row 7 has an earlier turn with a thought and no answer"):
+        earlier((("a?", "<think>x</think>"),), (HARMONY,), "row 7")
+
+
 def test_remarks_are_counted() -> None:
     counts = {answers.SPACE: 2, "It folds.": 5, answers.THOUGHT: 3, "It trims.": 1}
     assert remarks(counts, 5) == (

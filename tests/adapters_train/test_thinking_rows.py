@@ -219,3 +219,18 @@ def test_earlier_thoughts_that_stay_in_a_literal_format_are_said() -> None:
     rows = encode([row], tokenizer, renderer, builtin().get("CV"), 8192)
     assert "<think>\n6*7\n</think>\n\n42</s>" in tokenizer.decode(rows.input_ids[0].tolist())
     assert answers.SHOWN.format(n=1, rows=1) in rows.remarks
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_earlier_thoughts_in_the_models_own_markers_are_the_templates_to_take_out(
+    name: str,
+) -> None:
+    tokenizer = tokenizer_of(name)
+    family = Renderer.for_tokenizer(tokenizer).markers[0]
+    said = family.around("I add.") + (family.head[0] if family.head else "") + "It is 42."
+    rows = trained(tokenizer, [Example("And 2 x 3?", "6", history=(("What is 6 x 7?", said),))])
+    prompt, learnt = parts(tokenizer, rows, 0)
+    shown = tokenizer.decode(prompt)
+    assert (shown.count("It is 42."), "I add." in shown) == (1, False)
+    assert learnt == LEARNT[name][1].replace("42", "6")
+    assert any("takes thoughts out of earlier answers" in note for note in rows.notes)
