@@ -19,6 +19,12 @@ from ptst_tasks.provenance import BaseRecord
 
 __all__ = ["Base"]
 
+_QUIET = (
+    "_raise_exceptions_for_gated_repo",
+    "_raise_exceptions_for_missing_entries",
+    "_raise_exceptions_for_connection_errors",
+)
+
 
 @dataclass
 class Base:
@@ -97,6 +103,17 @@ class Base:
     def files(self) -> BaseRecord:
         """Digests of weights, configuration and tokenizer."""
         return base_of(self.folder)
+
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end an answer by its generation_config.json; none where it has none."""
+        from transformers.utils import cached_file
+
+        missing = dict.fromkeys(_QUIET, False)
+        name, revision = "generation_config.json", self.revision or None
+        file = cached_file(self.name, name, revision=revision, **missing)
+        ends = (read_json(Path(file)) or {}).get("eos_token_id") if file else None
+        return tuple(i for i in (ends if isinstance(ends, list) else [ends]) if type(i) is int)
 
     @property
     def weights(self) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters_train import ordering
+from adapters_train.answers import brings_thought
 from adapters_train.config import TrainConfig
 from adapters_train.data import Example, TrainingSet, parse_mix
 from ptst_tasks.errors import DataError
 from ptst_tasks.templates import PromptTemplate
 
-__all__ = ["PRICES", "TuningEstimate", "build_rows", "check_rows"]
+__all__ = ["PRICES", "TuningEstimate", "build_rows", "check_rows", "row_notes"]
 
 LEAST_ROWS = 10
 """The API takes no fewer (its community forum quotes the error; not read in its reference)."""
@@ -87,13 +88,28 @@ def build_rows(
 
 
 def _messages(example: Example, template: PromptTemplate) -> list[dict[str, Any]]:
-    """One row; the answers of its earlier turns are shown, and by their weight not trained on."""
-    *before, asked = template.messages(example.query, example.system_prompt)
-    turns: list[dict[str, Any]] = []
+    """One row; earlier answers, the template's own too, are shown and by their weight not trained."""
+    system = example.system_prompt if example.system_prompt.strip() else ""
+    *before, asked = template.messages(example.query, system)
+    turns = [{**m, "weight": 0} if m["role"] == "assistant" else {**m} for m in before]
     for question, answer in example.history:
-        turns.append({**template.messages(question, example.system_prompt)[-1]})
+        turns.append({**template.messages(question, system)[-1]})
         turns.append({"role": "assistant", "content": answer, "weight": 0})
-    return [*before, *turns, asked, {"role": "assistant", "content": example.answer.strip()}]
+    return [*turns, asked, {"role": "assistant", "content": example.answer.strip()}]
+
+
+def row_notes(sets: Sequence[TrainingSet]) -> list[str]:
+    """What becomes of the rows that a reader must know: the API knows no thoughts, but text."""
+    examples = [e for s in sets for e in s.examples]
+    answers = sum(brings_thought(e.answer) for e in examples)
+    turns = sum(any(brings_thought(told) for _, told in e.history) for e in examples)
+    places = {f"{answers} of {len(examples)} answers": answers,
+              f"earlier answers of {turns} of {len(examples)} examples": turns}  # fmt: skip
+    return [
+        f"{place} have a thought of their own, and the API has no place for one: it goes in as text, "
+        "with its markers"
+        for place, n in places.items() if n
+    ]  # fmt: skip
 
 
 def check_rows(

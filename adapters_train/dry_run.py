@@ -45,9 +45,17 @@ def plan(
             estimate, data = api_job.estimate, api_job.record["data"]
             if max_cost is not None:
                 check_cost(estimate, price, max_cost)
-            lines = [f"{folder}  {estimate.told()}", *(f"  {line}" for line in data_notes(data))]
+            notes = api_job.record["answers"]["notes"]
+            lines = [f"{folder}  {estimate.told()}", *(f"  note: {note}" for note in notes)]
+            told = "\n".join([*lines, *(f"  {line}" for line in data_notes(data))])
             out.append(
-                {"folder": str(folder), **estimate.record(), "data": data, "told": "\n".join(lines)}
+                {
+                    "folder": str(folder),
+                    **estimate.record(),
+                    "data": data,
+                    "notes": notes,
+                    "told": told,
+                }
             )
         else:
             out.append(_of_job(prepare(config, base), folder))

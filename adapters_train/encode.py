@@ -8,17 +8,19 @@ is tokenised behind the prompt's last line instead, or alone.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapters_train.answers import complete, earlier, remarks
+from adapters_train.answers import THOUGHT, complete, earlier, remarks
 from adapters_train.data import Example
 from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError, DataError
+from ptst_tasks.finished import is_of_lead
 from ptst_tasks.templates import PromptTemplate
 
 __all__ = ["IGNORED", "Encoded", "encode"]
@@ -68,6 +70,7 @@ def encode(
     max_length: int,
     *,
     drop_long: bool = False,
+    ends: Sequence[int] = (),
 ) -> Encoded:
     """Renders and tokenises.
 
@@ -78,6 +81,7 @@ def encode(
         template: The prompt template.
         max_length: Tokens of prompt and answer together.
         drop_long: Drop rows without room for their answer.
+        ends: Further tokens that end an answer at test, which none can hold.
 
     Raises:
         ConfigError: If the base has no end of turn.
@@ -85,10 +89,14 @@ def encode(
             not fit at all.
         ChatFormatError: If the chat template cannot render the template.
     """
-    out, counts = Encoded(), Counter[str]()
+    out, counts, special = Encoded(), Counter[str](), _special(tokenizer)
     for start in range(0, len(examples), _CHUNK):
         chunk = examples[start : start + _CHUNK]
-        _encode_chunk(out, counts, start, chunk, tokenizer, renderer, template, max_length)
+        _encode_chunk(
+            out, counts, start, chunk, tokenizer, renderer, template, max_length, ends, special
+        )
+    if counts[THOUGHT] == len(examples):  # then no answer stands behind the lead
+        counts = Counter({note: n for note, n in counts.items() if not is_of_lead(note)})
     _check_lost(out, max_length, len(examples), drop_long)
     out.said, out.remarks = remarks(counts, len(examples))
     return out
@@ -103,11 +111,14 @@ def _encode_chunk(
     renderer: Renderer,
     template: PromptTemplate,
     max_length: int,
+    more_ends: Sequence[int],
+    special: re.Pattern[str] | None,
 ) -> None:
     kind = "example" if any(e.history for e in examples) else "row"  # a row may make several
     rows = [f"{kind} {start + i + 1} ({e.query[:60]!r})" for i, e in enumerate(examples)]
     histories = [
-        earlier(e.history, renderer.markers, row) for e, row in zip(examples, rows, strict=True)
+        earlier(e.history, renderer.markers, row, literal=renderer.fmt != "auto")
+        for e, row in zip(examples, rows, strict=True)
     ]
     rendered = [
         _render(renderer, template, replace(e, history=history), row)
@@ -116,9 +127,9 @@ def _encode_chunk(
     prompts = encode_prompts(tokenizer, [r.prompt for r in rendered])
     _check_no_eos(tokenizer, rendered[0].prompt, prompts[0])
     end_ids = {r.end: _end_ids(tokenizer, r) for r in {r.end: r for r in rendered}.values()}
-    ends = {end: _end_texts(tokenizer, ids) for end, ids in end_ids.items()}
+    ends = {end: _end_texts(tokenizer, [*ids, *more_ends]) for end, ids in end_ids.items()}
     written = [
-        complete(e.answer, r, renderer.markers, ends[r.end], row)
+        complete(e.answer, r, renderer.markers, ends[r.end], row, special)
         for e, r, row in zip(examples, rendered, rows, strict=True)
     ]
     completions = _completions(tokenizer, rendered, prompts, [w.text for w in written])
@@ -197,6 +208,14 @@ def _end_texts(tokenizer: Any, ids: list[int]) -> tuple[str, ...]:
     marks = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
     held = [i for i in [*ids, tokenizer.eos_token_id] if i in marks]
     return tuple(dict.fromkeys(tokenizer.convert_ids_to_tokens(held)))
+
+
+def _special(tokenizer: Any) -> re.Pattern[str] | None:
+    """Finds the special tokens in a text; None where there are none."""
+    added = tokenizer.added_tokens_decoder.values()
+    tokens = {*tokenizer.all_special_tokens, *(t.content for t in added if t.special)} - {""}
+    longest_first = sorted(tokens, key=lambda t: (-len(t), t))
+    return re.compile("|".join(map(re.escape, longest_first))) if tokens else None
 
 
 def _check_no_eos(tokenizer: Any, prompt: str, ids: list[int]) -> None:

@@ -96,8 +96,9 @@ def prepare(config: TrainConfig, base: Base) -> Job:
     examples = [e for s in sets for e in s.examples]
     renderer = Renderer.for_tokenizer(base.tokenizer, config.chat_format, thinking=config.thinking)
     encoded = encode(
-        examples, base.tokenizer, renderer, template, config.max_length, drop_long=config.drop_long
-    )
+        examples, base.tokenizer, renderer, template, config.max_length,
+        drop_long=config.drop_long, ends=base.ends,
+    )  # fmt: skip
     step_rows = config.batch_size * config.accumulation * int(os.environ.get("WORLD_SIZE", "1"))
     sizes = _kept_per_set(sets, encoded)
     order = ordering.order(

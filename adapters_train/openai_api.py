@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters_train.api_run import ApiError, ApiJob, ApiRun, clean
-from adapters_train.chat_jsonl import TuningEstimate, build_rows, check_rows
+from adapters_train.chat_jsonl import TuningEstimate, build_rows, check_rows, row_notes
 from adapters_train.config import TrainConfig
 from adapters_train.folder import MANIFEST, RunFolder
 from adapters_train.job import load_sets, pick_template
@@ -68,7 +68,11 @@ def prepare_api(config: TrainConfig, *, price: float | None = None) -> ApiJob:
         raise ConfigError(f"the API takes chat messages; {template.name!r} is a text template")
     rows = build_rows(config, sets, template)
     estimate = check_rows(rows, config.model, int(config.epochs), price)
-    record = {"template": template_record(template), "data": data_record(sets, template)}
+    record = {
+        "template": template_record(template),
+        "answers": {"notes": row_notes(sets)},
+        "data": data_record(sets, template),
+    }
     return ApiJob(config, rows, estimate, record)
 
 

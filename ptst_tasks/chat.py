@@ -19,8 +19,16 @@ from typing import Any
 
 from ptst_tasks import frames
 from ptst_tasks.bos import Bos, find_bos
-from ptst_tasks.chat_template import PINNED, ask_tokenizer, check_args, find_switches, source_of
-from ptst_tasks.errors import ChatFormatError, check_choice, said
+from ptst_tasks.chat_template import (
+    PINNED,
+    ask_tokenizer,
+    attempt,
+    check_args,
+    find_switches,
+    source_of,
+)
+from ptst_tasks.errors import ChatFormatError, check_choice
+from ptst_tasks.fillings import fill
 from ptst_tasks.finished import Finished, finish
 from ptst_tasks.frames import FOLDED, Frame
 from ptst_tasks.templates import Message, PromptTemplate
@@ -148,6 +156,7 @@ class Renderer:
             ChatFormatError: If a chat template is needed and missing, loses a message, has no
                 faithful rendering of an answer, or cannot be told what `thinking` says.
         """
+        system_prompt = system_prompt if system_prompt.strip() else ""  # a blank one says nothing
         if not template.is_chat:
             if history:
                 raise ChatFormatError(
@@ -205,14 +214,14 @@ class Renderer:
 
     def _auto(self, messages: list[Message], name: str, *, training: bool) -> Rendered:
         frame = self._frame(messages, name)
-        text, fault = self._ask(
-            frame.prepared(messages), switch=frame.switch, thinking=self.thinking
-        )
-        if text is None:
-            raise ChatFormatError(f"the chat template fails on {name!r}: {fault}")
+
+        def ask(messages: list[Message]) -> tuple[Any, str]:
+            return self._ask(messages, switch=frame.switch, thinking=self.thinking)
+
+        text, said = fill(frame, messages, name, ask, self.markers)
+        notes = frame.notes + said
         if not isinstance(text, str):
-            return Rendered(text, notes=frame.notes)
-        notes = frame.notes + frames.altered(frame, messages, text, self.markers)
+            return Rendered(text, notes=notes)
         done = self._finished(frame, messages, name) if training else Finished("", "")
         return Rendered(
             self._strip_bos(text),
@@ -246,8 +255,6 @@ class Renderer:
         switch: Switch | None = None, thinking: str = "auto",
     ) -> tuple[Any, str]:  # fmt: skip
         """Asks the chat template; None and the reason where it fails."""
-        import jinja2
-
         if self.apply is None:
             raise ChatFormatError(
                 f"{self.missing or 'there is no chat template'}, and chat:* templates need one: pass "
@@ -258,12 +265,7 @@ class Renderer:
         if switch:
             args = switch.args(thinking)
             messages = _told(messages, switch.said(thinking))
-        try:
-            return self.apply(messages, prompt, **args), ""
-        except (  # templates raise the first two to reject a role, the rest of themselves
-            jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError
-        ) as e:  # fmt: skip
-            return None, said(e) if isinstance(e, LookupError) else " ".join(str(e).split())
+        return attempt(self.apply, messages, prompt, args)
 
     def _thoughts(self) -> list[str]:
         """What the chat template writes around a thought, for markers that it builds from parts."""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ptst_tasks.errors import ChatFormatError
+from ptst_tasks.errors import ChatFormatError, said
 from ptst_tasks.templates import Message
 from ptst_tasks.thinking import SWITCHES, Switch
 
-__all__ = ["PINNED", "ask_tokenizer", "check_args", "find_switches", "source_of"]
+__all__ = ["PINNED", "ask_tokenizer", "attempt", "check_args", "find_switches", "source_of"]
 
 PINNED = datetime.date(2024, 7, 26)
 
@@ -42,6 +42,32 @@ def ask_tokenizer(tokenizer: Any, args: Mapping[str, Any]) -> Callable[..., str]
         )
 
     return apply
+
+
+def attempt(
+    apply: Callable[..., Any], messages: list[Message], prompt: bool, args: Mapping[str, Any]
+) -> tuple[Any, str]:
+    """Asks a chat template.
+
+    Args:
+        apply: (messages, generation prompt?, **args) -> what it renders.
+        messages: The conversation.
+        prompt: Whether an answer is to come.
+        args: What it is handed besides.
+
+    Returns:
+        What it renders; or None, and why it fails.
+    """
+    import jinja2
+
+    try:
+        return apply(messages, prompt, **args), ""
+    except MemoryError:
+        return None, "it writes more than memory holds"
+    except (  # templates raise the first two to reject a role, the rest of themselves
+        jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError
+    ) as e:  # fmt: skip
+        return None, said(e) if isinstance(e, LookupError) else " ".join(str(e).split())
 
 
 def source_of(tokenizer: Any) -> str:

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ptst_tasks.errors import ChatFormatError
-from ptst_tasks.frames import FOR_PLAIN, Ask, Frame
+from ptst_tasks.frames import FOR_PLAIN, KEYS, Ask, Frame
 from ptst_tasks.thinking import Markers, is_open
 
-__all__ = ["Finished", "finish"]
+__all__ = ["Finished", "finish", "is_of_lead"]
 
 _ANSWER, _NEXT, _THOUGHT = "ptstanswer", "ptstnext", "ptstthought"
-_KEYS = ("reasoning_content", "reasoning", "thinking", "thought")
 
 CLOSED_BY_US = (
     "the prompt opens a thought ({open!r}), which the chat template's finished conversation does not "
@@ -46,6 +45,7 @@ COMPOSED = (
     "a thought of a row's own goes between the model's markers, since the chat template drops it or "
     "writes it otherwise"
 )
+_OF_LEAD = tuple(note.partition("{")[0] for note in (CLOSED_BY_US, INSIDE, BEHIND_EMPTY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,11 @@ def finish(frame: Frame, ask: Ask, name: str, markers: Sequence[Markers], eos: s
     notes += said
     thought, composed = _thought(frame, own, lead, markers)
     return Finished(lead, end, thought, (*notes, *((COMPOSED,) if composed else ())))
+
+
+def is_of_lead(note: str) -> bool:
+    """Whether a note is about what stands before an answer without a thought, and no other."""
+    return note.startswith(_OF_LEAD)
 
 
 def _assistant(frame: Frame, content: str, **more: str) -> dict[str, Any]:
@@ -159,7 +164,7 @@ def _close(tail: str, family: Markers, rest: str, own: tuple[str, str] | None) -
 
 def _own_thought(frame: Frame, ask: Ask, markers: Sequence[Markers]) -> tuple[str, str] | None:
     """What the chat template itself writes before a thought (from the user text on) and behind it."""
-    ways: list[dict[str, Any]] = [_assistant(frame, _ANSWER, **{k: _THOUGHT}) for k in _KEYS]
+    ways: list[dict[str, Any]] = [_assistant(frame, _ANSWER, **{k: _THOUGHT}) for k in KEYS]
     ways += [_assistant(frame, m.around(_THOUGHT) + _ANSWER) for m in markers]
     for way in ways:
         full, _ = ask([*frame.messages, way], False)

@@ -3,29 +3,31 @@
 A conversation's shape is its roles, in order. One of stand-ins, a word per message, is rendered
 once per shape, and says what the template does by itself: whether the system text must be folded
 into the user's, whether content goes as a list of parts, what stands behind the last user text, and
-whether that opens a thought. The texts of a row then fill the frame; where the template renders
-them otherwise, it has altered them, which is said.
+whether that opens a thought. The texts of a row then fill the frame (`fillings`).
 """
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ptst_tasks.errors import ChatFormatError
 from ptst_tasks.templates import Message
-from ptst_tasks.thinking import Markers, Switch, is_closed, is_open, split
+from ptst_tasks.thinking import Markers, Switch, is_closed, is_open
 
-__all__ = ["FOLDED", "PARTS", "Ask", "Frame", "altered", "frame", "shape", "stand_ins"]
+__all__ = ["FOLDED", "FOR_PLAIN", "KEYS", "PARTS", "Ask", "Frame", "frame", "shape", "stand_ins"]
 
 FOLDED = "system prompt folded into the first user message"
 PARTS = "the chat template wants content as a list of parts, and got it"
 REPEATED = "the chat template writes the {role} text {times} times"
-UNTHOUGHT = "the chat template takes thoughts out of earlier answers"
-FOR_PLAIN = "use chat_format llama2 or mistral, or a text template"
+FOR_PLAIN = (
+    "use a text template, or chat_format llama2 or mistral with a model trained in that format"
+)
+
+KEYS = ("reasoning_content", "reasoning", "thinking", "thought")
+"""What chat templates call a thought that stands beside an answer's content."""
 
 Ask = Callable[..., tuple[Any, str]]
 """(messages, generation prompt?, switch, thinking) -> what the template renders, or None and why."""
@@ -170,77 +172,6 @@ def _switched(
         f"thinking: {thinking} does nothing to {name!r}: the chat template {what}; leave it at "
         "thinking: auto, or say it in the template's own terms with chat_template_args"
     )
-
-
-def altered(
-    frame: Frame, messages: Sequence[Message], text: str, markers: Sequence[Markers]
-) -> tuple[str, ...]:
-    """Says what a chat template did to the texts themselves; nothing where it left them alone.
-
-    Raises:
-        ChatFormatError: If a message cannot be found in what was rendered.
-    """
-    names, roles = [m["content"] for m in stand_ins(messages)], [m["role"] for m in messages]
-    texts = [m["content"] for m in messages]
-    for said, given in ((), texts), ((UNTHOUGHT,), _unthought(roles, texts, markers)):
-        if _filled(frame.prompt, names, given) == text:
-            return said
-        for trimmed, changed in _trims(roles, given):
-            if _filled(frame.prompt, names, changed) == text:
-                return said + tuple(f"the chat template trims the {role} text" for role in trimmed)
-    if not text.endswith(frame.tail):
-        raise ChatFormatError(
-            "the chat template takes something in a message's text for a command of its own "
-            f"(this prompt ends with {text[-40:]!r}, others with {frame.tail[-40:]!r}); {FOR_PLAIN}"
-        )
-    for i, (role, content) in enumerate(zip(roles, texts, strict=True)):
-        if not _holds(text, texts, i):
-            raise ChatFormatError(
-                f"the chat template loses a part of the {role} message ({content[:60]!r}); {FOR_PLAIN}"
-            )
-    moved = [role for role, content in zip(roles, texts, strict=True) if content not in text]
-    return tuple(
-        f"the chat template changes white space in the {role} text"
-        for role in dict.fromkeys(moved or roles[-1:])
-    )
-
-
-def _trims(
-    roles: Sequence[str], texts: Sequence[str]
-) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """The ways to trim some roles' texts: which, and the texts then."""
-    both = list(zip(roles, texts, strict=True))
-    loose = sorted({role for role, text in both if text != text.strip()})
-    for change in (str.strip, str.rstrip, str.lstrip):
-        for count in range(1, len(loose) + 1):
-            for chosen in itertools.combinations(loose, count):
-                yield chosen, [change(text) if role in chosen else text for role, text in both]
-
-
-def _unthought(roles: Sequence[str], texts: Sequence[str], markers: Sequence[Markers]) -> list[str]:
-    """Texts without the thoughts of earlier answers, which many templates take out."""
-    return [
-        split(text, markers).answer if role == "assistant" else text
-        for role, text in zip(roles, texts, strict=True)
-    ]
-
-
-def _filled(prompt: str, names: Sequence[str], texts: Sequence[str]) -> str:
-    """A frame with texts in place of the stand-ins."""
-    given = {name: text for name, text in zip(names, texts, strict=True) if name}
-    pattern = "|".join(map(re.escape, given))
-    return re.sub(pattern, lambda found: given[found[0]], prompt) if given else prompt
-
-
-def _holds(text: str, texts: Sequence[str], i: int) -> bool:
-    """Whether text `i` is there, white space aside, beyond what the other texts would explain."""
-    wanted = _flat(texts[i])
-    elsewhere = sum(_flat(t).count(wanted) for k, t in enumerate(texts) if k != i) if wanted else 0
-    return not wanted or _flat(text).count(wanted) > elsewhere
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())  # many templates strip or fold white space
 
 
 def _fold(messages: list[Message]) -> list[Message]:

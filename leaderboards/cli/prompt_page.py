@@ -10,7 +10,7 @@ from ptst_tasks.chat import CHAT_FORMATS, Renderer
 from ptst_tasks.errors import ChatFormatError, check_choice
 from ptst_tasks.shown import in_lines, quoted, thinking_state, visible
 from ptst_tasks.templates import Message, PromptTemplate
-from ptst_tasks.thinking import THINKING
+from ptst_tasks.thinking import THINKING, Markers, split
 
 __all__ = ["QUESTION", "page", "show"]
 
@@ -132,16 +132,19 @@ def _prompt(tokenizer: Any, renderer: Renderer, row: PromptTemplate) -> dict[str
         "lead": shown.lead,
         "thought": list(shown.thought) if shown.thought else None,
         "end": shown.end,
-        "added": _added(shown.prompt, row.messages(QUESTION, system)) if own else "",
+        "added": _added(shown.prompt, row.messages(QUESTION, system), renderer.markers)
+        if own
+        else "",
         "notes": list(shown.notes),
     }
 
 
-def _added(prompt: str, messages: Sequence[Message]) -> str:
+def _added(prompt: str, messages: Sequence[Message], markers: Sequence[Markers]) -> str:
     """The text that a chat template writes by itself: what is neither a message nor a mark."""
     rest = prompt
     for content in sorted((m["content"] for m in messages), key=len, reverse=True):
-        for part in (content, content.strip()):
+        apart = split(content, markers)  # an earlier answer may have lost its thought
+        for part in (content, content.strip(), apart.answer.strip(), apart.reasoning):
             rest = rest.replace(part, "\0") if part else rest
     found = []
     for between in re.split(r"\0|<[^<>\s]{1,40}>", rest):

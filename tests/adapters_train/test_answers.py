@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -33,6 +34,7 @@ def written(answer: str, rendered: Rendered = FREE, markers=(THINK,), ends=ENDS)
         "\n<think> 6*7</think> 42 <|im_end|>",
         "6*7\n</think>\n42",  # its opening was another trainer's prompt's
         "<think>6*7</think>42<|endoftext|>",
+        "\ufeff<think>6*7</think>42",
     ],
 )
 def test_a_rows_own_thought_is_written_once_as_the_model_writes_it(row: str) -> None:
@@ -60,10 +62,36 @@ def test_a_thought_in_another_models_markers_is_written_in_this_ones() -> None:
     assert back.text == "<think>\n6*7\n</think>\n\n42<|im_end|>"
 
 
-def test_words_of_a_family_without_tags_are_no_thought_for_other_models() -> None:
-    row = f"{APRIEL.open}6*7\n{APRIEL.close}42"
-    assert written(row).text == f"{row}<|im_end|>"
-    assert written(row, markers=(APRIEL,)).thought
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"{APRIEL.open}6*7\n{APRIEL.close}\n42\n[END FINAL RESPONSE]",
+        f"6*7\n{APRIEL.close}\n42",
+        "<think>6*7</think><response>42</response>",
+        "6*7\n</think>\n\n<response>42</response>",
+        "<|START_THINKING|>6*7<|END_THINKING|><|START_RESPONSE|>42<|END_RESPONSE|>",
+    ],
+)
+def test_another_models_frame_is_taken_off_with_its_thought(row: str) -> None:
+    for rendered in (FREE, OPEN):
+        made = written(row, rendered)
+        assert (rendered.prompt + made.text).endswith("Q<think>\n6*7\n</think>\n\n42<|im_end|>")
+        assert set(made.remarks) == {answers.OTHERS, answers.THOUGHT}
+    made = written(row, OSS, (HARMONY,), ("<|return|>",))
+    assert made.text == f"{OSS.thought[0]}6*7{OSS.thought[1]}42<|return|>"
+
+
+@pytest.mark.parametrize("row", ["6*7\n</think>\n\n42", "6*7</think>\n42"])
+def test_a_thought_whose_opening_was_a_prompts_is_one_for_every_model(row: str) -> None:
+    made = written(row, OSS, (HARMONY,), ("<|return|>",))
+    assert made.text == f"{OSS.thought[0]}6*7{OSS.thought[1]}42<|return|>"
+    assert set(made.remarks) == {answers.OTHERS, answers.THOUGHT}
+
+
+def test_plain_words_of_a_family_without_tags_are_text() -> None:
+    row = f"{APRIEL.open}6*7"
+    assert written(row) == Completion(f"{row}<|im_end|>", f"{row}<|im_end|>")
+    assert written(f"{row}\n{APRIEL.close}42", markers=(APRIEL,)).thought
 
 
 def test_a_model_that_knows_no_thoughts_is_trained_on_the_text() -> None:
@@ -90,17 +118,73 @@ def test_an_empty_thought_is_an_answer_without_one() -> None:
     assert (made.text, made.remarks) == ("\n</think>\n\n42<|im_end|>", (answers.EMPTY,))
 
 
-def test_markers_inside_an_answer_stay_and_are_said() -> None:
-    row = "Write <think>a</think> first."
+@pytest.mark.parametrize("rendered", [FREE, OPEN])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Write <think>a</think> first.",
+        "The tag </think> ends one.",
+        "Like this:\n<think>\na\n</think>\nThat is all.",
+        "Write <think> first.",
+    ],
+)
+def test_markers_inside_an_answer_stay_and_are_said(row: str, rendered: Rendered) -> None:
+    made = written(row, rendered)
+    assert made.text == f"{rendered.lead}{row}<|im_end|>"
+    assert made.remarks == (answers.INSIDE,)
+
+
+@pytest.mark.parametrize("second", ["<think>b</think>c", "</think>c", "\n[THINK]b[/THINK]c"])
+def test_two_thoughts_before_one_answer_are_an_error(second: str) -> None:
+    with pytest.raises(DataError, match=r"row 7 .* two thoughts before one answer"):
+        written(f"<think>a</think>{second}")
+
+
+@pytest.mark.parametrize(
+    ("row", "thought", "answer"),
+    [
+        ("<think>a<think>b</think>c</think>d", "a<think>b", "c</think>d"),
+        ("<think>a</think>b<think>c</think>d", "a", "b<think>c</think>d"),
+    ],
+)
+def test_markers_behind_or_in_a_thought_are_said(row: str, thought: str, answer: str) -> None:
     made = written(row)
-    assert (made.text, made.remarks) == (f"{row}<|im_end|>", (answers.INSIDE,))
-    assert written("Write <think> first.").remarks == ()
+    assert made.text == f"<think>\n{thought}\n</think>\n\n{answer}<|im_end|>"
+    assert set(made.remarks) == {answers.INSIDE, answers.THOUGHT}
 
 
-@pytest.mark.parametrize("markers", [(THINK,), ()])
-def test_a_thought_without_an_end_is_an_error(markers: tuple) -> None:
+def test_special_tokens_inside_are_said() -> None:
+    special = re.compile(r"<\|im_start\|>|<think>|</think>")
+    says = answers.SPECIAL.replace("{token}", "'<|im_start|>'")
+    for row in (
+        "a <|im_start|>user",
+        "<think>a <|im_start|></think>b",
+        "<think>a</think><|im_start|>",
+    ):
+        made = complete(row, FREE, (THINK,), ENDS, "row 7", special)
+        assert says in made.remarks
+    assert remarks({says: 1}, 5)[1] == (
+        "1 of 5 answers hold the special token '<|im_start|>', which is trained as such",
+    )
+    assert complete("<think>a</think>b", FREE, (THINK,), ENDS, "row 7", special).remarks == (
+        answers.THOUGHT,
+    )
+
+
+def test_a_thought_without_an_end_is_an_error() -> None:
     with pytest.raises(DataError, match=r"row 7 \('Why\?'\) begins a thought.* no '</think>'"):
-        written("<think>6*7 is", FREE, markers)
+        written("<think>6*7 is")
+
+
+@pytest.mark.parametrize("row", ["<think>6*7 is", "<think>6*7</think>", "<think></think><think>"])
+def test_for_a_model_that_knows_no_thoughts_half_of_one_is_text_too(row: str) -> None:
+    made = written(row, Rendered("Q", " ", "</s>"), ())
+    assert (made.text, made.remarks) == (f" {row}</s>", (answers.UNKNOWN,))
+
+
+def test_answers_that_bring_a_thought_are_known_without_a_model() -> None:
+    assert answers.brings_thought("\ufeff <think>a</think>b")
+    assert not answers.brings_thought("Use <think>a</think>.")
 
 
 def test_a_thought_without_an_answer_is_an_error() -> None:
@@ -147,9 +231,22 @@ def test_thoughts_of_earlier_turns_in_another_models_markers_are_taken_off() -> 
     assert earlier(plain, (THINK,), "row 7") == (plain, ())
     assert earlier(thought, (THINK,), "row 7") == (thought, ())  # the chat template's to keep
     assert earlier(thought, (HARMONY,), "row 7") == (plain, (answers.EARLIER,))
-    assert earlier(thought, (), "row 7") == (thought, ())  # a model that knows none
+    assert earlier(thought, (), "row 7") == (thought, (answers.SHOWN,))  # a model that knows none
+    assert earlier(thought, (THINK,), "row 7", literal=True) == (thought, (answers.SHOWN,))
+    assert earlier(plain, (THINK,), "row 7", literal=True) == (plain, ())
+    assert earlier(thought, (HARMONY,), "row 7", literal=True) == (plain, (answers.EARLIER,))
     with pytest.raises(DataError, match=r"row 7 begins a thought.* no '</think>'"):
         earlier((("a?", "<think>x"),), (THINK,), "row 7")
+
+
+def test_an_earlier_thought_is_begun_where_its_opening_was_the_prompts() -> None:
+    begun = (("a?", "<think>x\n</think>\n\na"),)
+    assert earlier((("a?", "x\n</think>\n\na"),), (THINK,), "row 7") == (begun, ())
+    assert earlier((("a?", "\ufeff<think>x\n</think>\n\na"),), (THINK,), "row 7") == (begun, ())
+    quoted = (("a?", "The tag </think> ends one."),)
+    assert earlier(quoted, (THINK,), "row 7") == (quoted, ())
+    with pytest.raises(DataError, match="row 7 has an earlier turn with a thought and no answer"):
+        earlier((("a?", "<think>x</think>"),), (HARMONY,), "row 7")
 
 
 def test_remarks_are_counted() -> None:

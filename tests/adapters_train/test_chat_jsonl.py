@@ -7,8 +7,9 @@ import json
 import pytest
 
 from adapters_train import TrainConfig
-from adapters_train.chat_jsonl import build_rows, check_rows
+from adapters_train.chat_jsonl import build_rows, check_rows, row_notes
 from adapters_train.data import Example, TrainingSet
+from adapters_train.dry_run import plan
 from adapters_train.openai_api import prepare_api
 from ptst_tasks.errors import ConfigError, DataError
 from ptst_tasks.templates import builtin
@@ -72,3 +73,31 @@ def test_earlier_turns_are_shown_and_not_trained_on():
         {"role": "assistant", "content": "6"},
     ]
     check_rows(made * 5, "gpt-3.5-turbo", 1)
+
+
+def test_a_templates_own_answers_are_shown_and_not_trained_on(data):
+    rows = prepare_api(config_of(template="chat:icd")).rows
+    for row in rows:
+        weights = [m.get("weight", 1) for m in row["messages"] if m["role"] == "assistant"]
+        assert weights == [0, 1]
+    assert all(
+        "weight" not in m for row in rows for m in row["messages"] if m["role"] != "assistant"
+    )
+    assert check_rows(rows, "gpt-3.5-turbo", 1).rows == 12
+
+
+def test_thoughts_that_go_in_as_text_are_said(data, tmp_path):
+    assert prepare_api(config_of()).record["answers"] == {"notes": []}
+    examples = [Example("a", "<think>b</think>c"), Example("d", "Use <think>e</think>."),
+                Example("f", "g", history=(("h", "<think>i</think>j"),))]  # fmt: skip
+    answers, turns = row_notes([TrainingSet("own", "gsm8k", examples, "here", "digest")])
+    assert answers.startswith("1 of 3 answers have a thought of their own")
+    assert turns.startswith("earlier answers of 1 of 3 examples have a thought of their own")
+    own = tmp_path / "own.jsonl"
+    own.write_text((json.dumps({"prompt": "a", "answer": "<think>b</think>c"}) + "\n") * 12)
+    config = TrainConfig(
+        model="gpt-4o-mini", data=str(own), epochs=1, backend="openai", template="CL"
+    )
+    assert prepare_api(config).record["answers"]["notes"][0].startswith("12 of 12 answers")
+    (told,) = plan([(config, tmp_path / "out")])
+    assert "note: 12 of 12 answers have a thought" in told["told"]

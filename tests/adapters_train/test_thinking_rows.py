@@ -18,6 +18,7 @@ from adapters_train.job import prepare
 from adapters_train.manifest import adapter_manifest
 from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Renderer
+from ptst_tasks.errors import DataError
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import split
 from tests.support import byte_tokenizer, save_tiny_model
@@ -166,3 +167,70 @@ def test_the_switch_and_the_counts_are_in_job_and_manifest(
     assert (said["thinking"], said["with_thought"], said["kept"]) == (thinking, kept, 2)
     assert any("have a thought of their own" in note for note in said["notes"])
     assert told["template"]["notes"] == list(job.encoded.said)
+
+
+def prepared(tmp_path: Path, name: str, answers_: list[str], ends: list[str] | None = None) -> Any:
+    """A job on rows of a file, with a real model's tokenizer and template."""
+    tmp_path.mkdir(exist_ok=True)
+    tokenizer = tokenizer_of(name)
+    model, data = save_tiny_model(tmp_path / "base", tokenizer), tmp_path / "rows.jsonl"
+    if ends is not None:
+        told = {"eos_token_id": [tokenizer.convert_tokens_to_ids(end) for end in ends]}
+        (model / "generation_config.json").write_text(json.dumps(told))
+    rows = [{"prompt": "Why?", "answer": answer} for answer in answers_]
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    config = TrainConfig(model=str(model), data=str(data), max_steps=1, batch_size=2)
+    return prepare(config, Base.of(config))
+
+
+@pytest.mark.parametrize("name", ["qwen3", "qwen3_5_think"])
+def test_an_answer_that_quotes_markers_is_trained_as_it_stands(name: str, tmp_path: Path) -> None:
+    quotes = ["Use <think>x</think> in code.", "The tag </think> ends one."]
+    job = prepared(tmp_path, name, quotes)
+    lead = LEARNT[name][1].partition("42")[0]
+    for i, quote in enumerate(quotes):
+        assert parts(job.base.tokenizer, job.encoded, i)[1] == f"{lead}{quote}<|im_end|>"
+    assert answers.INSIDE.format(n=2, rows=2) in job.encoded.remarks
+    assert job.encoded.thoughts == 0
+
+
+def test_what_ends_an_answer_at_test_can_stand_in_none(tmp_path: Path) -> None:
+    job = prepared(tmp_path, "qwen3", ["fine</s>"], ["<|im_end|>", "</s>"])
+    assert parts(job.base.tokenizer, job.encoded, 0)[1].endswith("</think>\n\nfine<|im_end|>")
+    with pytest.raises(DataError, match=r"row 1 .* has the end of turn '</s>' inside"):
+        prepared(tmp_path / "b", "qwen3", ["fine</s>more"], ["<|im_end|>", "</s>"])
+    job = prepared(tmp_path / "c", "qwen3", ["fine</s>more", "b"], ["<|im_end|>"])
+    assert any("1 of 2 answers hold the special token '</s>'" in n for n in job.encoded.remarks)
+    (tmp_path / "base" / "generation_config.json").unlink()
+    assert Base(str(tmp_path / "base")).ends == ()
+
+
+def test_nothing_is_said_of_answers_without_a_thought_where_there_are_none() -> None:
+    tokenizer = tokenizer_of("qwen3")
+    empty = "answers stand behind an empty thought"
+    assert any(empty in note for note in trained(tokenizer, ROWS).notes)
+    assert not any(empty in note for note in trained(tokenizer, [ROWS[0], ROWS[2]]).notes)
+
+
+def test_earlier_thoughts_that_stay_in_a_literal_format_are_said() -> None:
+    row = Example("And 2 x 3?", "6", history=(("What is 6 x 7?", ROWS[0].answer),))
+    tokenizer = tokenizer_of("qwen3")
+    renderer = Renderer.for_tokenizer(tokenizer, "llama2")
+    rows = encode([row], tokenizer, renderer, builtin().get("CV"), 8192)
+    assert "<think>\n6*7\n</think>\n\n42</s>" in tokenizer.decode(rows.input_ids[0].tolist())
+    assert answers.SHOWN.format(n=1, rows=1) in rows.remarks
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_earlier_thoughts_in_the_models_own_markers_are_the_templates_to_take_out(
+    name: str,
+) -> None:
+    tokenizer = tokenizer_of(name)
+    family = Renderer.for_tokenizer(tokenizer).markers[0]
+    said = family.around("I add.") + (family.head[0] if family.head else "") + "It is 42."
+    rows = trained(tokenizer, [Example("And 2 x 3?", "6", history=(("What is 6 x 7?", said),))])
+    prompt, learnt = parts(tokenizer, rows, 0)
+    shown = tokenizer.decode(prompt)
+    assert (shown.count("It is 42."), "I add." in shown) == (1, False)
+    assert learnt == LEARNT[name][1].replace("42", "6")
+    assert any("takes thoughts out of earlier answers" in note for note in rows.notes)

@@ -162,41 +162,7 @@ def test_earlier_turns_are_filled_in_as_the_question_is() -> None:
         Renderer.for_tokenizer(single).render(CV, "Three?", history=turns)
 
 
-def test_thoughts_of_earlier_answers_are_the_templates_to_keep() -> None:
-    turns = [("One?", "<think>\nOnce.\n</think>\n\n1.")]
-    drops = Renderer.for_tokenizer(byte_tokenizer(OPENS.replace("[-1] }}", "[-1].strip() }}")))
-    r = drops.render(CV, "Two?", history=turns)
-    assert "[bot]1.[end]" in r.prompt
-    assert r.notes == ("the chat template takes thoughts out of earlier answers",)
-    keeps = OPENS.replace("m.content.split('</think>')[-1]", "m.content")
-    r = Renderer.for_tokenizer(byte_tokenizer(keeps)).render(CV, "Two?", history=turns)
-    assert "[bot]<think>\nOnce." in r.prompt
-    assert r.notes == ()
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("m['content'].strip()", "trims the user text"),
-        ("m['content'].split() | join(' ')", "white space"),
-    ],
-)
-def test_texts_that_the_template_changes_are_said(change: str, said: str) -> None:
-    tokenizer = byte_tokenizer(PLAIN.replace("m['content']", change))
-    renderer = Renderer.for_tokenizer(tokenizer)
-    assert renderer.render(CV, "Why?").notes == ()
-    (note,) = renderer.render(CV, "Why  \n\n is it so?\n").notes if "join" in change else \
-        renderer.render(CV, "Why?\n").notes  # fmt: skip
-    assert said in note
-
-
 def test_a_text_that_is_written_twice_is_said() -> None:
     twice = PLAIN.replace("' [/INST]' }}", "' [/INST] ' + m['content'] }}")
     r = Renderer.for_tokenizer(byte_tokenizer(twice)).render(CV, "Why?")
     assert r.notes == ("the chat template writes the user text 2 times",)
-
-
-def test_a_text_that_works_as_a_command_is_an_error() -> None:
-    renderer = Renderer.for_tokenizer(byte_tokenizer(SAYS))
-    with pytest.raises(ChatFormatError, match="a command of its own"):
-        renderer.render(CV, "Say /no_think please")

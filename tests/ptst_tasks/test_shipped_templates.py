@@ -105,6 +105,28 @@ def test_earlier_turns(name: str) -> None:
     assert sorted(said, key=r.prompt.index) == said
 
 
+@pytest.mark.parametrize("name", FOUND)
+def test_earlier_turns_with_thoughts(name: str) -> None:
+    """They go where the same turns without thoughts go, with no word of an answer lost."""
+    own = Own(FOUND[name])
+    for thinking in STATES:
+        renderer = Renderer.for_tokenizer(own.tokenizer, thinking=thinking)
+        plain = [("First?", "One."), ("Second?", "Two.")]
+        if not renderer.markers or isinstance(attempt(renderer, ROWS[0], "Third?", plain), str):
+            continue
+        family = renderer.markers[0]
+        frame, tail = (*family.head, "")[0], (*family.tail, "")[0]
+        for around in (family.around(THOUGHT), f"{family.open}{THOUGHT}{family.close}"):
+            turns = [(asked, around + frame + answer + tail) for asked, answer in plain]
+            r = attempt(renderer, builtin().get("CV"), "Third?", turns)
+            assert isinstance(r, Rendered), f"thinking {thinking}: {r}"
+            assert all(r.prompt.count(answer) == 1 for _, answer in plain), thinking
+            said = [n for n in r.notes if "thoughts" in n and "earlier" in n]
+            assert len(said) <= 1, r.notes
+            assert not any("white space in" in n for n in r.notes), r.notes
+            assert said or r.prompt.count(THOUGHT) == len(plain), thinking
+
+
 @pytest.mark.real
 def test_llama_cpps_templates() -> None:
     try:

@@ -73,6 +73,28 @@ def test_what_a_chat_template_does_by_itself(tmp_path: Path) -> None:
     assert not does["rejects"]["alters"]
 
 
+def test_an_earlier_answer_without_its_thought_is_no_text_of_the_chat_templates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.yaml"
+    shot = ["One and two?", "<think>\nI add these two.\n</think>\n\nThe sum of them is three."]
+    own.write_text(
+        json.dumps([{"name": "chat:shot", "user": "Question: {input}", "turns": [shot]}])
+    )
+    monkeypatch.setenv("PTST_TEMPLATES", str(own))
+    shown = by_name(told(tmp_path, thinking_tokenizer("qwen3", [QUESTION])))["chat:shot"]
+    assert "three." in shown["text"]
+    assert ("I add" in shown["text"], shown["added"]) == (False, "")
+
+
+def test_a_chat_template_that_never_ends_is_one_line(tmp_path: Path) -> None:
+    endless = byte_tokenizer("{{ 'x' * 10 ** 18 }}")
+    shown = by_name(told(tmp_path, endless))["chat:vanilla"]
+    assert shown["error"].startswith(
+        "the chat template fails on 'chat:vanilla': it writes more than"
+    )
+
+
 def test_a_tokenizer_without_a_chat_template(tmp_path: Path) -> None:
     prompts = by_name(told(tmp_path, byte_tokenizer(None)))
     for name, prompt in prompts.items():
