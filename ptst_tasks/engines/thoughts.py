@@ -9,6 +9,7 @@ markers nothing changes.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -137,7 +138,8 @@ class Thoughts:
         if any(m.open and end.endswith(m.open.rstrip()) for m in self.markers):
             return True
         # Of the turn that is being written; a question may quote a marker.
-        turn = prompt[max([0, *(prompt.rfind(t) + len(t) for t in self._turns if t in prompt)]) :]
+        begins = [prompt.rfind(t) + len(t) for t in self._turns if t in prompt]
+        turn = prompt[max([0, *begins, *(prompt.rfind(ask) for ask in self._asks)]) :]
         if is_closed(turn, self.markers):
             return False
         if not any(not m.open and m.close not in turn for m in self.markers):
@@ -259,11 +261,14 @@ def _ends_of_prompts(tokenizer: Any) -> tuple[str, ...]:
     if not getattr(tokenizer, "chat_template", None):
         return ()
     renderer, out = Renderer.for_tokenizer(tokenizer), set()
-    for args in ({}, *(switch.args("on") for switch in renderer.switches)):
-        asked = [{"role": "user", "content": "ptstquestion"}]
+    told = [{}, *(switch.args("on") for switch in renderer.switches)]
+    parts = [{"type": "text", "text": "ptstquestion"}]  # as some templates want it
+    for args, content in itertools.product(told, ("ptstquestion", parts)):
+        asked = [{"role": "user", "content": content}]
         with contextlib.suppress(jinja2.TemplateError, TypeError, ValueError, LookupError):
             _, found, end = renderer.apply(asked, True, **args).rpartition("ptstquestion")  # type: ignore[misc]
-            out |= {end.rstrip()} if found and end.strip() else set()
+            # What is printed as a list is no prompt.
+            out |= {end.rstrip()} if found and end.strip() and "}]" not in end else set()
     return tuple(sorted(out))
 
 

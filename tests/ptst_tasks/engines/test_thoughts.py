@@ -13,7 +13,8 @@ from ptst_tasks.chat import Renderer
 from ptst_tasks.engines.hf import HFEngine
 from ptst_tasks.engines.row_watch import RowWatch
 from ptst_tasks.engines.thoughts import Thoughts, answer_place, cut_answer, families
-from ptst_tasks.thinking import THINK, custom_markers, split
+from ptst_tasks.templates import builtin
+from ptst_tasks.thinking import THINK, custom_markers, is_closed, split
 from tests.ptst_tasks.engines.canned_thoughts import (
     OPENED,
     REPLIES,
@@ -262,15 +263,20 @@ def test_markers_that_a_template_builds_from_parts_and_words_of_what_closes_an_a
         assert said_by(tokenizer, f"{answer}{end}", [])[0] == "It is 5."
 
 
-def test_engine_and_prompts_know_the_same_markers() -> None:
+def test_engine_and_prompts_know_the_same_markers_and_where_a_turn_begins() -> None:
     template_source("qwen3")  # skips without trl
     folder = Path(str(importlib.util.find_spec("trl").submodule_search_locations[0]))
     sources = [BUILT, *(f.read_text() for f in sorted((folder / "chat_templates").glob("*.jinja")))]
     assert len(sources) > 40
     tokenizer, thinks = byte_tokenizer(), 0
     for tokenizer.chat_template in sources:
-        assert families(tokenizer) == Renderer.for_tokenizer(tokenizer).markers
+        renderer = Renderer.for_tokenizer(tokenizer)
+        assert families(tokenizer) == renderer.markers
         thinks += bool(families(tokenizer))
+        prompt = renderer.render(builtin().get("chat:vanilla"), "What is <think>?").prompt
+        own = Thoughts(tokenizer, families(tokenizer, "[DONE]"))
+        assert own.opened(prompt) == (is_closed(prompt[-40:], own.markers) is None)
+        assert not own.opened(f"{prompt}Sure, here")
     assert thinks > 20
 
 
