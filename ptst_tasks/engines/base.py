@@ -104,7 +104,9 @@ class Adapters:
         """What is known of the model's thoughts."""
         if self._thoughts is None:
             tokenizer = getattr(self, "tokenizer", None)
-            self._thoughts = Thoughts(tokenizer, families(tokenizer, self._end_of_thought))
+            told = getattr(self, "chat_template_args", None)
+            known = families(tokenizer, self._end_of_thought, told)
+            self._thoughts = Thoughts(tokenizer, known)
         return self._thoughts
 
     def use(self, name: str = "", state: str = "") -> None:

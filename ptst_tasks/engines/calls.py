@@ -16,7 +16,8 @@ import openai
 from openai import AsyncOpenAI
 
 from ptst_tasks.endpoints import SILENCE, Endpoint
-from ptst_tasks.engines.wire import MODELS, MalformedError, NoAnswerError
+from ptst_tasks.engines.served_reply import MalformedError, NoAnswerError
+from ptst_tasks.engines.wire import MODELS
 from ptst_tasks.errors import EngineError
 
 __all__ = ["Calls", "RefusedError"]

@@ -15,7 +15,8 @@ from ptst_tasks.decoding import INERT, SAMPLING_ONLY, DecodingOptions
 from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops
 from ptst_tasks.engines.base import reason
 from ptst_tasks.engines.ends import Ends, id_list
-from ptst_tasks.engines.thoughts import RowWatch, Thoughts
+from ptst_tasks.engines.row_watch import RowWatch
+from ptst_tasks.engines.thoughts import Thoughts
 from ptst_tasks.errors import EngineError
 
 __all__ = ["answer", "make_plan"]

@@ -39,7 +39,7 @@ from ptst_tasks.engines.wire import HttpJob, Messages, body, fields, thinking_of
 from ptst_tasks.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    pass
 
 __all__ = ["ServedEngine"]
 
@@ -86,6 +86,7 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         self.base, self.served = str(pretrained), self.endpoint.host + self.endpoint.path
         self._calls = Calls(self.endpoint, self.settings.attempts)
         self._models = ServedModels(self._calls, self.settings)
+        self._apart = False  # whether the server is known to send thoughts apart
         self._faults: dict[tuple[str, str], EngineError] = {}
         for name, model in (adapters or {}).items():
             self.attach(name, model)
@@ -257,7 +258,9 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         record = {k: v for k, v in plan.record.items() if k != "eos_token_ids"}
         return dataclasses.replace(plan, record=record)
 
-    def _place(self, out: list[str], job: HttpJob, text: str) -> None:
+    def _place(self, out: list[str], job: HttpJob, text: str, key: str = "") -> None:
+        if key:
+            self.journal.add(key, [text])
         for place in job.places:
             out[place] = text
         self.on_batch(len(job.places))
@@ -266,13 +269,14 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         self, todo: list[tuple[str, HttpJob]], out: list[str], faults: dict[str, EngineError]
     ) -> None:
         refused: set[str] = set()
+        held: list[tuple[str, HttpJob, str]] = []
 
         async def work(item: tuple[str, HttpJob]) -> None:
             key, job = item
             if job.task in refused:  # its cell fails whatever the other prompts give
                 return
             try:
-                text = await self._answer(client, job)
+                text = await self._calls.ask(client, job.path, job.body, job.read, job.task)
             except EngineError as e:
                 if not e.task:
                     raise
@@ -280,14 +284,16 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
                     refused.add(e.task)
                 faults.setdefault(e.task, e)
                 return
-            self.journal.add(key, [text])
-            self._place(out, job, text)
+            if text != job.otherwise:  # the server's other replies will say
+                held.append((key, job, text))
+            else:
+                self._place(out, job, text, key)
 
         async with self.endpoint.client(fast=True) as client:
             await self._models.check(client, self.model)
             if any(job.thinking != "auto" for _, job in todo):
                 await self._models.check_switch(client, self.model)
             await at_once(todo, work, min(self.settings.concurrency, len(todo)))
-
-    async def _answer(self, client: AsyncOpenAI, job: HttpJob) -> str:
-        return await self._calls.ask(client, job.path, job.body, job.read, job.task)
+        self._apart |= any(job.apart for _, job in todo)
+        for key, job, text in held:
+            self._place(out, job, job.otherwise if self._apart else text, key)

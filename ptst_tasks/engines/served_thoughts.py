@@ -14,9 +14,9 @@ from typing import Any
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.thinking import SWITCHES, THINK, Markers, custom_markers, split, unopened
+from ptst_tasks.thinking import MARKERS, SWITCHES, THINK, Markers, custom_markers, split, unopened
 
-__all__ = ["KWARGS", "UNSAID", "Expected", "astray", "both_ways", "expected", "markers_of", "reasoning_of",
+__all__ = ["KWARGS", "UNSAID", "Expected", "astray", "both_ways", "expected", "reasoning_of", "says_none",
            "switched", "written"]  # fmt: skip
 
 KWARGS = "chat_template_kwargs"
@@ -29,25 +29,35 @@ _ASTRAY = {
 }
 
 
+# What a reply begins with says which family it is. Apriel's is a sentence that any model may write,
+# and Granite's is <think> with more behind it: these have to be said (`think_end_token`).
+_OTHERS = tuple(m for m in MARKERS if "<" in m.open or "[" in m.open if m.open != THINK.open)
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """How the reply to one call is read.
 
     Attributes:
-        markers: The families of thoughts to look for.
+        likely: The families whose thoughts may lack their beginning, since a prompt opened them.
         thought: Whether one may come, so that no stop strings are sent.
     """
 
-    markers: tuple[Markers, ...] = (THINK,)
+    likely: tuple[Markers, ...] = (THINK,)
     thought: bool = False
+
+    @property
+    def markers(self) -> tuple[Markers, ...]:
+        """All families that a reply may begin with."""
+        return *self.likely, *(m for m in _OTHERS if m not in self.likely)
 
 
 UNSAID = Expected()
 """Where nothing was said of thinking."""
 
 
-def markers_of(end: str) -> tuple[Markers, ...]:
-    """The families that replies are read by: ``<think>``, and before it that of ``think_end_token``."""
+def _likely(end: str) -> tuple[Markers, ...]:
+    """``<think>``, and before it the family of ``think_end_token``."""
     said = custom_markers(end) if end else THINK
     return (THINK,) if said is THINK else (said, THINK)
 
@@ -106,7 +116,7 @@ def expected(thinking: str, end: str, settings: ServedSettings) -> Expected:
     """
     said = settings.extra.get(KWARGS) or {}
     by_hand = isinstance(said, Mapping) and any(said.get(s.name) == s.on for s in SWITCHES)
-    return Expected(markers_of(end), thinking == "on" or bool(end) or by_hand)
+    return Expected(_likely(end), thinking == "on" or bool(end) or by_hand)
 
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
@@ -115,7 +125,20 @@ def reasoning_of(message: Mapping[str, Any]) -> str:
     return next((text for text in found if isinstance(text, str) and text), "")
 
 
-def written(text: str | None, reasoning: str, how: Expected, *, cut: bool) -> str | None:
+def says_none(message: Mapping[str, Any]) -> bool:
+    """Whether a server that takes thoughts off says that there was none; null says nothing."""
+    return any(message.get(name) == "" for name in _FIELDS) and not reasoning_of(message)
+
+
+def written(
+    text: str | None,
+    reasoning: str,
+    how: Expected,
+    *,
+    cut: bool,
+    told: bool = False,
+    apart: bool = False,
+) -> str | None:
     """Thought and answer of one reply as one text.
 
     Args:
@@ -123,6 +146,8 @@ def written(text: str | None, reasoning: str, how: Expected, *, cut: bool) -> st
         reasoning: The thought, where the server sent it apart.
         how: How replies are read.
         cut: Whether the limit of new tokens ended the reply.
+        told: Whether the reply says that it has no thought.
+        apart: Whether the server is known to send thoughts apart.
 
     Returns:
         The thought in its markers and the answer behind it; a thought without an end where there is
@@ -131,18 +156,27 @@ def written(text: str | None, reasoning: str, how: Expected, *, cut: bool) -> st
     if reasoning:
         # What quotes the marker must not end the thought.
         thought = f"{THINK.open}\n{reasoning.replace(THINK.close, '</ think>')}"
-        unfinished = text is None or (cut and not text)
-        return thought if unfinished else f"{thought}\n{THINK.close}\n\n{text}"
-    if text is not None and how.thought and (family := unopened(text, how.markers, sure=True)):
-        return f"{family.open}\n{text}"
-    if not (cut and how.thought):
-        return text
+        done = text is not None and text.strip()
+        return f"{thought}\n{THINK.close}\n\n{text}" if done else thought
+    cut = cut and how.thought
     if text is None:
-        return f"{THINK.open}\n"
-    begun = text.lstrip().startswith(tuple(m.open for m in how.markers if m.open))
-    if begun or any(m.close in text for m in how.markers) or not how.markers[0].open:
+        return f"{THINK.open}\n" if cut else None
+    if text.lstrip().startswith(tuple(m.open.strip() for m in how.markers if m.open)):
         return text
-    return f"{how.markers[0].open}\n{text}"
+    if told or (apart and not cut):
+        return _plain(text, how)
+    if how.thought and (family := unopened(text, how.likely, sure=True)):
+        return f"{family.open}\n{text}"
+    if not cut or any(m.close in text for m in how.likely) or not how.likely[0].open:
+        return text
+    return f"{how.likely[0].open}\n{text}"
+
+
+def _plain(text: str, how: Expected) -> str:
+    """An answer, with an empty thought before it where it would be taken for one."""
+    if all(m.open and m.close not in text for m in how.likely):
+        return text
+    return f"{THINK.around('')}{text}"
 
 
 def astray(thinking: str, replies: Sequence[tuple[str, Expected]]) -> str:

@@ -8,26 +8,34 @@ markers nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ptst_tasks.chat import Renderer
 from ptst_tasks.lm_internals import cut_at_stops
-from ptst_tasks.thinking import Markers, custom_markers, find_markers, is_open
+from ptst_tasks.thinking import THINK, Markers, custom_markers, is_closed, unopened
 
-__all__ = ["RowWatch", "Thoughts", "answer_place", "cut_answer", "families", "special_tokens"]
+__all__ = ["Thoughts", "answer_place", "cut_answer", "families", "special_tokens"]
 
 _HEAD = 32  # tokens that what stands before an answer, or opens a thought, has at most
+# Messages of gpt-oss that are no answer either; they are read as thoughts.
+_ALSO = {"<|channel|>analysis<|message|>": ("<|channel|>commentary<|message|>",)}
 
 
-def families(tokenizer: Any, end: str = "") -> tuple[Markers, ...]:
-    """The families of thoughts that a model may write.
+def families(
+    tokenizer: Any, end: str = "", args: Mapping[str, Any] | None = None
+) -> tuple[Markers, ...]:
+    """The families of thoughts that a model may write: those that its prompts are read by.
 
     Args:
-        tokenizer: The model's; its chat template's source says them.
+        tokenizer: The model's; None where it is not to be had.
         end: ``think_end_token``, if one was said; its family comes first.
+        args: What the engine tells the chat template.
     """
-    found = getattr(tokenizer, "chat_template", None) or ""
-    known = find_markers(found if isinstance(found, str) else "\n".join(map(str, found.values())))
+    has = getattr(tokenizer, "chat_template", None)
+    known = Renderer.for_tokenizer(tokenizer, args=args).markers if has else ()
     if not end:
         return known
     said = custom_markers(end)
@@ -41,7 +49,7 @@ def answer_place(text: str, markers: Sequence[Markers], opened: bool | None) -> 
         text: The response.
         markers: The families to look for.
         opened: Whether the prompt left a thought open; None where that is not known, so that a
-            closing marker anywhere is the end of a thought.
+            closing marker at the edge of a line is the end of a thought (`unopened`).
 
     Returns:
         A place behind the thought and what stands between the two; 0 without a thought; None
@@ -50,14 +58,16 @@ def answer_place(text: str, markers: Sequence[Markers], opened: bool | None) -> 
     if not markers:
         return 0
     begun = text.lstrip()
-    inside = [bool(m.open) and begun.startswith(m.open.rstrip()) for m in markers]
-    unsaid = opened is None and any(not m.open or m.close in text for m in markers)
+    inside = [bool(m.open) and begun.startswith(m.open.strip()) for m in markers]
+    bare = any(not m.open for m in markers)
+    likely = [m for m in markers if m is THINK or m is markers[0]]
+    unsaid = opened is None and (bare or unopened(text, likely) is not None)
     if not (opened or unsaid or any(inside)):
         return 0
     for family, here in zip(markers, inside, strict=True):
         if not here and family.close not in text:
             continue
-        start = len(text) - len(begun) + len(family.open.rstrip()) if here else 0
+        start = len(text) - len(begun) + len(family.open.strip()) if here else 0
         found = text.find(family.close, start)
         return None if found < 0 else _behind(text, found + len(family.close), family.head)
     return None
@@ -66,7 +76,7 @@ def answer_place(text: str, markers: Sequence[Markers], opened: bool | None) -> 
 def _behind(text: str, place: int, heads: Sequence[str]) -> int:
     """A place moved behind white space and one of the heads."""
     rest = text[place:].lstrip()
-    for head in heads:
+    for head in map(str.lstrip, heads):
         if rest.startswith(head):
             rest = rest[len(head) :].lstrip()
             break
@@ -112,19 +122,30 @@ class Thoughts:
         self.closers = {i for i, text in every.items() if text and any(text in e for e in ends)}
         self._dropped = special.keys() - self.shown
         self._turns = {special[i] for i in self._dropped if special[i]}
-        self._heads = tuple(head for m in self.markers for head in m.head)
-        self._opens = tuple(m.open.rstrip() for m in self.markers if m.open)
-        self._again = tuple(joint for m in self.markers for joint in _joints(m))
+        self._heads = tuple(head.lstrip() for m in self.markers for head in m.head)
+        self._opens = tuple(o for m in self.markers for o in _openings(m))
+        self._again = tuple(joint.lstrip() for m in self.markers for joint in _joints(m))
+        self._tails = tuple(tail for m in self.markers for tail in m.tail)
+        self._asks = _ends_of_prompts(tokenizer) if any(not m.open for m in self.markers) else ()
 
     def opened(self, prompt: str) -> bool:
-        """Whether a prompt leaves a thought open; a family without an opening is always in one."""
-        if not self.markers:
-            return False
-        # Of the turn that is being written; a question may quote a marker.
-        turn = prompt[max([0, *(prompt.rfind(t) + len(t) for t in self._turns if t in prompt)]) :]
-        if is_open(turn, self.markers):
+        """Whether a prompt leaves a thought open, which it does at its very end.
+
+        A family without an opening is in one as soon as the model's turn begins, unless the prompt
+        has a thought behind it, or a beginning of the answer.
+        """
+        end = prompt.rstrip()
+        if any(m.open and end.endswith(m.open.rstrip()) for m in self.markers):
             return True
-        return any(not m.open and m.close not in turn for m in self.markers)
+        # Of the turn that is being written; a question may quote a marker.
+        begins = [prompt.rfind(t) + len(t) for t in self._turns if t in prompt]
+        turn = prompt[max([0, *begins, *(prompt.rfind(ask) for ask in self._asks)]) :]
+        if is_closed(turn, self.markers):
+            return False
+        if not any(not m.open and m.close not in turn for m in self.markers):
+            return False
+        chat = any(ask in prompt for ask in self._asks)
+        return not chat or end.endswith(self._asks)
 
     def record(self) -> dict[str, Any]:
         """What differs in how answers end, as plain values; nothing for a model without markers."""
@@ -192,6 +213,7 @@ class Thoughts:
             return plain(ids)
         begun = self.begun(ids, opened)
         at = self.answer_at(ids, begun)
+        ids = [*ids[:at], *self._answer(ids[at:])]
         if not begun:  # what stands before the answer is no part of it
             return plain(ids[at:])
         *before, (start, _) = self._thoughts_in(ids)
@@ -201,85 +223,53 @@ class Thoughts:
             rest = [*ids[start:at], *(i for i in ids[at:] if i not in self.shown)]
         # Several thoughts in a row are one: their last end is the one that counts.
         parts = [[i for i in ids[a:b] if i not in self.closers] for a, b in before]
-        return "\n\n".join(self.decode(part) for part in (*parts, rest))
+        return self._as_thought("\n\n".join(self.decode(part) for part in (*parts, rest)))
+
+    def _answer(self, ids: Sequence[int]) -> Sequence[int]:
+        """An answer up to what closes it, which may be special tokens with words between them."""
+        for n, token in enumerate(ids):
+            if token in self.shown and self._long(ids[n:], self._tails):
+                return ids[:n]
+        return ids
+
+    def _as_thought(self, text: str) -> str:
+        """A text whose first message is no answer, with the marker of a thought before it."""
+        begun = text.lstrip()
+        for opening, others in _ALSO.items():
+            if found := next((o for o in others if begun.startswith(o)), ""):
+                return opening + begun[len(found) :]
+        return text
+
+
+def _openings(family: Markers) -> list[str]:
+    """What begins a message that is no answer; nothing where only the end of a thought is known."""
+    return [o.strip() for o in (family.open, *_ALSO.get(family.open, ())) if o]
 
 
 def _joints(family: Markers) -> list[str]:
     """What may stand between two thoughts in a row, of a family that writes messages (harmony)."""
     starts = {a.removesuffix(b) for a in family.head for b in family.head if a != b}
     known = [s for s in starts if s not in family.head]
-    return [start + family.open for start in (*known, "") if family.open and family.head]
+    opens = [family.open, *_ALSO.get(family.open, ())] if family.open and family.head else []
+    return [start + o for start in (*known, "") for o in opens]
 
 
-class RowWatch:
-    """Looks at one row while it grows, for an end of its answer behind the thought.
+def _ends_of_prompts(tokenizer: Any) -> tuple[str, ...]:
+    """With what a chat template begins the model's turn, thinking left to it and switched on."""
+    import jinja2
 
-    It may miss one, which is cut off afterwards, and finds none that is not there.
-
-    Args:
-        thoughts: Of the model.
-        opened: Whether the row's prompt left a thought open.
-        words: Stop strings.
-        late: Ids that end an answer, and in a thought are its closing marker.
-        every: Tokens between two looks.
-    """
-
-    def __init__(
-        self,
-        thoughts: Thoughts,
-        opened: bool,
-        words: Sequence[str],
-        late: frozenset[int],
-        every: int,
-    ) -> None:
-        self._thoughts, self._words, self._late = thoughts, words, late
-        # A string has at most a token per byte, so that many back hold any new one.
-        self._reach = every + max((len(word.encode()) for word in words), default=0)
-        self._back = every + max((len(m.close.encode()) for m in thoughts.markers), default=0)
-        self._thinks = opened
-        self._from: int | None = None  # from here on the tokens hold the whole answer
-        self._sure: int | None = None  # from here on they hold nothing else
-
-    def ended(self, new: Sequence[int]) -> bool:
-        """Whether the tokens of the row so far hold an end of its answer."""
-        if self._from is None:
-            self._from = self._begin(new)
-        if self._from is None:
-            return False
-        if self._sure is not None and len(new) - self._reach >= self._sure:
-            tail = new[-self._reach :]
-            return self._stops(tail, self._thoughts.plain(tail))
-        part = new[self._from :]
-        at = self._thoughts.answer_at(part, self._thinks)
-        if self._thoughts.undecided_head(part[at:]):
-            return False
-        text = self._thoughts.plain(part[at:])
-        if self._thinks:
-            spelled = self._thoughts.closers.isdisjoint(part)
-            text = self._spelled(part) if spelled else text.lstrip()
-        if text.strip() and at < len(part):
-            self._sure = self._sure or len(new)
-        return self._stops(part[at:], text)
-
-    def _stops(self, ids: Sequence[int], text: str) -> bool:
-        return not self._late.isdisjoint(ids) or any(word in text for word in self._words)
-
-    def _begin(self, new: Sequence[int]) -> int | None:
-        if not self._thinks:
-            if self._thoughts.undecided(new):
-                return None
-            self._thinks = self._thoughts.begun(new, False)
-            if not self._thinks:
-                return 0
-        tail = len(new) - self._back if len(new) > 2 * self._back else 0
-        closed = answer_place(self._thoughts.decode(new[tail:]), self._thoughts.markers, True)
-        return None if closed is None else tail
-
-    def _spelled(self, part: Sequence[int]) -> str:
-        """The answer behind a closing marker that is no token of its own."""
-        text = self._thoughts.decode(part)
-        place = answer_place(text, self._thoughts.markers, True)
-        return "" if place is None else text[place:]
+    if not getattr(tokenizer, "chat_template", None):
+        return ()
+    renderer, out = Renderer.for_tokenizer(tokenizer), set()
+    told = [{}, *(switch.args("on") for switch in renderer.switches)]
+    parts = [{"type": "text", "text": "ptstquestion"}]  # as some templates want it
+    for args, content in itertools.product(told, ("ptstquestion", parts)):
+        asked = [{"role": "user", "content": content}]
+        with contextlib.suppress(jinja2.TemplateError, TypeError, ValueError, LookupError):
+            _, found, end = renderer.apply(asked, True, **args).rpartition("ptstquestion")  # type: ignore[misc]
+            # What is printed as a list is no prompt.
+            out |= {end.rstrip()} if found and end.strip() and "}]" not in end else set()
+    return tuple(sorted(out))
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:

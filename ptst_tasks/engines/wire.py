@@ -14,18 +14,11 @@ from typing import Any
 from ptst_tasks.decoding import NEUTRAL, DecodingOptions
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.base import PROBE
+from ptst_tasks.engines.served_reply import answer, sent_apart
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
-from ptst_tasks.engines.served_thoughts import (
-    UNSAID,
-    Expected,
-    expected,
-    reasoning_of,
-    switched,
-    written,
-)
-from ptst_tasks.engines.thoughts import cut_answer
+from ptst_tasks.engines.served_thoughts import UNSAID, Expected, expected, switched
 from ptst_tasks.errors import EngineError, check_choice
-from ptst_tasks.thinking import THINKING, split
+from ptst_tasks.thinking import THINKING
 
 __all__ = [
     "CHAT",
@@ -33,10 +26,7 @@ __all__ = [
     "TEXT",
     "TOKENIZE",
     "HttpJob",
-    "MalformedError",
     "Messages",
-    "NoAnswerError",
-    "answer",
     "body",
     "fields",
     "is_vllm",
@@ -52,20 +42,6 @@ TOKENIZE = "/tokenize"  # of vLLM's server and SGLang's, beside /v1
 _MOST_STOPS = 4  # OpenAI takes no more; an answer is cut by all of them afterwards
 _OPENAIS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _OTHERS = ("top_k", "min_p", "repetition_penalty")  # of vLLM, llama.cpp and what follows them
-
-
-_STOPPED = (
-    "a thought without an answer, which a stop string may have ended; say thinking: on, so that none is "
-    "sent and the answer is cut here, or thinking: off"
-)
-
-
-class MalformedError(Exception):
-    """A reply that is not what the protocol says."""
-
-
-class NoAnswerError(Exception):
-    """A reply that keeps to the protocol and holds no answer of the model's."""
 
 
 class Messages(list[dict[str, str]]):
@@ -98,6 +74,8 @@ class HttpJob:
         thinking: ``auto``, ``on`` or ``off``, as its messages say.
         how: How its reply is read.
         places: Where its answer goes.
+        apart: Whether its reply has a thought that the server took off.
+        otherwise: What its reply is where the server is known to take thoughts off.
     """
 
     path: str
@@ -107,6 +85,8 @@ class HttpJob:
     thinking: str = "auto"
     how: Expected = UNSAID
     places: list[int] = field(default_factory=list)
+    apart: bool = False
+    otherwise: str = ""
 
     @property
     def samples(self) -> bool:
@@ -115,7 +95,11 @@ class HttpJob:
 
     def read(self, reply: Any) -> str:
         """Reads its answer; see `answer`."""
-        return answer(reply, self.stops, self.how, sent="stop" in self.body)
+        sent = "stop" in self.body
+        text = answer(reply, self.stops, self.how, sent=sent)
+        self.apart = sent_apart(reply)
+        self.otherwise = answer(reply, self.stops, self.how, sent=sent, apart=True)
+        return text
 
 
 def fields(options: DecodingOptions, settings: ServedSettings) -> dict[str, Any]:
@@ -185,60 +169,6 @@ def body(
 def thinking_of(prompt: Any) -> str:
     """What a prompt says of thinking; ``auto`` of texts, and of messages that say nothing."""
     return str(getattr(prompt, "thinking", "auto"))
-
-
-def answer(
-    reply: Any, stops: tuple[str, ...], how: Expected = UNSAID, *, sent: bool = False
-) -> str:
-    """Reads a response: its thought, if it has one, and its answer up to its first stop string.
-
-    A refusal's own words are an answer, too.
-
-    Args:
-        reply: The reply's JSON.
-        stops: Stop strings.
-        how: How thoughts are read.
-        sent: Whether stop strings were sent, so that one may have ended a thought.
-
-    Raises:
-        MalformedError: If there is none.
-        NoAnswerError: If the endpoint says that there is none, or that a filter took it, or if a
-            stop string may have ended a thought.
-    """
-    try:
-        choice = reply["choices"][0]
-        message = choice.get("message")
-        refusal = message.get("refusal") if message else None
-        text = (message.get("content") or refusal) if message else choice["text"]
-        if text is None and message:  # "" is an empty answer, null is none
-            text = message.get("content")
-        reasoning = reasoning_of(message) if message else ""
-        end = choice.get("finish_reason")
-    except (KeyError, IndexError, TypeError, AttributeError):
-        raise MalformedError from None
-    if end == "content_filter" and not refusal:
-        raise NoAnswerError(_no_answer(end))
-    if not isinstance(text, str | None):
-        raise MalformedError
-    whole = written(text, reasoning, how, cut=end == "length")
-    if whole is None:
-        raise NoAnswerError(_no_answer(end))
-    if sent and end == "stop" and split(whole, how.markers).cut:
-        raise NoAnswerError(_STOPPED)
-    # A server may send half a character (a lone surrogate), which no file can hold.
-    return cut_answer(whole.encode("utf-8", "replace").decode(), stops, how.markers, None)
-
-
-def _no_answer(end: Any) -> str:
-    if end == "content_filter":
-        return (
-            "a filter of the endpoint's took the answer (finish_reason 'content_filter'), so it is not "
-            "the model's; switch the filter off there"
-        )
-    return (
-        f"a reply without an answer (its content is null, finish_reason {end!r}); a model that thinks "
-        "first may need a higher max_gen_toks"
-    )
 
 
 def probes(model: str, settings: ServedSettings) -> list[tuple[str, dict[str, Any]]]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import logging
 import pickle
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lm_eval.api.instance import Instance
 
+from ptst_tasks.chat import Renderer
 from ptst_tasks.engines import open_engine
 from ptst_tasks.engines.journal import Journal
+from ptst_tasks.engines.served_settings import ServedSettings
+from ptst_tasks.engines.served_thoughts import switched
 from ptst_tasks.engines.wire import Messages
 from ptst_tasks.errors import ConfigError, EngineError, UnknownNameError
 from ptst_tasks.thinking import THINK, custom_markers, split
 from tests.ptst_tasks.engines.fake_endpoint import Body, FakeEndpoint, Reply
+from tests.support import byte_tokenizer
+from tests.thinkers import template_source
 
 STOPS = ["\n\n", "Question:"]
 THOUGHT = "I add.\n\nQuestion: is it 6?"
@@ -116,6 +124,9 @@ def test_a_thought_within_the_text_stays_whole() -> None:
         ({"content": None, "reasoning": "I add"}, "length", "<think>\nI add"),
         ({"content": "", "reasoning_content": "I add"}, "length", "<think>\nI add"),
         ({"content": None, "reasoning": "I add"}, "stop", "<think>\nI add"),
+        ({"content": "", "reasoning": "I add"}, "stop", "<think>\nI add"),
+        ({"content": "\n\n", "reasoning": "I add"}, "stop", "<think>\nI add"),
+        ({"content": "\n", "reasoning": "I add"}, "length", "<think>\nI add"),
         ({"content": None}, "length", "<think>\n"),
         ({"content": "I add"}, "length", "<think>\nI add"),
         ({"content": "<think>\nI add"}, "length", "<think>\nI add"),
@@ -131,7 +142,6 @@ def test_an_answer_that_was_cut_off_is_an_answer() -> None:
     assert said_to({"content": "a</think>It is", "reasoning": None}, "length")[0].endswith("It is")
     assert said_to({"content": "It is"}, "length", "auto")[0] == "It is"
     assert said_to({"content": "It is"}, "stop")[0] == "It is"
-    assert said_to({"content": "", "reasoning": "a"}, "stop")[0] == "<think>\na\n</think>\n\n"
 
 
 def test_a_thought_that_quotes_its_end_does_not_end_there() -> None:
@@ -162,7 +172,11 @@ def test_stop_strings_are_not_sent_where_a_thought_may_come() -> None:
 
 
 def test_a_thought_that_a_stop_string_may_have_ended_is_an_error() -> None:
-    for message in ({"content": None, "reasoning": "I add."}, {"content": "<think>\nI add."}):
+    for message in (
+        {"content": None, "reasoning": "I add."},
+        {"content": "\n", "reasoning": "I add."},
+        {"content": "<think>\nI add."},
+    ):
         with pytest.raises(EngineError, match="stop string may have ended; say thinking: on"):
             said_to(message, thinking="auto")
 
@@ -277,3 +291,24 @@ def test_replies_that_are_not_what_the_switch_asks_for_are_said(
         said_to(message, thinking=thinking)
     assert said in caplog.text
     assert bool(said) == bool(caplog.text)
+
+
+def test_what_a_server_is_told_is_what_its_chat_template_is_told_here() -> None:
+    """Of each template that trl ships; one without a switch hears nothing."""
+    template_source("qwen3")
+    [folder] = importlib.util.find_spec("trl").submodule_search_locations
+    asked, seen = [{"role": "user", "content": "q"}], Counter[str]()
+    tokenizer, settings = byte_tokenizer(), ServedSettings(base_url="http://localhost:1/v1")
+    for file in sorted(Path(folder, "chat_templates").glob("*.jinja")):
+        tokenizer.chat_template = file.read_text(encoding="utf-8")
+        renderer = Renderer.for_tokenizer(tokenizer)
+        apply = renderer.apply
+        assert apply
+        before = apply(asked, True)
+        for thinking in ("on", "off"):
+            own = (apply(asked, True, **s.args(thinking)) for s in renderer.switches)
+            here = next((text for text in own if text != before), before)
+            there = apply(asked, True, **switched(thinking, settings)["chat_template_kwargs"])
+            assert there == here, (file.name, thinking)
+            seen[thinking] += here != before
+    assert min(seen.values()) > 5

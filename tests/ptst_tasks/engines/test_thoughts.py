@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
 
+from ptst_tasks.chat import Renderer
 from ptst_tasks.engines.hf import HFEngine
-from ptst_tasks.engines.thoughts import RowWatch, Thoughts, answer_place, cut_answer, families
-from ptst_tasks.thinking import THINK, custom_markers, split
-from tests.ptst_tasks.engines.canned_thoughts import OPENED, REPLIES, answers, ask, prompts
+from ptst_tasks.engines.row_watch import RowWatch
+from ptst_tasks.engines.thoughts import Thoughts, answer_place, cut_answer, families
+from ptst_tasks.templates import builtin
+from ptst_tasks.thinking import THINK, custom_markers, is_closed, split
+from tests.ptst_tasks.engines.canned_thoughts import (
+    OPENED,
+    REPLIES,
+    STOPS,
+    answers,
+    ask,
+    prompts,
+)
 from tests.support import byte_tokenizer
-from tests.thinkers import thinker, thinking_tokenizer
+from tests.thinkers import template_source, thinker, thinking_tokenizer
 
 CPU = {"device": "cpu", "dtype": "float32"}
 
@@ -154,7 +165,8 @@ def test_several_thoughts_in_a_row_are_one() -> None:
         ("a", True, None),
         ("<think>a", False, None),
         ("5 </think> 6", False, "5 </think> 6"),  # a stop string would have come first
-        ("5 </think> 6", None, "6"),
+        ("5 </think> 6", None, "5 </think> 6"),  # a quotation
+        ("5\n</think>\n6", None, "6"),
         ("5", None, "5"),
     ],
 )
@@ -179,11 +191,19 @@ def test_whether_a_prompt_leaves_a_thought_open() -> None:
     turn = "<|im_start|>user\nWhat is <think>?<|im_end|>\n<|im_start|>assistant\n"
     assert not known.opened(turn)  # a question that quotes a marker opens nothing
     assert known.opened(f"{turn}<think>\n")
-    assert known.opened(f"{turn}<think>\nSo far,")
+    asked = "Question: What does <think> mean?\nAnswer:"
+    assert not known.opened(asked)  # nor does one of a text without turns
+    assert known.opened(f"{asked} <think>\n")
     assert not known.opened(f"{turn}<think>\n\n</think>\n\n")
     own = Thoughts(tokenizer, families(tokenizer, "[DONE]"))
     assert own.opened(turn)
     assert not own.opened(f"{turn}[DONE] Sure")
+    assert own.opened(asked)
+    assert own.opened(f"{turn}<think>\n")
+    assert not own.opened(f"{turn}<think>\n\n</think>\n\n")  # told not to think
+    assert not own.opened(f"{turn}<think>\n\n</think>\n\nSure, here")
+    plain = thinking_tokenizer("qwen3", ["a question"])
+    assert not Thoughts(plain, families(plain, "[DONE]")).opened(f"{turn}Sure, here")
     assert not Thoughts(tokenizer, ()).opened(f"{turn}<think>\n")
 
 
@@ -193,21 +213,83 @@ def test_a_model_without_markers_has_no_thoughts() -> None:
     assert (none.markers, none.shown, none.closers, none.record()) == ((), set(), set(), {})
 
 
-@pytest.mark.parametrize("template", ["qwen3", "gptoss"])
-def test_a_watched_row_ends_where_its_text_is_cut_and_never_before(template: str) -> None:
-    texts = [f"{text}\n\nQuestion: more" for text in REPLIES[template].values()]
-    tokenizer = thinking_tokenizer(template, texts)
+def special(texts: list[str], template: str, tokens: list[str]) -> Any:
+    """A tokenizer with another chat template and more special tokens."""
+    tokenizer = thinking_tokenizer("gptoss", texts)
+    tokenizer.add_special_tokens({"additional_special_tokens": tokens})
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def said_by(tokenizer: Any, reply: str, stops: list[str] = STOPS) -> tuple[str, Any]:
+    """What an engine makes of a reply, and its parts."""
     known = Thoughts(tokenizer, families(tokenizer))
-    for text in texts:
-        ids = tokenizer(text)["input_ids"]
-        for stop in ("\n\n", "Question:", "assistant", "final", "analysis", "think", "5", " is"):
-            want = cut_answer(known.text(ids, False, known.plain), [stop], known.markers, False)
-            for every in (1, 8):
-                watch = RowWatch(known, False, [stop], frozenset(), every)
-                steps = range(every, len(ids) + 1, every)
-                at = next((n for n in steps if watch.ended(ids[:n])), None)
-                if at is not None:
-                    seen = known.text(ids[:at], False, known.plain)
-                    assert cut_answer(seen, [stop], known.markers, False) == want, (stop, text)
-                elif every == 1:
-                    assert known.text(ids, False, known.plain) == want, (stop, text)
+    ids = tokenizer(reply, add_special_tokens=False)["input_ids"]
+    text = cut_answer(known.text(ids, False, known.plain), stops, known.markers, False)
+    return text, split(text, known.markers)
+
+
+def test_a_marker_that_begins_with_a_space() -> None:
+    answer = "It is 5.\n\nQuestion: and 3 + 4?"
+    thought = " to=self<|message|>I add.\n\nQuestion: is it 6?<|eom|>"
+    for between in ("<|start|>assistant to=user<|message|>", " to=user<|message|>"):
+        reply = f"{thought}{between}{answer}"
+        source = template_source("muse_glimmer")
+        _, parts = said_by(special([reply], source, ["<|eom|>"]), reply)
+        assert (parts.reasoning, parts.answer) == ("I add.\n\nQuestion: is it 6?", "It is 5.")
+        place = answer_place(reply, families(special([reply], source, [])), False)
+        assert place is not None
+        assert reply[place:] == answer
+
+
+BUILT = (  # markers of parts, as Kimi-K3's and Hy3's
+    "{%- macro mark(kind, name) -%}{{ '<|' + kind + '|>' + name + '<|sep|>' }}{%- endmacro -%}"
+    "{%- for m in messages -%}{{ m.role + ': ' }}"
+    "{%- if m.role == 'assistant' -%}{{ mark('open', 'think') + m.get('reasoning', '') }}"
+    "{{ mark('close', 'think') + mark('open', 'response') + m.content + mark('close', 'response') }}"
+    "{%- else -%}{{ m.content }}{%- endif -%}{{ '\n' }}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ 'assistant: ' }}{%- endif -%}"
+)
+
+
+def test_markers_that_a_template_builds_from_parts_and_words_of_what_closes_an_answer() -> None:
+    thought = "<|open|>think<|sep|>I add.\n\nNo.<|close|>think<|sep|>"
+    answer = "<|open|>response<|sep|>It is 5.<|close|>response<|sep|>"
+    tokens = ["<|open|>", "<|close|>", "<|sep|>"]
+    for end in ("", "<|close|>message<|sep|>"):
+        tokenizer = special([thought, answer], BUILT, tokens)
+        _, parts = said_by(tokenizer, f"{thought}{answer}{end}", [])
+        assert (parts.reasoning, parts.answer) == ("I add.\n\nNo.", "It is 5.")
+        assert said_by(tokenizer, f"{answer}{end}", [])[0] == "It is 5."
+
+
+def test_engine_and_prompts_know_the_same_markers_and_where_a_turn_begins() -> None:
+    template_source("qwen3")  # skips without trl
+    folder = Path(str(importlib.util.find_spec("trl").submodule_search_locations[0]))
+    sources = [BUILT, *(f.read_text() for f in sorted((folder / "chat_templates").glob("*.jinja")))]
+    assert len(sources) > 40
+    tokenizer, thinks = byte_tokenizer(), 0
+    for tokenizer.chat_template in sources:
+        renderer = Renderer.for_tokenizer(tokenizer)
+        assert families(tokenizer) == renderer.markers
+        thinks += bool(families(tokenizer))
+        prompt = renderer.render(builtin().get("chat:vanilla"), "What is <think>?").prompt
+        own = Thoughts(tokenizer, families(tokenizer, "[DONE]"))
+        assert own.opened(prompt) == (is_closed(prompt[-40:], own.markers) is None)
+        assert not own.opened(f"{prompt}Sure, here")
+    assert thinks > 20
+
+
+def test_a_commentary_is_no_answer() -> None:
+    said = "<|channel|>commentary<|message|>I will look at it.<|end|><|start|>assistant"
+    thought = "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant"
+    final = "<|channel|>final<|message|>It is 5."
+    for before, reasoning in (
+        (said, "I will look at it."),
+        (f"{thought}{said}", "I add.\n\nI will look at it."),
+        (f"{said}{thought}", "I will look at it.\n\nI add."),
+    ):
+        tokenizer = thinking_tokenizer("gptoss", [before + final])
+        _, parts = said_by(tokenizer, before + final)
+        assert (parts.reasoning, parts.answer) == (reasoning, "It is 5.")
+        assert said_by(tokenizer, before.partition("<|end|>")[0])[1].cut
