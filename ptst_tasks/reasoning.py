@@ -133,9 +133,8 @@ class Reasoning:
 
 
 _OURS = "use `ptst eval --model %s`, whose stop strings end the answer alone"
-_UNKNOWN = (
-    "as nothing says that this model thinks; pass --apply_chat_template, or --metadata think_end_token"
-)
+_UNKNOWN = "as nothing says that this model thinks; pass --apply_chat_template, or --metadata " \
+           "think_end_token"  # fmt: skip
 _STRIPPED = "as lm-eval found no end of the thought (think_end_token in --model_args)"
 
 

@@ -121,7 +121,7 @@ def _prompting(file: Path, data: Json, config: Json, ours: TaskRecord, task: str
         "kind": ours.get("own"),
         "chat_format": ours.get("chat_format"),
         "prefill": ours.get("prefill"),
-        "thoughts": _ends_of_thoughts(ours) or None,
+        "thoughts": _ends_of_thoughts(file, ours) or None,
         "think_end_token": part(file, config, "metadata").get("think_end_token"),
         "num_fewshot": shots,
         "fewshot_as_multiturn": data.get("fewshot_as_multiturn") if shots else None,
@@ -131,9 +131,12 @@ def _prompting(file: Path, data: Json, config: Json, ours: TaskRecord, task: str
     }
 
 
-def _ends_of_thoughts(ours: TaskRecord) -> list[str]:
+def _ends_of_thoughts(file: Path, ours: TaskRecord) -> list[str]:
     """By what thoughts were taken off; what every endpoint is read by goes without saying."""
-    ends, usual = {m.close for m in families_in(ours)}, {m.close for m in SERVED}
+    try:
+        ends, usual = {m.close for m in families_in(ours)}, {m.close for m in SERVED}
+    except (TypeError, ValueError) as e:
+        raise odd(file, f"metadata.{KEY}.markers", ours.get("markers")) from e
     return sorted(ends - usual if usual <= ends else ends)
 
 

@@ -92,7 +92,9 @@ def test_a_tokens_number_is_no_text() -> None:
 
 
 def test_an_end_that_is_a_special_token_is_kept_by_engines_of_ours_alone() -> None:
-    with pytest.raises(ChatFormatError, match=r"'Special' drops '</think>'.*`ptst eval --model ptst-hf`"):
+    with pytest.raises(
+        ChatFormatError, match=r"'Special' drops '</think>'.*`ptst eval --model ptst-hf`"
+    ):
         families(Special())
     # Told not to, a model that was tuned may think all the same.
     with pytest.raises(ChatFormatError, match=r"told or not.*ptst eval --model ptst-hf"):
