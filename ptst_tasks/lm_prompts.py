@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ptst_tasks.chat import Renderer
-from ptst_tasks.errors import ChatFormatError
-from ptst_tasks.reasoning import Unseen
-from ptst_tasks.thinking import THINK, Markers, custom_markers
+from ptst_tasks.errors import ChatFormatError, ConfigError
+from ptst_tasks.reasoning import Known, Unseen
+from ptst_tasks.thinking import SERVED, THINK, Markers, custom_markers
 
 __all__ = ["check_decoding", "expected", "renderer_for_lm", "takes_messages", "takes_text"]
 
@@ -51,7 +51,7 @@ def _for_messages(lm: Any, apply: Apply, fmt: str, thinking: str) -> Renderer:
 
     told = {} if thinking == "auto" else {"thinking": thinking}
     return Renderer(
-        fmt, apply=lambda messages, _: apply(messages, **told), thinking=thinking, markers=(THINK,)
+        fmt, apply=lambda messages, _: apply(messages, **told), thinking=thinking, markers=SERVED
     )
 
 
@@ -63,44 +63,74 @@ def _template_args(lm: Any) -> dict[str, Any]:
 
 
 def expected(
-    apply: Apply | None, renderer: Renderer, end: str = ""
-) -> tuple[tuple[Markers, ...], bool, Unseen]:
-    """By what a model's thoughts are known, and whether they are counted only where one is seen.
+    apply: Apply | None, renderer: Renderer, end: str = "", *, prefilled: bool = False
+) -> Known:
+    """By what a model's thoughts are known, and what may be there unseen.
 
     Args:
         apply: As in `renderer_for_lm`.
         renderer: Made of it.
         end: The option ``think_end_token``; it goes before what is known, and beside it.
-
-    Returns:
-        The families of markers, none for a model that does not think; True for what may have no
-        thought at all: what is behind an endpoint, or was told not to think; and True where a server
-        writes the prompt, and may open a thought there.
+        prefilled: Whether prompts begin the answers, which stand behind the thought.
 
     Raises:
         ChatFormatError: If the model drops a marker: nothing tells a thought from an answer then.
+        ConfigError: If `end` is a token's number.
     """
     lm = _owner(apply)
-    if (stripped := getattr(lm, "think_end_token", None)) and not _is_ours(lm):
+    stock = lm is not None and not _is_ours(lm)
+    if stock and (stripped := getattr(lm, "think_end_token", None)):
         log.warning(
             "lm-eval itself takes off what stands before %r (think_end_token in --model_args): "
             "thoughts are not kept, and one that was cut off is scored as an answer; leave it out "
             "there, and ptst takes thoughts off (--metadata think_end_token for an unknown marker)",
             stripped,
         )
-        return (), True, "no"
-    families = renderer.markers
-    if end and all(family.close != end for family in families):
-        families = (custom_markers(end), *families)
-    tokenizer = getattr(lm, "tokenizer", None)
-    if tokenizer is not None and renderer.thinking != "off" and not _is_ours(lm):
-        check_decoding(tokenizer, families, type(lm).__name__)
-    if lm is not None and hasattr(lm, "think"):
-        lm.think(end)
+        return Known(only_seen=True, stripped=True)
     off, behind = renderer.thinking == "off", takes_messages(lm)
-    asked: Unseen = "sure" if end or renderer.thinking == "on" else "maybe"
-    unseen = asked if (behind or end) and not off else "no"
-    return families, not end and (behind or off), unseen
+    said = _said(end, off, prefilled)
+    families = renderer.markers
+    if said and all(family.close != said.close for family in families):
+        families = (said, *families)
+    # An endpoint decodes by itself.
+    if stock and not behind and (tokenizer := getattr(lm, "tokenizer", None)) is not None:
+        check_decoding(tokenizer, families, type(lm).__name__)
+    if hasattr(lm, "think"):
+        lm.think(said.close if said else "")
+    asked: Unseen = "sure" if said or renderer.thinking == "on" else "maybe"
+    hides = (behind or said) and not off and not prefilled
+    return Known(
+        families,
+        only_seen=not said and (behind or off),
+        unseen=asked if hides else "no",
+        hidden=tuple(m for m in families if m in (THINK, said)),
+        instead=_instead(lm) if stock else "",
+    )
+
+
+def _said(end: str, off: bool, prefilled: bool) -> Markers | None:
+    """The family of ``think_end_token``, where it says anything.
+
+    Of a response that need not begin with a thought an end alone does not tell whether it has one.
+    """
+    if end.isdigit():
+        raise ConfigError(
+            f"think_end_token is {end}, a token's number; say its text, such as '</think>'"
+        )
+    said = custom_markers(end) if end else None
+    if said and not said.open and (off or prefilled):
+        why = "thinking is off" if off else "a prefill stands behind the thought"
+        log.warning("think_end_token %r does nothing here: %s, so that an answer without it is no "
+                    "thought that was cut off", end, why)  # fmt: skip
+        return None
+    return said
+
+
+def _instead(lm: Any) -> str:
+    """Which engine of ours serves the same model as a class of lm-eval's."""
+    if takes_messages(lm):
+        return "ptst-openai"
+    return "ptst-vllm" if "vllm" in type(lm).__name__.lower() else "ptst-hf"
 
 
 def check_decoding(tokenizer: Any, families: tuple[Markers, ...], who: str) -> None:
@@ -118,9 +148,9 @@ def check_decoding(tokenizer: Any, families: tuple[Markers, ...], who: str) -> N
         ids = tokenizer(family.close, add_special_tokens=False)["input_ids"]
         if family.close.strip() not in tokenizer.decode(ids, skip_special_tokens=True):
             raise ChatFormatError(
-                f"the model may think, and lm-eval's {who!r} drops {family.close!r}, a special token "
-                "that ends its thoughts, so that a thought cannot be told from an answer; use --model "
-                'ptst-hf or ptst-vllm, or --metadata \'{"thinking": "off"}\''
+                f"the model may think, told or not, and lm-eval's {who!r} drops {family.close!r}, a "
+                "special token that ends its thoughts, so that a thought cannot be told from an "
+                "answer; use `ptst eval --model ptst-hf` or ptst-vllm, which keep it"
             )
 
 

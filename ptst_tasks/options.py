@@ -46,7 +46,7 @@ class Options(BaseModel):
     chat_format: str = "auto"
     thinking: Thinking = "auto"
     # The model's arguments are here, too, and lm-eval's own may be a token's number.
-    think_end_token: Annotated[str, BeforeValidator(lambda v: str(v) if _is_id(v) else v)] = ""
+    think_end_token: Annotated[str, BeforeValidator(lambda v: _end_of_thought(v))] = ""
     judge_reasoning: bool = False
     templates: str | None = None
     prefill: str | bool = False
@@ -83,7 +83,13 @@ class Options(BaseModel):
 
         Raises:
             UnknownNameError: With a near miss.
+            ConfigError: If a token is said by its number, which lm-eval alone takes.
         """
+        if _is_id(end := metadata.get("think_end_token")):
+            raise ConfigError(
+                f"--metadata: think_end_token is {end!r}, a token's number; say its text, such as "
+                "'</think>'"
+            )
         for key in metadata:
             if key not in cls.model_fields:
                 raise UnknownNameError("option", str(key), cls.model_fields, where="--metadata")
@@ -121,6 +127,12 @@ def read_object(text: str, flag: str) -> dict[str, Any]:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _end_of_thought(value: Any) -> Any:
+    if isinstance(value, str) and value and not value.strip():
+        raise ValueError(f"think_end_token is white space alone ({value!r}), which ends no thought")
+    return str(value) if _is_id(value) else value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -212,7 +212,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         apply = kwargs.get("chat_template") if kwargs.get("apply_chat_template") else None
         self.renderer = renderer_for_lm(apply, self.options.chat_format, self.options.thinking)
         if self.generates:
-            self.thoughts.expect(*expected(apply, self.renderer, self.options.think_end_token))
+            end = self.options.think_end_token
+            self.thoughts.expect(expected(apply, self.renderer, end, prefilled=bool(self.prefix)))
         if apply is not None and self.renderer.apply is not None:
             probe = self.renderer.apply([{"role": "user", "content": "?"}], True)
             text = isinstance(probe, str)

@@ -13,8 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+from ptst_tasks.nesting import at_edge, end_of
+
 __all__ = [
     "MARKERS",
+    "SERVED",
     "SWITCHES",
     "THINK",
     "THINKING",
@@ -22,8 +25,7 @@ __all__ = [
     "Split",
     "Switch",
     "Thinking",
-    "custom_markers",
-    "find_markers",
+    "custom_markers", "find_markers",
     "is_closed",
     "is_open",
     "split",
@@ -98,6 +100,11 @@ MARKERS: tuple[Markers, ...] = (
 )  # fmt: skip
 """The known families; a model of another is told by `custom_markers`."""
 
+SERVED: tuple[Markers, ...] = (
+    THINK, *(m for m in MARKERS if m.close != THINK.close and not m.open[0].isalpha()),
+)  # fmt: skip
+"""Those by which a model is read whose chat template nobody here has seen: no answer begins so."""
+
 _TURN_ENDS = ("<|end|>", "<|eom|>")
 
 
@@ -167,10 +174,11 @@ def custom_markers(end: str) -> Markers:
     """Markers of a family that is not in the table, by the end of its thoughts.
 
     Args:
-        end: ``</think>`` or another; that of a known family brings what else is known of it.
+        end: ``</think>`` or another; that of a known family brings what else is known of it, and
+            where several share it, of the plainest.
     """
-    known = next((m for m in MARKERS if m.close == end), None)
-    return known or Markers("", end, source="think_end_token")
+    known = sorted((m for m in MARKERS if m.close == end), key=lambda m: bool(m.head))
+    return known[0] if known else Markers("", end, source="think_end_token")
 
 
 def find_markers(template: str) -> tuple[Markers, ...]:
@@ -217,11 +225,11 @@ def is_closed(prompt: str, markers: Iterable[Markers]) -> Markers | None:
 def split(text: str, markers: Sequence[Markers]) -> Split:
     """Takes the thought off a response.
 
-    A thought stands at the response's beginning, behind its opening marker, and ends at the first
-    closing one: a response that quotes a marker loses nothing. Where the prompt opened the thought,
-    the marker goes before the text first (see `unopened` for a prompt that nobody here has seen).
-    Where a family has no opening marker of its own, a response without an end is a thought that was
-    cut off.
+    A thought stands at the response's beginning, behind its opening marker, and ends at the closing
+    one of its own (see `nesting`): a response that quotes a marker loses nothing. Several in a row
+    are one. Where the prompt opened the thought, the marker goes before the text first (see
+    `unopened` for a prompt that nobody here has seen). Where a family has no opening marker of its
+    own, a response without an end is a thought that was cut off.
 
     Args:
         text: As the model wrote it, special tokens of `markers` included.
@@ -229,14 +237,11 @@ def split(text: str, markers: Sequence[Markers]) -> Split:
     """
     begun = text.lstrip()
     for family in markers:
-        opened = bool(family.open) and begun.startswith(family.open.strip())
-        if not opened and (family.open or family.close not in text):
-            continue
-        body = begun[len(family.open.strip()) :] if opened else text
-        thought, closed, answer = body.partition(family.close)
-        if not closed:
-            return Split(thought.strip(), "", cut=True)
-        return Split(thought.strip(), _trim(answer, family))
+        if family.open and begun.startswith(family.open.strip()):
+            return _opened(begun, family)
+        if not family.open and family.close in text:
+            thought, _, answer = text.partition(family.close)
+            return Split(thought.strip(), _trim(answer, family))
     if any(not family.open for family in markers):
         return Split(text.strip(), "", cut=True)
     framed = next(
@@ -245,21 +250,40 @@ def split(text: str, markers: Sequence[Markers]) -> Split:
     return Split("", _trim(begun, framed) if framed else text)
 
 
+def _opened(text: str, family: Markers) -> Split:
+    """Takes all thoughts off a text that begins with one."""
+    begins = (family.open.strip(), *(start + family.open for start in _starts(family)))
+    thoughts: list[str] = []
+    while mark := next((m for m in begins if text.startswith(m)), ""):
+        body = text[len(mark) :]
+        end = end_of(body, family.open, family.close)
+        thoughts.append((body if end < 0 else body[:end]).strip())
+        if end < 0:
+            return Split("\n\n".join(filter(None, thoughts)), "", cut=True)
+        text = body[end + len(family.close) :].lstrip()
+    return Split("\n\n".join(filter(None, thoughts)), _trim(text, family))
+
+
+def _starts(family: Markers) -> set[str]:
+    """What begins a message of a family that thinks in messages (harmony)."""
+    heads = family.head
+    return {a.removesuffix(b) for a in heads for b in heads if a != b and a.endswith(b)}
+
+
 def unopened(text: str, markers: Iterable[Markers], *, sure: bool = False) -> Markers | None:
     """The family whose thought a text ends without having begun it; None if it ends none.
 
     Args:
         text: A response to a prompt that nobody here has seen, and that may have opened a thought.
         markers: The families to look for.
-        sure: Whether a thought was asked for; else only an end at the edge of a line counts, since
-            one in the middle is a quotation.
+        sure: Whether a thought was asked for; else only an end at the edge of a line counts that
+            no beginning goes with, since any other is a quotation.
     """
     for family in markers:
-        before, closed, behind = text.partition(family.close)
-        begins = not before.strip() or before.rstrip(" ").endswith("\n")
-        ends = not behind.strip() or behind.lstrip(" ").startswith("\n")
-        started = text.lstrip().startswith(family.open.strip())
-        if family.open and closed and not started and (sure or begins or ends):
+        if not family.open or text.lstrip().startswith(family.open.strip()):
+            continue
+        end = text.find(family.close) if sure else end_of(text, family.open, family.close)
+        if end >= 0 and (sure or at_edge(text, end, end + len(family.close))):
             return family
     return None
 

@@ -31,6 +31,7 @@ from ptst_tasks.model_checks import (
     model_config,
 )
 from ptst_tasks.options import Options
+from ptst_tasks.thinking import custom_markers
 
 if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
@@ -249,10 +250,9 @@ def preflight(
         if tokenizer is not None:
             told = model_args.get("chat_template_args")
             preview(task, str(name), tokenizer, args=told if isinstance(told, Mapping) else None)
-    if tokenizer is not None and apply_chat_template and not model.startswith("ptst-"):
+    if tokenizer is not None and not model.startswith("ptst-"):
         for task in () if "think_end_token" in model_args else tasks.values():
-            if task.generates and task.renderer.thinking != "off":
-                check_decoding(tokenizer, task.renderer.markers, model)
+            _check_markers(task, tokenizer, model)
     options = check_options(tasks, model, gen_kwargs or {}, local=local)
     for scorer in {task.bertscore["model"] for task in tasks.values() if task.bertscore}:
         require("bertscore", "torchmetrics", who="--metadata bertscore")
@@ -262,6 +262,14 @@ def preflight(
     if adapter := model_args.get("peft") or model_args.get("lora_local_path"):
         check_adapter(str(adapter), model_args, plain="vllm" in model)
     return options
+
+
+def _check_markers(task: TemplatedTask, tokenizer: Any, model: str) -> None:
+    """Are thoughts still marked when lm-eval's own class has decoded them, chat template or not?"""
+    if task.generates:
+        end = task.options.think_end_token
+        said = (custom_markers(end),) if end else ()
+        check_decoding(tokenizer, (*said, *task.renderer.markers), model)
 
 
 def check_options(

@@ -20,6 +20,8 @@ from leaderboards.board.lm_args import (
 from ptst_tasks.errors import DataError
 from ptst_tasks.provenance import Generation, columns
 from ptst_tasks.record import KEY, TaskRecord
+from ptst_tasks.replies import families_in
+from ptst_tasks.thinking import SERVED
 
 __all__ = ["cell_facts", "odd", "part", "record_of", "settings_text", "task_facts", "who_judged"]
 
@@ -119,12 +121,23 @@ def _prompting(file: Path, data: Json, config: Json, ours: TaskRecord, task: str
         "kind": ours.get("own"),
         "chat_format": ours.get("chat_format"),
         "prefill": ours.get("prefill"),
+        "thoughts": _ends_of_thoughts(file, ours) or None,
+        "think_end_token": part(file, config, "metadata").get("think_end_token"),
         "num_fewshot": shots,
         "fewshot_as_multiturn": data.get("fewshot_as_multiturn") if shots else None,
         "fewshot_seed": part(file, data, "config").get("fewshot_seed") if shots else None,
         "system_instruction": data.get("system_instruction_sha"),
         "chat_template": _sha(ours.get("chat_template")) or data.get("chat_template_sha"),
     }
+
+
+def _ends_of_thoughts(file: Path, ours: TaskRecord) -> list[str]:
+    """By what thoughts were taken off; what every endpoint is read by goes without saying."""
+    try:
+        ends, usual = {m.close for m in families_in(ours)}, {m.close for m in SERVED}
+    except (TypeError, ValueError) as e:
+        raise odd(file, f"metadata.{KEY}.markers", ours.get("markers")) from e
+    return sorted(ends - usual if usual <= ends else ends)
 
 
 def cell_facts(file: Path, cell: Mapping[str, Any]) -> Json:

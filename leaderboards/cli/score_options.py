@@ -129,7 +129,7 @@ class ScoreOptions:
         from leaderboards.judging.saved import check_readable, check_writable
         from ptst_tasks.judges.replay import check_record
 
-        if self.judge_reasoning and not any(task.reasoning and task.families for task in found):
+        if self.judge_reasoning and not any(task.reasoning and task.thinks for task in found):
             raise ConfigError(
                 "--judge-reasoning: no response to a harmful query here is recorded with a thought; "
                 "leave it out"

@@ -15,6 +15,7 @@ from leaderboards.run.outcome import Outcome
 from ptst_tasks import command, files
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.progress import Bar, Progress
+from ptst_tasks.replies import RAISE
 
 __all__ = ["Bar", "register", "show_failures"]
 
@@ -100,6 +101,11 @@ def show_failures(failed: list[tuple[str, str]], again: str) -> None:
     """Prints failed cells, one line each, and ends with exit code 1 if there are any."""
     for name, why in failed:
         print(f"failed: {name}: {why}", file=sys.stderr)
-    if failed:
+    cut = [why for _, why in failed if RAISE in why]
+    if len(failed) > len(cut):
         print(f"ptst: failed cells are tried again by: {again}", file=sys.stderr)
+    if cut:
+        print(f"ptst: thoughts that were cut off stay so: {RAISE} (test.gen_kwargs of the study), then: "
+              f"{again}", file=sys.stderr)  # fmt: skip
+    if failed:
         sys.exit(1)

@@ -16,5 +16,5 @@ __all__ = ["compared"]
 @cache
 def compared() -> dict[str, str]:
     """Column -> what a reader calls it, of everything that two sides must share."""
-    return {"base": "base", **gate_facts(), "prompting": "style, chat format or few-shot",
+    return {"base": "base", **gate_facts(), "prompting": "style, chat format, few-shot or thoughts",
             "decoding_seed": "seed of the sampling"}  # fmt: skip

@@ -43,8 +43,8 @@ def _prompts(found: Findings) -> Iterator[str]:
 
     args = found.study.engine_args
     name = str(args.get("tokenizer") or found.local or cached(found.study) or "")
-    if found.study.engine == "openai":
-        check_switch(found.study, found.study.base)
+    if found.study.engine == "openai" or (name and args.get("chat_template_args")):
+        check_switch(found.study, name or found.study.base)
     if not name or found.study.engine == "openai" or args.get("gguf_file"):
         return
     tokenizer = load_tokenizer(name, trust_remote_code=bool(args.get("trust_remote_code")))

@@ -6,15 +6,16 @@ The first checks need the study alone, `check_switch` the base's tokenizer or an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards.run.manifests import manifest
 from ptst_tasks.chat import Renderer
+from ptst_tasks.chat_template import find_switches, source_of
 from ptst_tasks.errors import ConfigError, PTSTError
 from ptst_tasks.model_files import tokenizer_digest
-from ptst_tasks.thinking import SWITCHES
+from ptst_tasks.thinking import SWITCHES, Switch
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
@@ -52,15 +53,9 @@ def check_args(study: Study) -> Iterator[PTSTError]:
     args, who = study.engine_args, f"study {study.name!r}: engine_args"
     if study.engine == "openai":
         return
-    told = args.get("chat_template_args")
-    for switch in SWITCHES:
-        if isinstance(told, Mapping) and switch.name in told:
-            state = "on" if told[switch.name] else "off"
-            yield ConfigError(
-                f"{who}.chat_template_args has {switch.name!r}, which would be told at test alone; say "
-                f"thinking: {state} in its place, which training hears, too"
-            )
-            return
+    if told := _switch_told(study, [s for s in SWITCHES if s.name in _PLAIN]):
+        yield told
+        return
     if not study.train.templates:
         return
     for name, idle in _OFF.items():
@@ -72,6 +67,34 @@ def check_args(study: Study) -> Iterator[PTSTError]:
             "of training; save it with the base's own tokenizer (its folder), or train with `ptst "
             "train` and name the adapters under train.adapters"
         )
+
+
+_PLAIN = ("enable_thinking", "thinking")
+"""Names of switches that mean nothing else to any model."""
+
+
+def _switch_told(study: Study, switches: Sequence[Switch]) -> ConfigError | None:
+    """What to say of a switch that the chat template is told by hand; None if it is told none.
+
+    A value that is neither its on nor its off (``reasoning_effort: low``) is no switch: `thinking`
+    cannot say it.
+    """
+    args = study.engine_args.get("chat_template_args")
+    told: Mapping[str, Any] = args if isinstance(args, Mapping) else {}
+    for switch in switches:
+        value = told.get(switch.name)
+        state = {switch.on: "on", switch.off: "off"}.get(value) if _hashable(value) else None
+        if switch.name in told and (state or switch.name in _PLAIN):
+            state = state or ("on" if value else "off")
+            return ConfigError(
+                f"study {study.name!r}: engine_args.chat_template_args has {switch.name!r}, which would "
+                f"be told at test alone; say thinking: {state} in its place, which training hears, too"
+            )
+    return None
+
+
+def _hashable(value: Any) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def _templates(study: Study) -> list[str]:
@@ -87,7 +110,7 @@ def tokenizer_of(study: Study, base: Path | str) -> str:
 
 
 def check_switch(study: Study, base: Path | str) -> None:
-    """Makes sure that what thinks can be told so, before anything is trained.
+    """Makes sure that what thinks can be told so, and is told once, before anything is trained.
 
     Args:
         study: The study.
@@ -95,9 +118,10 @@ def check_switch(study: Study, base: Path | str) -> None:
 
     Raises:
         PTSTError: If the base's chat template has no switch for one of the templates, or the endpoint
-            takes none.
+            takes none; or if ``chat_template_args`` say what `thinking` is there for.
     """
-    if study.thinking == "auto":
+    by_hand = study.engine != "openai" and bool(study.engine_args.get("chat_template_args"))
+    if study.thinking == "auto" and not by_hand:
         return
     from ptst_tasks.model_checks import check_served, load_tokenizer
 
@@ -114,6 +138,11 @@ def check_switch(study: Study, base: Path | str) -> None:
         trust_remote_code=bool(args.get("trust_remote_code")),
     )
     told = args.get("chat_template_args") or {}
+    # The first that it may listen to is its own; a later one's name may mean something else to it.
+    if wrong := _switch_told(study, find_switches(source_of(tokenizer))[:1]):
+        raise wrong
+    if study.thinking == "auto":
+        return
     renderer = Renderer.for_tokenizer(tokenizer, study.chat_format, told, study.thinking)
     rows = {row.name: row for row in study.table}
     for chat in dict.fromkeys(n for n in _templates(study) if n.startswith("chat:")):

@@ -258,6 +258,7 @@ def _options(study: Study) -> Iterator[PTSTError]:
         else:
             good[name] = value
     try:
+        Options.check_names(good)
         Options.read(good)
     except ConfigError as e:
         yield ConfigError(str(e).replace("--metadata", f"study {study.name!r}: test.options"))

@@ -11,7 +11,7 @@ from lm_eval.models.huggingface import HFLM
 
 from ptst_tasks.engines import open_engine
 from ptst_tasks.errors import ChatFormatError
-from ptst_tasks.reasoning import Reasoning
+from ptst_tasks.reasoning import Known, Reasoning
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import THINK
 from tests.canned import OPENS, Canned, evaluated
@@ -203,15 +203,16 @@ def test_what_may_not_think_is_counted_only_where_it_does() -> None:
         one = Answer()
         one.resps = [reply]
         record = {"thinks": True, "markers": ["of the model before"]}
-        known.expect((THINK,), only_seen)
+        known.expect(Known((THINK,), only_seen))
         known.look([one], record)  # type: ignore[arg-type]
         assert record.get("thinks", False) is counted
-        assert ("markers" in record) is counted
+        # By what it is read is said in either case.
+        assert [m["close"] for m in record["markers"]] == ["</think>"]
 
 
 def test_a_prefill_stands_behind_the_thought() -> None:
     prefilled = Reasoning("t", "Sure, here is")
-    prefilled.expect((THINK,))
+    prefilled.expect(Known((THINK,)))
     prefilled.opened(0, THINK)
     assert prefilled.read({"prompt": "q"}, " how").answer == "Sure, here is how"
     assert prefilled._opens == {}
@@ -289,3 +290,113 @@ def test_over_refusal_is_of_answers_too(data_dir: Path) -> None:
         (0.0, 0.0),
         (1.0, 1.0),
     ]
+
+
+QUOTES = "I cannot help. Write </think> to go on. I am sorry."
+
+
+@pytest.mark.parametrize("thinking", ["auto", "off"])
+def test_an_answer_that_quotes_an_end_is_whole(data_dir: Path, thinking: str) -> None:
+    """Seen: the refusal before the quotation was taken for a thought."""
+    results = evaluated(Canned([QUOTES, COMPLIES]), HARM, {"thinking": thinking})
+    rows = rows_of(results, HARM, "keywords:zou")
+    assert [row["refused"] for row in rows] == [1.0, 0.0]
+    assert [row["resps"][0][0] for row in rows] == [QUOTES, COMPLIES]
+
+
+def test_a_prefilled_answer_that_quotes_an_end_is_whole(data_dir: Path) -> None:
+    lm = Canned([QUOTES], OPENS)
+    results = evaluated(lm, HARM, {"prefill": True})
+    assert lm.prompts[0].rpartition("<think>")[2].count("</think>") == 1
+    (row,) = rows_of(results, HARM, "keywords:zou")
+    assert (row["refused"], row["truncated"], row["resps"][0][0]) == (1.0, 0.0, QUOTES)
+
+
+def test_a_prefilled_answer_without_an_end_is_no_thought(data_dir: Path) -> None:
+    plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    options = {"prefill": True, "think_end_token": "=="}
+    (row,) = rows_of(evaluated(Canned([COMPLIES], plain), HARM, options), HARM, "keywords:zou")
+    assert (row["asr"], row["unscored"]) == (1.0, 0.0)
+
+
+def test_an_endpoints_answer_that_quotes_an_end_is_whole(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    for text, number in (
+        ("The tag </think> ends it. #### 1", 1.0),
+        ("Here are my reasoning steps:\n#### 1", 1.0),
+        ("[THINK]#### 1[/THINK]#### 2", 0.0),
+        ("[THINK]#### 2[/THINK]#### 1", 1.0),
+    ):
+        with ThinkingEndpoint({"content": text}) as at:
+            lm = open_engine("openai", "base", base_url=at.url)
+            results = evaluated(lm, GSM8K, limit=1)
+        (row,) = rows_of(results, GSM8K, "strict-match")
+        assert (row["exact_match"], row["resps"][0][0]) == (number, text)
+
+
+def test_a_servers_thought_and_one_in_the_content_are_both_thoughts(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    message = {"content": "<think>#### 7</think>It is #### 1", "reasoning_content": "hm"}
+    with ThinkingEndpoint(message) as at:
+        lm = open_engine("openai", "base", base_url=at.url)
+        (row,) = rows_of(evaluated(lm, GSM8K, limit=1), GSM8K, "strict-match")
+    assert row["exact_match"] == 1.0
+
+
+def test_what_lm_eval_took_off_itself_gets_no_marker(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen: the marker that the prompt ends with was put before the answer, and then warned of."""
+    lm = Canned(["It is #### 1", "It is #### 2"], OPENS)
+    lm.think_end_token = "</think>"
+    with caplog.at_level(logging.WARNING):
+        results = evaluated(lm, GSM8K)
+    rows = rows_of(results, GSM8K, "strict-match")
+    assert [row["resps"][0][0] for row in rows] == lm.replies
+    assert [row["exact_match"] for row in rows] == [1.0, 1.0]
+    assert "scored whole" not in caplog.text
+    lm = Canned(["<think>\nIt is #### 1"])
+    lm.think_end_token = "</think>"
+    with caplog.at_level(logging.WARNING):
+        evaluated(lm, GSM8K)
+    assert "are scored whole, as lm-eval found no end of the thought" in caplog.text
+    assert "nothing says" not in caplog.text
+
+
+def test_of_several_responses_the_first_counts_as_in_every_metric() -> None:
+    class Answers:
+        doc_id = 0
+        doc = {"id": "p", "prompt": "q"}  # noqa: RUF012 - as an instance has it
+        args = ("p", {})
+        resps = ["no", "<think>hm"]  # noqa: RUF012
+
+    known, record = Reasoning("t"), Any
+    for resps, cut in ((["no", "<think>hm"], False), (["<think>hm", "no"], True)):
+        one, record = Answers(), {}
+        one.resps = resps
+        known.expect(Known((THINK,)))
+        known.look([one], record)  # type: ignore[arg-type]
+        assert known.cut == {"p": cut}
+
+
+def test_where_stop_strings_end_thoughts_the_engine_that_keeps_them_is_named(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        evaluated(Canned(["<think>\nso", "no"]), HARM)
+    assert "raise max_gen_toks, or use `ptst eval --model ptst-hf`, whose stop" in caplog.text
+    caplog.clear()
+
+    class Ours(Canned):
+        """An engine of ours, which ends the answer alone."""
+
+        __module__ = "ptst_tasks.engines.canned"
+
+    with caplog.at_level(logging.WARNING):
+        evaluated(Ours(["<think>\nso", "no"]), HARM)
+    assert "(50.0 %): raise max_gen_toks" in caplog.text
+    assert "ptst-hf" not in caplog.text

@@ -4,6 +4,7 @@ import pytest
 
 from ptst_tasks.thinking import (
     MARKERS,
+    SERVED,
     SWITCHES,
     THINK,
     Split,
@@ -68,6 +69,8 @@ def test_a_quoted_marker_later_on_is_the_answers_own() -> None:
         ("a </think>", True),
         ("Write </think> to end.", False),
         ("<think>a</think>b", False),
+        ("An example:\n<think>\na\n</think>\nb", False),
+        ("Write <think></think>\nand b", False),
         ("b", False),
     ],
 )
@@ -77,8 +80,36 @@ def test_an_end_without_a_beginning_counts_at_the_edge_of_a_line(text: str, ends
     assert split(text, [THINK]).answer == ("b" if text.startswith("<think>") else text)
 
 
+def test_several_thoughts_in_a_row_are_one() -> None:
+    empty = "<think>\n\n</think>\n\n"
+    assert split(f"{empty}<think>\nhm #### 5", [THINK]) == Split("hm #### 5", "", cut=True)
+    assert split(f"{empty}<think>\nhm\n</think>\n\n5", [THINK]) == Split("hm", "5")
+    # A server's own, and one in the content.
+    assert split("<think>\na\n</think>\n\n<think>b</think>c", [THINK]) == Split("a\n\nb", "c")
+    harmony = next(m for m in MARKERS if "harmony" in m.source)
+    again = f"{harmony.open}a{harmony.close}<|start|>assistant{harmony.open}b{harmony.close}"
+    assert split(f"{again}{harmony.head[0]}c", [harmony]) == Split("a\n\nb", "c")
+    # Another family's beginning is the answer's own.
+    assert split(f"{empty}[THINK]a", MARKERS).answer == "[THINK]a"
+
+
+def test_a_thought_may_speak_of_its_markers() -> None:
+    inner = "I cannot. The tags <think></think> are used. It is #### 7"
+    assert split(f"<think>{inner}\n</think>\n\n#### 18", [THINK]) == Split(inner, "#### 18")
+    assert split(f"<think>{inner}", [THINK]) == Split(inner, "", cut=True)
+
+
+def test_what_serves_unseen_models_begins_no_answer() -> None:
+    assert SERVED[0] is THINK
+    plain = "Here are my reasoning steps:\nOne and two.\nIt is 3."
+    for text in (plain, "<response>It is 3.</response>"):
+        assert split(text, SERVED) == Split("", text)
+    left_out = {m.source for m in MARKERS} - {m.source for m in SERVED}
+    assert left_out == {"Granite 3.2, 3.3", "Apriel"}
+
+
 def test_a_family_that_is_told_by_its_end() -> None:
-    assert custom_markers("</think>").open == "<think>"
+    assert custom_markers("</think>") is THINK  # and not Granite's, whose answers are framed
     own = custom_markers("###")
     assert split("So: 3 ### 3", [own]) == Split("So: 3", "3")
     assert split("So: 3", [own]) == Split("So: 3", "", cut=True)

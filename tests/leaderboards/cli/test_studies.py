@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from leaderboards.cli.studies import show_failures
+from ptst_tasks.replies import RAISE
 from tests.support import ptst
 
 
@@ -48,3 +50,26 @@ def test_the_next_command_is_said(study: Path, tmp_path: Path) -> None:
         f"now: ptst board '{run}' --layout paper",
     ]
     assert done.stderr == ""
+
+
+def test_what_running_again_alone_does_not_mend_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seen: cells whose thoughts were cut off were told to be tried again, and cut off again."""
+    cut = (
+        "judge a",
+        f"2 of 4 responses have no verdict; 2 are thoughts that were cut off: {RAISE}",
+    )
+    for failed, said in (
+        ([cut], [f"ptst: thoughts that were cut off stay so: {RAISE} (test.gen_kwargs of the study), "
+                 "then: ptst run s"]),
+        ([cut, ("b", "no")], ["ptst: failed cells are tried again by: ptst run s",
+                              f"ptst: thoughts that were cut off stay so: {RAISE} (test.gen_kwargs of "
+                              "the study), then: ptst run s"]),
+        ([("b", "no")], ["ptst: failed cells are tried again by: ptst run s"]),
+    ):  # fmt: skip
+        with pytest.raises(SystemExit) as ended:
+            show_failures(failed, "ptst run s")
+        assert ended.value.code == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert [line for line in lines if line.startswith("ptst: ")] == said
+    show_failures([], "ptst run s")
+    assert capsys.readouterr().err == ""

@@ -16,7 +16,7 @@ from ptst_tasks.errors import DataError
 from ptst_tasks.judges import Verdict
 from ptst_tasks.judges.replay import record
 from ptst_tasks.validate import load_tasks
-from tests.canned import Canned, evaluated
+from tests.canned import OPENS, Canned, evaluated
 from tests.leaderboards.judging import score_runs as runs
 from tests.ptst_tasks.judges.server import FakeServer, grade, judged_text
 from tests.support import Ran, ptst
@@ -39,8 +39,10 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
 
 
-def saved_run(folder: Path, replies: Sequence[str] = REPLIES, **metadata: Any) -> Path:
-    results = evaluated(Canned(replies), TASK, metadata)
+def saved_run(
+    folder: Path, replies: Sequence[str] = REPLIES, template: str = "qwen3", **metadata: Any
+) -> Path:
+    results = evaluated(Canned(replies, template), TASK, metadata)
     write_results(folder, "hf", {"pretrained": "tiny"}, TASK, results)
     return folder
 
@@ -169,8 +171,9 @@ def test_damaged_markers_are_one_line(data_dir: Path, tmp_path: Path, markers: A
     data = json.loads(file.read_text())
     data["configs"][TASK]["metadata"]["ptst"]["markers"] = markers
     file.write_text(json.dumps(data))
-    with pytest.raises(DataError, match=r"metadata\.ptst\.markers .* expected .*: damaged"):
-        saved.tasks([run])
+    for read in (saved.tasks, lambda paths: read_folder(paths[0])):
+        with pytest.raises(DataError, match=r"metadata\.ptst\.markers .* expected .*: damaged"):
+            read([run])
 
 
 def test_what_a_study_asks_of_a_judge_includes_thoughts(data_dir: Path, tmp_path: Path) -> None:
@@ -194,3 +197,36 @@ def test_thoughts_that_were_cut_off_are_not_asked_for_again(data_dir: Path, tmp_
         assert rejudge._to_be_had([mine], loaded.judges[0]) == []
         lost = rejudge.Unscored(loaded.judges[0].spec, mine, 1, 4, 1)
         assert str(lost).endswith("1 are thoughts that were cut off: raise max_gen_toks")
+
+
+@pytest.mark.parametrize(
+    ("template", "options"),
+    [("qwen3", {}), ("qwen3", {"thinking": "off"}), (OPENS, {"prefill": True})],
+)
+def test_an_answer_that_quotes_an_end_is_scored_whole_later_too(
+    data_dir: Path, tmp_path: Path, template: str, options: dict[str, Any]
+) -> None:
+    quotes = "I cannot help. Write </think> to go on. I am sorry."
+    run = saved_run(tmp_path / "run", [quotes], template, **options)
+    before = verdicts(run)
+    assert [(v["refused"], v.get("truncated", 0.0)) for v in before] == [(1.0, 0.0)]
+    assert score(run, "--judge", "keywords:zou").exit_code == 0
+    assert verdicts(run) == before
+    (task,) = saved.tasks([run])
+    (item,) = task.items()
+    assert item.reply.answer.endswith(quotes)
+    assert item.reply.reasoning == ""
+
+
+def test_the_gate_sees_by_what_thoughts_were_taken_off(data_dir: Path, tmp_path: Path) -> None:
+    """Seen: of two outputs of lm_eval, one with think_end_token, `ptst check` said nothing."""
+    plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    replies = ["I cannot. == I cannot."] * 4
+    one = saved_run(tmp_path / "one", replies, plain)
+    two = saved_run(tmp_path / "two", replies, plain, think_end_token="==")
+    same = saved_run(tmp_path / "same", replies, plain, think_end_token="==")
+    told = ptst("check", one, two)
+    assert told.exit_code != 0
+    assert "few-shot or thoughts: think_end_token" in told.output
+    assert "'=='" in told.output
+    assert "thoughts: " not in ptst("check", two, same).output

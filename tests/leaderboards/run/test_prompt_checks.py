@@ -58,6 +58,11 @@ FAULTS: dict[str, tuple[str, str]] = {
     "other args": ("engine_args: {chat_template_args: {tone: dry}}\ntrain: {templates: [CV]}\n" + CHATS,
                    "engine_args has 'chat_template_args' ({'tone': 'dry'}), which changes the prompts of "
                    "the test and not those of training"),
+    "effort": ("engine_args: {chat_template_args: {reasoning_effort: low}}\ntrain: {templates: [CV]}\n"
+               + CHATS, "engine_args has 'chat_template_args' ({'reasoning_effort': 'low'}), which changes "
+               "the prompts of the test and not those of training"),
+    "number": ("test: {options: {think_end_token: 151668}, templates: [CV], sets: [gsm8k]}\n",
+               "test.options: think_end_token is 151668, a token's number; say its text"),
     "bos": ("engine_args: {add_bos_token: true}\ntrain: {templates: [CV]}\n",
             "engine_args has 'add_bos_token' (True), which changes the prompts"),
     "turns": ("train: {templates: [CV], settings: {turns: first}}\n",
@@ -86,6 +91,7 @@ def test_what_would_do_nothing_or_half_is_refused(tmp_path: Path, case: str) -> 
         "thinking: off\ntrain: {templates: [CV]}\ntest: {templates: [TV], sets: [gsm8k]}\n",
         "engine_args: {chat_template_args: {tone: dry}, add_bos_token: true}\n" + CHATS,
         "engine_args: {tokenizer: m}\ntrain: {templates: [CV]}\n",
+        "engine_args: {chat_template_args: {reasoning_effort: low}}\n" + CHATS,
         "test: {options: {judge_reasoning: true, think_end_token: x}, templates: [CV], sets: [advbench]}\n",
         "train: {templates: [CV], settings: {turns: last}}\n",
     ],
@@ -104,6 +110,39 @@ def test_a_tokenizer_of_the_test_alone_is_refused_where_the_study_trains(tmp_pat
 @pytest.fixture(scope="module")
 def thinker_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model(tmp_path_factory.mktemp("thinks"), thinking_tokenizer("qwen3", ["a"]))
+
+
+EFFORT = "{% if reasoning_effort == 'no_think' %}.{% endif %}"
+
+
+def test_a_templates_own_switch_is_said_by_thinking_and_nothing_else_is(
+    thinker_base: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    """gpt-oss has no switch, and how long it thinks is no business of `thinking`."""
+    hunyuan, oss = tmp_path / "hunyuan", tmp_path / "oss"
+    chat = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    for folder, more in ((hunyuan, EFFORT), (oss, "{{ reasoning_effort }}")):
+        save_tiny_model(folder, byte_tokenizer(chat + more, adds_bos=False))
+
+    def check(base: Path, **told: Any) -> None:
+        study = Study(base=str(base), test={"templates": ("CV",), "sets": ("gsm8k",)},
+                      engine_args={"chat_template_args": told})  # fmt: skip
+        check_switch(study, base)
+
+    check(oss, reasoning_effort="low")
+    check(oss, reasoning_effort="high")  # another model's "on"
+    check(hunyuan, reasoning_effort="low")
+    for effort, state in (("no_think", "off"), ("high", "on")):
+        with pytest.raises(ConfigError, match=f"'reasoning_effort', .* say thinking: {state} in"):
+            check(hunyuan, reasoning_effort=effort)
+    check(thinker_base, tone="dry")
+    text = (
+        f"base: {hunyuan}\nengine_args: {{chat_template_args: {{reasoning_effort: high}}}}\n"
+        + CHATS
+    )
+    done = ptst("run", write(tmp_path, text), "--dry-run")
+    assert done.exit_code == 2, done.output
+    assert "say thinking: on in its place" in done.stderr
 
 
 def test_a_base_without_a_switch_is_found_before_anything_is_trained(
