@@ -154,8 +154,9 @@ def written(
         no answer; None where there is neither.
     """
     if reasoning:
-        # What quotes the marker must not end the thought.
-        thought = f"{THINK.open}\n{reasoning.replace(THINK.close, '</ think>')}"
+        # What quotes a marker must neither end the thought nor begin another.
+        quoted = reasoning.replace(THINK.close, "</ think>").replace(THINK.open, "< think>")
+        thought = f"{THINK.open}\n{quoted}"
         done = text is not None and text.strip()
         return f"{thought}\n{THINK.close}\n\n{text}" if done else thought
     cut = cut and how.thought

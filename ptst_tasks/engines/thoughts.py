@@ -15,6 +15,7 @@ from typing import Any
 
 from ptst_tasks.chat import Renderer
 from ptst_tasks.lm_internals import cut_at_stops
+from ptst_tasks.nesting import end_of
 from ptst_tasks.thinking import THINK, Markers, custom_markers, is_closed, unopened
 
 __all__ = ["Thoughts", "answer_place", "cut_answer", "families", "special_tokens"]
@@ -68,8 +69,8 @@ def answer_place(text: str, markers: Sequence[Markers], opened: bool | None) -> 
         if not here and family.close not in text:
             continue
         start = len(text) - len(begun) + len(family.open.strip()) if here else 0
-        found = text.find(family.close, start)
-        return None if found < 0 else _behind(text, found + len(family.close), family.head)
+        found = end_of(text[start:], family.open, family.close)
+        return None if found < 0 else _behind(text, start + found + len(family.close), family.head)
     return None
 
 

@@ -293,3 +293,9 @@ def test_a_commentary_is_no_answer() -> None:
         _, parts = said_by(tokenizer, before + final)
         assert (parts.reasoning, parts.answer) == (reasoning, "It is 5.")
         assert said_by(tokenizer, before.partition("<|end|>")[0])[1].cut
+
+
+def test_stop_strings_behind_a_quoted_pair_are_the_thoughts_own() -> None:
+    thought = "<think>The tags <think></think> are used. Question: which?\n</think>\n\n"
+    text = f"{thought}It is 5.\n\nQuestion: and 6?"
+    assert cut_answer(text, ["Question:"], [THINK], False) == f"{thought}It is 5.\n\n"
