@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ptst_tasks.chat import Rendered
 from ptst_tasks.errors import DataError
+from ptst_tasks.nesting import end_of
 from ptst_tasks.replies import described
 from ptst_tasks.thinking import MARKERS, Markers, Split, split, unopened
 
@@ -93,7 +94,8 @@ def complete(
     framed = [m for m in own if m.head and body.startswith(m.head)]
     read = [family] if family and own else framed
     parts = split(described(body, family), read) if read else Split("", body)
-    _check(parts, ends, row, thought=bool(family and own))
+    second = _second(described(body, family), family) if family else ""
+    _check(parts, ends, row, second=second if own else "")
     said += _special(parts, special, own)
     if framed and not family:
         body = parts.answer.rstrip()
@@ -242,7 +244,16 @@ def _with_frame(body: str, family: Markers) -> Markers:
     return family if family.head else next(framing, family)
 
 
-def _check(parts: Split, ends: Iterable[str], row: str, *, thought: bool) -> None:
+def _second(body: str, family: Markers) -> str:
+    """The marker right behind a thought that says that there are two; empty for one thought."""
+    opening = family.open.strip()
+    inside = body.lstrip().removeprefix(opening)
+    end = end_of(inside, opening, family.close)
+    behind = inside[end + len(family.close) :].lstrip() if end >= 0 else ""
+    return next((mark for m in MARKERS for mark in _marks(m) if behind.startswith(mark)), "")
+
+
+def _check(parts: Split, ends: Iterable[str], row: str, *, second: str) -> None:
     """Refuses what no model could be trained to write."""
     for end in ends:
         if end in parts.reasoning or end in parts.answer:
@@ -253,10 +264,9 @@ def _check(parts: Split, ends: Iterable[str], row: str, *, thought: bool) -> Non
     if not parts.answer.strip():
         found = "a thought and no answer behind it" if parts.reasoning else "no answer"
         raise DataError(f"{row} has {found}; add one, or leave the row out")
-    again = [mark for m in MARKERS for mark in _marks(m) if parts.answer.startswith(mark)]
-    if thought and again:
+    if second:
         raise DataError(
-            f"{row} has two thoughts before one answer: behind the first stands {again[0]!r}; join them, "
+            f"{row} has two thoughts before one answer: behind the first stands {second!r}; join them, "
             "or leave the row out"
         )
 

@@ -143,7 +143,7 @@ def test_two_thoughts_before_one_answer_are_an_error(second: str) -> None:
 @pytest.mark.parametrize(
     ("row", "thought", "answer"),
     [
-        ("<think>a<think>b</think>c</think>d", "a<think>b", "c</think>d"),
+        ("<think>a<think>b</think>c</think>d", "a<think>b</think>c", "d"),
         ("<think>a</think>b<think>c</think>d", "a", "b<think>c</think>d"),
     ],
 )
