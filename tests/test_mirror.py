@@ -177,6 +177,7 @@ TOPICS = {
     "leaderboards/run/test_served_vllm.py": "the same against a real server",
     "ptst_tasks/engines/test_decoding.py": "every engine decodes as it says",
     "ptst_tasks/engines/test_engine_attack.py": "what an attacker got past the engines",
+    "ptst_tasks/engines/test_scored_thoughts.py": "what scores sees the answer alone, in every engine",
     "ptst_tasks/engines/test_vllm_decoding.py": "vLLM decodes as the HF engine does",
     "ptst_tasks/engines/test_vllm_served_thoughts.py": "a model that thinks behind a real server",
     "ptst_tasks/engines/test_vllm_thoughts.py": "vLLM tells thought and answer apart as the HF engine does",
