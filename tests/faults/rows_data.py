@@ -131,7 +131,7 @@ ROWS = [
           gsm8k('{"question": "a\\ud800b", "answer": "#### 1"}')),
     Fault("data: a key twice", GSM8K, ("line 1", "'answer' stands twice"),
           gsm8k('{"question": "q", "answer": "#### 1", "answer": "#### 2"}')),
-    Fault("data: a list on a line", GSM8K, ("row 1 is a int",), gsm8k("[1]")),
+    Fault("data: a list on a line", GSM8K, ("row 1 is a number",), gsm8k("[1]")),
     Fault("data: a number on a line", GSM8K, ("line 1 holds a number",), gsm8k("1")),
     Fault("data: an empty folder", GSM8K, ("test.jsonl", "a folder with no file of rows"), _folder),
     Fault("data: a link to itself", GSM8K, ("test.jsonl", "symbolic links"), _circle),
