@@ -80,7 +80,7 @@ ROWS = [
           "message 2", "tool"),
     _rows("an image", {"messages": [{**_USER, "content": [{"type": "image", "image": "x"}]}]}, "'image'"),
     _rows("options that are counted from nobody knows where",
-          {"question": "q", "choices": ["a", "b", "c"], "answer": 1}, "answer 1", "answer_idx"),
+          {"question": "q", "choices": ["a", "b", "c"], "answer": 1}, "answer 1", "fits both ways"),
     _rows("an answer that is no option", {"question": "q", "choices": ["a", "b"], "answer": "C"}, "'C'",
           "A, B"),
     _rows("two thoughts", {"prompt": "q", "thinking": "a", "answer": "<think>b</think>c"}, "two thoughts"),
