@@ -14,7 +14,7 @@ from leaderboards.run import local, runner
 from leaderboards.run.study import Study
 from ptst_tasks.engines import open_engine
 from ptst_tasks.provenance import FACTS
-from tests.leaderboards.run.test_mutation import CHANGES, Case
+from tests.leaderboards.run.test_mutation import CHANGES, Case, listens
 from tests.support import VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model
 
 pytestmark = [
@@ -29,6 +29,7 @@ ARGS = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True}
 ELSEWHERE = {
     "adapter.step": "test_runner.py, through engine hf: the engine has no part in it",
     "engine.name": "test_vllm.py measures one study with hf and vllm",
+    "data.own": "test_own_sets_study.py: the engine has no part in it",
     "engine.dtype": "vLLM would have to be started again; test_mutation.py does so with hf",
 }
 
@@ -41,6 +42,7 @@ def made(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv(name, value)
     root = tmp_path_factory.mktemp("made")
     base = save_tiny_model(root / "base", byte_tokenizer(), hidden=64, heads=2, spread=0.2)
+    listens(base)
     adapter = save_adapter(base, root / "adapter", 0, r=4)
     lm = open_engine("vllm", str(base), expected=[adapter], **ARGS)
     yield {"base": base, "adapter": adapter, "data": data_root, "lm": lm}
