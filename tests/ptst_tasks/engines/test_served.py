@@ -98,12 +98,9 @@ def test_options_names_and_fields_that_are_left_out() -> None:
 def test_as_many_calls_as_were_asked_for_are_in_flight_over_kept_connections() -> None:
     requests = asks(96)
     with FakeEndpoint(delay=0.05) as server:
-        start = time.perf_counter()
         assert served(server, concurrency=24).generate_until(requests) == of("base", requests)
-        seconds = time.perf_counter() - start
         assert server.most_in_flight == 24
         assert server.connections <= 26
-    assert seconds < 96 * 0.05 / 4
 
 
 def test_an_adapter_is_a_name_there_and_the_switch_switches() -> None:
