@@ -14,7 +14,7 @@ from ptst_tasks.chat import Rendered
 from ptst_tasks.errors import DataError
 from ptst_tasks.nesting import end_of
 from ptst_tasks.replies import described
-from ptst_tasks.thinking import MARKERS, Markers, Split, split, unopened
+from ptst_tasks.thinking import MARKERS, TURN_ENDS, Markers, Split, split, unopened
 
 __all__ = ["Completion", "brings_thought", "complete", "earlier", "remarks"]
 
@@ -48,7 +48,6 @@ SHOWN = (
 SPECIAL = "{n} of {rows} answers hold the special token {token}, which is trained as such"
 SPACE = "{n} of {rows} answers begin or end with white space, which is left out"
 _BOM = "\ufeff"
-_TURN_ENDS = ("<|end|>", "<|eom|>")  # they end thoughts of gpt-oss and others, and any turn
 _REMARKS = (THOUGHT, UNKNOWN, NO_PLACE, OTHERS, EMPTY, INSIDE, EARLIER, SHOWN, SPACE)
 
 
@@ -230,7 +229,7 @@ def _thought_of(body: str, own: Sequence[Markers], row: str) -> Markers | None:
 def _ends_a_thought(body: str, family: Markers) -> bool:
     """Whether the first end of a thought is one: it may end a quotation, or as some do, any turn."""
     before, _, behind = body.partition(family.close)
-    told = family.close not in _TURN_ENDS or behind.lstrip().startswith(family.head)
+    told = family.close not in TURN_ENDS or behind.lstrip().startswith(family.head)
     return told and family.open.strip() not in before
 
 
@@ -274,7 +273,7 @@ def _check(parts: Split, ends: Iterable[str], row: str, *, second: str) -> None:
 def _marks(family: Markers) -> Iterator[str]:
     """What begins and ends its thoughts, where that is no plain word."""
     for mark in (family.open.strip(), family.close):
-        if mark and not mark[0].isalpha() and mark not in _TURN_ENDS:
+        if mark and not mark[0].isalpha() and mark not in TURN_ENDS:
             yield mark
 
 

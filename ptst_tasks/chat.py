@@ -126,10 +126,10 @@ class Renderer:
         self.markers = find_markers(source + "\n".join(self._thoughts()))
         return self
 
-    def says_thinking(self, template: PromptTemplate) -> bool:
-        """Whether `thinking` is said anywhere in this template's prompts.
+    def asks_chat_template(self, template: PromptTemplate) -> bool:
+        """Whether this template's prompts go through the model's own chat template.
 
-        Text templates and the literal formats have no place for it: there it does nothing.
+        Text templates and the literal formats do not: there `thinking` does nothing.
         """
         return template.is_chat and self.fmt == "auto"
 

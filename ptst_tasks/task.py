@@ -99,7 +99,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             "bertscore": not self.judges and lm_internals.declares(self, "bertscore"),
             "custom": self.source.name == "custom",
             "chat_format": self.template.is_chat,
-            "thinking": self.template.is_chat and self.options.chat_format == "auto",
+            "thinking": self.renderer.asks_chat_template(self.template),
             "think_end_token": self.generates,
             "judge_reasoning": self.source.kind == "harmful",
         }
@@ -234,7 +234,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """
         if not takes_messages:
             return
-        as_text = not self.template.is_chat or self.options.chat_format != "auto"
+        as_text = not self.renderer.asks_chat_template(self.template)
         if takes_text and self.prefix and not as_text:
             raise ChatFormatError(
                 f"{self.config.task}: a prefill cannot go with messages; use text:* templates, "

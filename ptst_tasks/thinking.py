@@ -20,7 +20,7 @@ __all__ = [
     "SERVED",
     "SWITCHES",
     "THINK",
-    "THINKING",
+    "THINKING", "TURN_ENDS",
     "Markers",
     "Split",
     "Switch",
@@ -105,7 +105,7 @@ SERVED: tuple[Markers, ...] = (
 )  # fmt: skip
 """Those by which a model is read whose chat template nobody here has seen: no answer begins so."""
 
-_TURN_ENDS = ("<|end|>", "<|eom|>")
+TURN_ENDS = ("<|end|>", "<|eom|>")  # of gpt-oss and others: they end thoughts, and any turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def find_markers(template: str) -> tuple[Markers, ...]:
         )
         # Any other end is a thought's alone; a template that has just that takes thoughts out of
         # earlier turns.
-        opened = family.close not in _TURN_ENDS or family.open.strip() in template
+        opened = family.close not in TURN_ENDS or family.open.strip() in template
         if framed and opened and family.close in template:
             found.setdefault(pair, family)
     return tuple(sorted(found.values(), key=lambda m: -template.count(m.close)))

@@ -241,7 +241,7 @@ def preflight(
     tokenizer = load_tokenizer(str(name)) if local and name else None
     for task in tasks.values():
         task.check_endpoint(takes_messages=messages, takes_text=served or not messages)
-        needs_template = task.template.is_chat and task.options.chat_format == "auto"
+        needs_template = task.renderer.asks_chat_template(task.template)
         if needs_template and not apply_chat_template:
             raise ChatFormatError(
                 f"{task.config.task} needs --apply_chat_template (text:* tasks of the same run stay "

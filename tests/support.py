@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -18,10 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 # vLLM's CPU build, small; its threads are left where the system puts them.
 VLLM_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "0"}
+NEEDS_VLLM = [
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("vllm") is None, reason="needs vllm: make test-vllm"
+    ),
+    pytest.mark.filterwarnings("default"),  # vLLM and what it brings have warnings of their own
+]
+"""Marks of tests that run in vLLM's environment alone."""
 
 CHATML = (
     "{% if messages[0]['role'] != 'system' %}{{ '<|im|>system\nYou are tiny.<|end|>\n' }}{% endif %}"

@@ -112,14 +112,14 @@ def _alters(renderer: Renderer, rows: Sequence[PromptTemplate]) -> list[str]:
 def _prompt(tokenizer: Any, renderer: Renderer, row: PromptTemplate) -> dict[str, Any]:
     """One template's prompt, or why there is none."""
     told: dict[str, Any] = {"name": row.name, "abbr": row.abbr}
-    if row.is_chat and renderer.fmt == "auto" and renderer.apply is None:
+    if renderer.asks_chat_template(row) and renderer.apply is None:
         return {**told, "error": f"{renderer.missing}; --chat-format llama2 or mistral needs none"}
     system = SYSTEM if row.style == "openorca" else ""
     try:
         shown = renderer.render(row, QUESTION, system, training=True)
     except ChatFormatError as e:
         return {**told, "error": str(e)}
-    own = row.is_chat and renderer.fmt == "auto"
+    own = renderer.asks_chat_template(row)
     bos = tokenizer.bos_token
     written = bool(bos) and shown.prompt.startswith(bos)
     ids = [int(i) for i in tokenizer(shown.prompt, add_special_tokens=not written)["input_ids"]]

@@ -99,7 +99,7 @@ def _show(
     shown, skipped = [], 0
     for task in tasks:
         for name, tok in tokenizers.items():
-            if tok is None and task.template.is_chat and task.options.chat_format == "auto":
+            if tok is None and task.renderer.asks_chat_template(task.template):
                 skipped += 1
                 continue
             for one in preview(task, name, tok, rows):
@@ -119,7 +119,7 @@ def _facts(task: Any, one: Any) -> list[str]:
     from ptst_tasks.shown import around, thinking_state
 
     lines = [around(one.rendered)] if one.ids else []
-    if one.ids and task.template.is_chat and task.options.chat_format == "auto":
+    if one.ids and task.renderer.asks_chat_template(task.template):
         lines.append(f"thinking {thinking_state(task.renderer)}")
     lines += [f"note: {note}" for note in one.rendered.notes]
     return [*lines, str(one.ids)] if one.ids else lines

@@ -14,7 +14,7 @@ from typing import Any
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.thinking import MARKERS, SWITCHES, THINK, Markers, custom_markers, split, unopened
+from ptst_tasks.thinking import SERVED, SWITCHES, THINK, Markers, custom_markers, split, unopened
 
 __all__ = ["KWARGS", "UNSAID", "Expected", "astray", "both_ways", "expected", "reasoning_of", "says_none",
            "switched", "written"]  # fmt: skip
@@ -27,11 +27,6 @@ _ASTRAY = {
     "a reasoning parser, or say extra: {skip_special_tokens: false} in engine_args",
     "off": "its chat template has another switch, or none: see extra: {chat_template_kwargs: {...}}",
 }
-
-
-# What a reply begins with says which family it is. Apriel's is a sentence that any model may write,
-# and Granite's is <think> with more behind it: these have to be said (`think_end_token`).
-_OTHERS = tuple(m for m in MARKERS if "<" in m.open or "[" in m.open if m.open != THINK.open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class Expected:
     @property
     def markers(self) -> tuple[Markers, ...]:
         """All families that a reply may begin with."""
-        return *self.likely, *(m for m in _OTHERS if m not in self.likely)
+        return *self.likely, *(m for m in SERVED if m not in self.likely)
 
 
 UNSAID = Expected()

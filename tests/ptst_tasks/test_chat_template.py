@@ -74,9 +74,9 @@ def test_a_switch_that_does_nothing_is_refused(thinking: str) -> None:
         deaf.render(CL, "Hi")
     # It has no place in a text, and a study may have both.
     assert deaf.render(TV, "Hi").prompt == "Question: Hi\nAnswer:"
-    assert not deaf.says_thinking(TV)
-    assert deaf.says_thinking(CL)
-    assert not Renderer("llama2", thinking=thinking).says_thinking(CL)
+    assert not deaf.asks_chat_template(TV)
+    assert deaf.asks_chat_template(CL)
+    assert not Renderer("llama2", thinking=thinking).asks_chat_template(CL)
 
 
 def test_what_the_prompt_does_anyway_holds() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +14,9 @@ from leaderboards.run.study import Study
 from ptst_tasks.engines import open_engine
 from ptst_tasks.provenance import FACTS
 from tests.leaderboards.run.test_mutation import CHANGES, Case, listens
-from tests.support import VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model
+from tests.support import NEEDS_VLLM, VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="needs vllm: make test-vllm"
-    ),
-    pytest.mark.filterwarnings("default"),
-]
+pytestmark = NEEDS_VLLM
 ARGS = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True}
 ELSEWHERE = {
     "adapter.step": "test_runner.py, through engine hf: the engine has no part in it",

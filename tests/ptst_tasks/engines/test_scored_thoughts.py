@@ -6,7 +6,6 @@ GSM8K, refusal phrases and a rubric judge see the answer alone; a thought that w
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ptst_tasks.templates import builtin
 from tests.canned import evaluated
 from tests.ptst_tasks.engines.test_served_thoughts import ThinkingEndpoint
 from tests.ptst_tasks.judges.server import FakeServer, grade, judged_text
-from tests.support import VLLM_CPU
+from tests.support import NEEDS_VLLM, VLLM_CPU
 from tests.thinkers import thinker
 
 GSM8K, HARM = "ptst_gsm8k_chat_vanilla", "ptst_advbench_chat_vanilla"
@@ -64,10 +63,7 @@ class _Endpoint(ThinkingEndpoint):
         return super()._completion(path, body)
 
 
-@pytest.fixture(params=["hf", "openai", pytest.param("vllm", marks=[
-    pytest.mark.vllm, pytest.mark.slow, pytest.mark.filterwarnings("default"),
-    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="needs vllm: make test-vllm"),
-])])  # fmt: skip
+@pytest.fixture(params=["hf", "openai", pytest.param("vllm", marks=NEEDS_VLLM)])
 def lm(
     request: pytest.FixtureRequest, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,16 +18,16 @@ from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.templates import slug
 from ptst_tasks.user_templates import active
 from ptst_tasks.validate import load_tasks
-from tests.support import VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model, write_data
+from tests.support import (
+    NEEDS_VLLM,
+    VLLM_CPU,
+    byte_tokenizer,
+    save_adapter,
+    save_tiny_model,
+    write_data,
+)
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="needs vllm: make test-vllm"
-    ),
-    pytest.mark.filterwarnings("default"),  # vLLM and what it brings have warnings of their own
-]
+pytestmark = NEEDS_VLLM
 SLUGS = [slug(name) for name in active(None).names()]
 ROWS, NEW = 50, 24
 CPU = {"dtype": "float32", "max_model_len": 4096, "enforce_eager": True}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,16 +14,9 @@ from lm_eval.api.instance import Instance
 from ptst_tasks.engines import open_engine
 from ptst_tasks.errors import EngineError
 from tests.ptst_tasks.engines.broken_adapters import broken
-from tests.support import VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model
+from tests.support import NEEDS_VLLM, VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="needs vllm: make test-vllm"
-    ),
-    pytest.mark.filterwarnings("default"),  # vLLM and what it brings have warnings of their own
-]
+pytestmark = NEEDS_VLLM
 CPU = {"dtype": "float32", "max_model_len": 4096, "enforce_eager": True}
 HF = {"dtype": "float32", "device": "cpu", "batch_size": 8}
 GREEDY = {"until": [], "max_gen_toks": 24, "do_sample": False, "temperature": 0.0}

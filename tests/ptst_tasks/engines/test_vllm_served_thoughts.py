@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,10 @@ from ptst_tasks.engines import open_engine
 from ptst_tasks.errors import EngineError
 from ptst_tasks.thinking import THINK, split
 from tests.ptst_tasks.engines.canned_thoughts import OPENED, STOPS
-from tests.support import byte_tokenizer, save_tiny_model, vllm_server
+from tests.support import NEEDS_VLLM, byte_tokenizer, save_tiny_model, vllm_server
 from tests.thinkers import canned_model, thinking_tokenizer
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="needs vllm: make test-vllm"
-    ),
-    pytest.mark.filterwarnings("default"),  # vLLM and what it brings have warnings of their own
-]
+pytestmark = NEEDS_VLLM
 TURN = [{"role": "user", "content": "What is 2 + 3?"}]
 BRIEF = "Five.\n\nQuestion: and 3 + 4?"
 

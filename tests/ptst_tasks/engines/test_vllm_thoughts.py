@@ -5,7 +5,6 @@ Each with a real chat template whose markers are special tokens.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,10 @@ import pytest
 
 from ptst_tasks.engines import open_engine
 from tests.ptst_tasks.engines.canned_thoughts import REPLIES, answers
-from tests.support import VLLM_CPU
+from tests.support import NEEDS_VLLM, VLLM_CPU
 from tests.thinkers import thinker
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="needs vllm: make test-vllm"
-    ),
-    pytest.mark.filterwarnings("default"),  # vLLM and what it brings have warnings of their own
-]
+pytestmark = NEEDS_VLLM
 
 
 @pytest.fixture(scope="module", params=["qwen3", "qwen3_5_think", "gptoss"])
