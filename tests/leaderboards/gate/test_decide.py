@@ -164,5 +164,6 @@ def test_a_mean_of_scores_is_not_tested(old: Path, tmp_path: Path) -> None:
 
 def test_a_leaderboard_of_20_000_numbers_is_checked_in_little_memory() -> None:
     """Seen: 100,000 numbers did not finish in 9 minutes; `python tests/bench_gate.py` times them."""
+    _, libraries = bench.scale(200, 20)
     _, peak = bench.scale(20_000, 2_000)
-    assert peak < 320  # MB; 240 of them are the libraries
+    assert peak - libraries < 140  # MB; beside what the libraries take, which every release changes
