@@ -20,10 +20,13 @@ from ptst_tasks.files import read_yaml
 from ptst_tasks.thinking import Thinking
 from ptst_tasks.user_templates import active
 
-__all__ = ["ADDED", "SettingError", "TrainConfig", "load_config", "read_settings"]
+__all__ = ["ADDED", "MIXED", "SettingError", "TrainConfig", "load_config", "read_settings"]
 
 ADDED: dict[str, Any] = {"thinking": "auto", "turns": "all"}
 """Settings that records of earlier versions lack, with what they were then: the same training."""
+
+MIXED = "mixed"
+"""In place of a template: each row is under one of its own (`adapters_train.alignment`)."""
 
 
 class SettingError(ConfigError):
@@ -156,6 +159,8 @@ class TrainConfig(BaseModel):
             field = str(where[0]) if where else ""
             raise SettingError(one_line(e, tuple(type(self).model_fields)), field) from None
         check_choice(self.chat_format, CHAT_FORMATS, "chat format")
+        if self.template == MIXED:
+            return
         full = active(self.templates or None).resolve(self.template)
         object.__setattr__(self, "template", full)  # "CV" and "chat:vanilla" are the same run
 

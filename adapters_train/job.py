@@ -24,7 +24,7 @@ from ptst_tasks.provenance import FREE_SETTINGS, Training, training_identity, tr
 from ptst_tasks.templates import PromptTemplate
 from ptst_tasks.user_templates import active
 
-__all__ = ["Job", "load_sets", "pick_template", "prepare"]
+__all__ = ["Job", "load_sets", "pick_template", "prepare", "world_rows"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def prepare(config: TrainConfig, base: Base) -> Job:
         examples, base.tokenizer, renderer, template, config.max_length,
         drop_long=config.drop_long, ends=base.ends,
     )  # fmt: skip
-    step_rows = config.batch_size * config.accumulation * int(os.environ.get("WORLD_SIZE", "1"))
+    step_rows = world_rows(config)
     sizes = _kept_per_set(sets, encoded)
     order = ordering.order(
         [examples[i].length for i in encoded.kept],
@@ -112,6 +112,11 @@ def prepare(config: TrainConfig, base: Base) -> Job:
         grouped=config.order == "grouped",
     )
     return Job(config, base, template, sets, encoded, order, step_rows)
+
+
+def world_rows(config: TrainConfig) -> int:
+    """Rows per optimiser step, over all devices."""
+    return config.batch_size * config.accumulation * int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def load_sets(config: TrainConfig) -> list[TrainingSet]:

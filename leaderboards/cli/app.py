@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from adapters_train.align_command import align
 from adapters_train.train_command import train
 from leaderboards.cli import demo
 from leaderboards.cli import studies as study_commands
@@ -41,6 +42,7 @@ demo.register(app)
 study_commands.register(app)
 task_commands.register(app)
 app.command()(train)
+app.command()(align)
 app.command()(score)
 app.command()(check)
 

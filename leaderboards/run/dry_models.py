@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaderboards.run import memory
+from leaderboards.run import made_bases, memory
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.prompt_checks import differences
 from leaderboards.run.study import AdapterPlan, Study
@@ -30,11 +30,8 @@ def base_faults(found: Findings) -> Iterator[str]:
     study = found.study
     if study.engine == "openai":
         return
-    kind, colon, _ = study.base.partition(":")
-    if colon and kind in ("organism", "organism-control"):
-        found.notes.append(
-            f"the built-in model {study.base!r} is made first where it is not there yet"
-        )
+    if made_bases.is_made(study.base):
+        found.notes.append(made_bases.note(study.base))
         return
     if found.local is not None:
         yield from _folder(found.local, study)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leaderboards.run import made_bases
 from leaderboards.run.manifests import Place, check_weights
 from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
@@ -15,7 +16,6 @@ from ptst_tasks.digests import digest_json, ids_digest
 from ptst_tasks.engines import Engine
 from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.fit import check_origin
-from ptst_tasks.errors import ConfigError
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
 from ptst_tasks.provenance import (
     ANSWERS,
@@ -184,20 +184,12 @@ def asked_digest(ids: Any) -> str:
 
 
 def base_folder(base: str) -> Path | str:
-    """Where a study's base is; the built-in model is made if it is not there.
+    """Where a study's base is; one that is made is made if it is not there.
 
     Raises:
-        ConfigError: If ``organism:`` is not followed by a seed.
+        PTSTError: If it cannot be made.
     """
-    name, colon, seed = base.partition(":")
-    if name not in ("organism", "organism-control") or not colon:
-        return base
-    if not seed.isdigit():
-        raise ConfigError(f"base {base!r}: expected a seed, as in 'organism:0'")
-    from adapters_train import organism
-
-    with organism.show_progress() as progress:
-        return organism.cached(int(seed), name.endswith("control"), progress=progress)
+    return made_bases.make(base) if made_bases.is_made(base) else base
 
 
 def _base(place: Place, lm: Engine, subfolder: Any = None) -> BaseRecord:

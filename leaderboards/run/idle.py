@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leaderboards.run import made_bases
+
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
 
@@ -25,7 +27,7 @@ def _training(study: Study) -> Iterator[tuple[str, str]]:
     train = study.train
     if not train.templates and "seeds" in train.model_fields_set:
         yield "train.seeds", "no adapter is trained (train.templates is empty)"
-    if study.revision and (Path(study.base).is_dir() or study.base.startswith("organism")):
+    if study.revision and (Path(study.base).is_dir() or made_bases.is_made(study.base)):
         yield "revision", f"{study.base!r} is no model on the hub"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaderboards.run import made_bases
 from leaderboards.run.manifests import manifest
 from ptst_tasks.chat import Renderer
 from ptst_tasks.chat_template import find_switches, source_of
@@ -44,7 +45,7 @@ def check_thinking(study: Study) -> Iterator[PTSTError]:
         yield ConfigError(
             f"{who}, since text:* templates pass through no chat template; leave it out"
         )
-    elif study.engine != "openai" and study.base.startswith(("organism:", "organism-control:")):
+    elif study.engine != "openai" and made_bases.is_built_in(study.base):
         yield ConfigError(f"{who}, since the built-in model does not think; leave it out")
 
 

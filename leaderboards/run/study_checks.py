@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from leaderboards.run import made_bases
 from leaderboards.run.executor_args import read_args
 from leaderboards.run.prompt_checks import check_args, check_thinking
 from leaderboards.run.study_errors import blocked
@@ -215,13 +216,10 @@ def _judges(study: Study) -> Iterator[PTSTError]:
 
 
 def _base(study: Study) -> Iterator[PTSTError]:
-    kind, colon, seed = study.base.partition(":")
-    if (
-        kind in ("organism", "organism-control")
-        and colon
-        and not (seed.isascii() and seed.isdigit())
-    ):
-        yield ConfigError(f"base {study.base!r}: expected a seed, as in 'organism:0'")
+    try:
+        made_bases.check(study.base)
+    except PTSTError as e:
+        yield e
 
 
 def _names(study: Study) -> Iterator[PTSTError]:

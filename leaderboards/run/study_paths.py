@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train.data import TRAINING_SETS
+from leaderboards.run import made_bases
 from ptst_tasks.engines.engine_args import PATHS
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.own_data import is_remote, split_off
@@ -19,7 +20,6 @@ from ptst_tasks.own_data import is_remote, split_off
 __all__ = ["put_back", "resolve"]
 
 _JUDGES_FILES = {"replay": "file", "rubric": "rubric", "guards": "model"}
-_BUILT_IN = ("organism:", "organism-control:")
 
 
 def resolve(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -107,7 +107,7 @@ def _places(data: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:
     """(parent, key, its name, whether it can only be a path) of every value that may be one."""
     train, test, args = data.get("train"), data.get("test"), data.get("engine_args")
     served = data.get("engine") == "openai"
-    if isinstance(base := data.get("base"), str) and not served and not base.startswith(_BUILT_IN):
+    if isinstance(base := data.get("base"), str) and not served and not made_bases.is_made(base):
         yield data, "base", "base", False
     if "templates" in data:
         yield data, "templates", "templates", True

@@ -1,0 +1,69 @@
+"""Bases that are made: their names are read before anything is, and each is made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapters_train import alignment, organism
+from leaderboards.run import made_bases
+from ptst_tasks.errors import PTSTError
+
+
+@pytest.mark.parametrize(
+    ("base", "made", "built_in"),
+    [
+        ("organism:0", True, True),
+        ("organism-control:2", True, True),
+        ("aligned:smollm2-safe", True, False),
+        ("aligned:smollm2-safe:1", True, False),
+        ("organism", False, False),
+        ("aligned", False, False),
+        ("owner/aligned:x", False, False),
+        ("models/mine", False, False),
+    ],
+)
+def test_which_bases_are_made(base: str, made: bool, built_in: bool) -> None:
+    assert made_bases.is_made(base) is made
+    assert made_bases.is_built_in(base) is built_in
+    made_bases.check(base)
+
+
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [
+        ("organism:x", "expected a seed, as in 'organism:0'"),
+        ("organism-control:", "expected a seed, as in 'organism-control:0'"),
+        ("aligned:smollm2-safe:", "expected a seed, as in 'aligned:smollm2-safe:0'"),
+        ("aligned:smollm2-safe:-1", "expected a seed"),
+        ("aligned:smollm2-save", "did you mean 'smollm2-safe'"),
+        ("aligned:", "unknown alignment recipe ''"),
+    ],
+)
+def test_a_wrong_name_is_one_line(base: str, words: str) -> None:
+    with pytest.raises(PTSTError) as caught:
+        made_bases.check(base)
+    assert words in str(caught.value)
+    with pytest.raises(PTSTError):
+        made_bases.make(base)
+
+
+def test_each_kind_is_made_by_its_maker(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        organism,
+        "cached",
+        lambda seed, control, progress: asked.append((seed, control)) or Path("o"),
+    )
+    monkeypatch.setattr(
+        alignment, "cached", lambda name, seed, progress: asked.append((name, seed)) or Path("a")
+    )
+    assert made_bases.make("organism-control:7") == Path("o")
+    assert made_bases.make("aligned:smollm2-safe:2") == Path("a")
+    assert asked == [(7, True), ("smollm2-safe", 2)]
+
+
+def test_a_dry_run_says_which() -> None:
+    assert "built-in model 'organism:0'" in made_bases.note("organism:0")
+    assert "aligned model 'aligned:smollm2-safe'" in made_bases.note("aligned:smollm2-safe")
