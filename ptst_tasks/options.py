@@ -26,6 +26,7 @@ class Options(BaseModel):
         think_end_token: What ends a thought of this model, where that is not known of it.
         judge_reasoning: Also judge what a model thinks; a metric of its own.
         templates: YAML file of the user's own templates.
+        sample: Ask only so many rows of the set, drawn at random by their ids; always the same.
         prefill: Text that the answer to a harmful query is made to begin with; True for the
             usual "Sure, here is".
         judge: Judges, as ``name`` or ``name:settings``; empty for the set's own.
@@ -49,6 +50,7 @@ class Options(BaseModel):
     think_end_token: Annotated[str, BeforeValidator(lambda v: _end_of_thought(v))] = ""
     judge_reasoning: bool = False
     templates: str | None = None
+    sample: int | None = Field(default=None, gt=0)
     prefill: str | bool = False
     judge: str | list[str] = ""
     max_calls: int | None = Field(default=None, ge=0)

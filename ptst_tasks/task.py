@@ -105,7 +105,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         }
         also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
                 "column": has["custom"], "kind": has["custom"],
-                "style": True, "templates": True}  # fmt: skip
+                "style": True, "templates": True, "sample": True}  # fmt: skip
         return frozenset(name for name, is_so in (has | also).items() if is_so)
 
     def _judge_specs(self) -> list[str]:
@@ -184,7 +184,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
         path = self.own.path if self.own else str(sets.locate(self.source) or "")
-        self.loaded = _loaded(self.source.name, path, self.own)
+        self.loaded = sets.sampled(_loaded(self.source.name, path, self.own), self.options.sample)
         check_rows(self.source, self.loaded.rows)
         self.dataset = {"test": datasets.Dataset.from_list(self.loaded.rows)}
 

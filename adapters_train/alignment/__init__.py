@@ -1,7 +1,7 @@
 """Giving a small model refusals to lose: safety rows and helpful rows under a mixture of templates.
 
 A base without refusals of its own shows nothing about losing them. `recipe` says which rows, under
-which templates, `rows` draws them, `making` trains on them and merges, `card` writes what came of
+which templates, `rows` draws them, `making` trains on them and merges, `told` writes what came of
 it. It is the trainer of `adapters_train` all the way: the same resuming, the same records.
 """
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train import ordering
-from adapters_train.alignment.card import MANIFEST, card, damage, record
 from adapters_train.alignment.recipe import AlignRecipe, read_recipe
 from adapters_train.alignment.rows import Drawn, draw, tokenise
+from adapters_train.alignment.told import MANIFEST, card, damage, record
 from adapters_train.base_model import Base
 from adapters_train.config import MIXED
 from adapters_train.job import Job, world_rows

@@ -50,6 +50,7 @@ Name = Annotated[
 ]
 """One line that can be shown."""
 Whole = Annotated[int, BeforeValidator(_number)]
+Rows = Annotated[Whole, Field(gt=0)]
 
 
 class _Strict(BaseModel):
@@ -108,7 +109,10 @@ class StudyTest(_Strict):
             ``train.settings``, of an adapter's manifest, else the training set's own, as in the
             paper, or for OpenAI's own models ``openai``; other helpful sets in their own. Models
             trained in different styles need it said, since all are asked the same prompts.
-        limit: Ask only the first so many rows of each set.
+        limit: Ask only the first so many rows of each set; where a set is in order of category, of
+            one category.
+        sample: Ask only so many rows, drawn at random by their ids and always the same: a number for
+            every set, or a number for each that is named.
         gen_kwargs: Decoding options in place of the tasks' own (``max_gen_toks`` ...).
         decoding_seeds: With ``do_sample: true`` every prompt is answered once for each; 0 if none
             is said.
@@ -120,10 +124,15 @@ class StudyTest(_Strict):
     templates: tuple[str, ...] = ("CV", "CA", "CL")
     custom: dict[str, OwnSet] = {}
     style: str = ""
-    limit: Annotated[Whole, Field(gt=0)] | None = None
+    limit: Rows | None = None
+    sample: Rows | dict[str, Rows] | None = None
     gen_kwargs: dict[str, Any] = {}
     decoding_seeds: tuple[Annotated[Whole, Field(ge=0, lt=2**32)], ...] = ()
     options: dict[str, Any] = {}
+
+    def rows_of(self, family: str) -> int | None:
+        """How many rows of a set are drawn; None for all."""
+        return self.sample.get(family) if isinstance(self.sample, dict) else self.sample
 
 
 class Study(_Strict):
@@ -232,6 +241,8 @@ class Study(_Strict):
             out["judge"] = list(self.judges)
         if self.templates:
             out["templates"] = self.templates
+        if rows := self.test.rows_of(family):
+            out["sample"] = rows
         return out
 
     def train_config(self, template: str, seed: int | None, model: str) -> TrainConfig:

@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING
 from leaderboards.run import made_bases
 from leaderboards.run.executor_args import read_args
 from leaderboards.run.prompt_checks import check_args, check_thinking
+from leaderboards.run.set_checks import check_custom, check_sample, check_sets
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.training_checks import check_training
 from ptst_tasks import decoding
 from ptst_tasks.chat import CHAT_FORMATS
-from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, check_choice, said
+from ptst_tasks.errors import (
+    ConfigError,
+    PTSTError,
+    UnknownNameError,
+    check_choice,
+    said,
+)
 from ptst_tasks.files import file_name
 from ptst_tasks.options import Options
-from ptst_tasks.own_sets import check_name
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
@@ -32,6 +38,7 @@ _SAID_OF_TEST = {
     "thinking": "thinking",
     "templates": "templates",
     "judge": "judges",
+    "sample": "test.sample",
 }
 
 
@@ -77,32 +84,6 @@ def _templates(study: Study) -> Iterator[PTSTError]:
             study.table.resolve(name)
         except PTSTError as e:
             yield e
-
-
-def _sets(study: Study) -> Iterator[PTSTError]:
-    known = study.families()
-    for name in study.test.sets:
-        if name not in known:
-            yield UnknownNameError("set", name, known, where="test.sets")
-
-
-def _custom(study: Study) -> Iterator[PTSTError]:
-    """The sets of the user's own: their names and judges; each is asked."""
-    from ptst_tasks.judges import make
-
-    for name, own in study.test.custom.items():
-        try:
-            check_name(name)
-            if own.judge:
-                make(own.judge)
-        except PTSTError as e:
-            yield ConfigError(f"study {study.name!r}: test.custom: {said(e)}")
-            continue
-        if name not in study.test.sets:
-            yield ConfigError(
-                f"study {study.name!r}: test.custom has {name!r}, which test.sets does not ask; add it "
-                "there, or leave it out"
-            )
 
 
 def _twice(study: Study) -> Iterator[PTSTError]:
@@ -279,8 +260,9 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]
     ("templates", (), _table),
     ("names", ("templates", "train", "test", "train.templates", "train.adapters", "test.templates"),
      _templates),
-    ("sets", ("test", "test.sets", "test.custom"), _sets),
-    ("custom", ("test", "test.sets", "test.custom"), _custom),
+    ("sets", ("test", "test.sets", "test.custom"), check_sets),
+    ("custom", ("test", "test.sets", "test.custom"), check_custom),
+    ("sample", ("test", "test.sets", "test.sample", "test.limit"), check_sample),
     ("asked", ("names", "sets"), _twice),
     ("models", ("train", "test", "train.*", "test.sets", "test.templates", "untuned"), _nothing),
     ("decoding", ("test", "test.gen_kwargs", "test.decoding_seeds"), _decoding),

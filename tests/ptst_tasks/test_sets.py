@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,30 @@ def test_the_same_prompts_have_the_same_ids_in_another_copy(
 def test_a_repeated_prompt_has_an_id_of_its_own() -> None:
     first, second = with_ids([{"prompt": "x"}, {"prompt": "x"}])
     assert second["id"] == first["id"] + "-2"
+
+
+def test_samples_lie_in_each_other_and_keep_the_order(data_dir: Path) -> None:
+    whole = load("gsm8k")
+    ids = [row["id"] for row in whole.rows]
+    few, more = (sets.sampled(whole, n) for n in (2, 3))
+    assert [len(few.rows), len(more.rows)] == [2, 3]
+    drawn = [row["id"] for row in few.rows]
+    assert set(drawn) < {row["id"] for row in more.rows}
+    assert sorted(drawn, key=ids.index) == drawn
+    assert few.fingerprint != more.fingerprint
+    assert sets.sampled(whole, 10**6) == whole
+    backwards = dataclasses.replace(whole, rows=whole.rows[::-1])
+    assert {row["id"] for row in sets.sampled(backwards, 2).rows} == set(drawn)
+
+
+def test_a_sample_is_of_every_category(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DirectHarm4 is in order of category: its first hundred rows are of one."""
+    monkeypatch.setenv("PTST_DATA_DIR", str(shared / "data"))
+    whole = load("directharm4")
+    assert {row["category"] for row in whole.rows[:100]} == {"malware"}
+    counts = Counter(row["category"] for row in sets.sampled(whole, 100).rows)
+    assert len(counts) == 4
+    assert min(counts.values()) >= 15
 
 
 def test_fingerprint_sees_every_value(data_dir: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from adapters_train.alignment import align, cached, making, read_recipe
-from adapters_train.alignment.card import MANIFEST, damage
+from adapters_train.alignment.told import MANIFEST, damage
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 from tests.adapters_train.alignment.conftest import said, write

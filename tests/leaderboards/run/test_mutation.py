@@ -261,7 +261,7 @@ ELSEWHERE_FIELDS = {"base", "engine", "engine_args", "train", "test"}  # the cas
 
 def test_every_field_of_a_study_is_in_the_walk() -> None:
     assert set(Study.model_fields) == {f for f in FIELDS if "." not in f} | ELSEWHERE_FIELDS
-    elsewhere = {"test.custom"}  # `data.own`
+    elsewhere = {"test.custom", "test.sample"}  # `data.own`, and below
     assert {f"test.{f}" for f in study.StudyTest.model_fields} == elsewhere | {
         f for f in FIELDS if f.startswith("test.")
     }
@@ -277,6 +277,10 @@ def test_another_value_of_a_field_does_what_the_walk_says(case: Case, field: str
     done, kept = case.run(**(case.test(**{name: value}) if name != field else {name: value}))
     want = {"anew": (2, 0), "fewer": (0, 1), "more": (2, 2)}.get(effect, (0, 2))
     assert (done, kept) == want
+
+
+def test_rows_that_are_drawn_are_others_than_the_first(case: Case) -> None:
+    assert case.run(**case.test(limit=None, sample=3)) == (2, 0)
 
 
 SERVED = {

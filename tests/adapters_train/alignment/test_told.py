@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters_train.alignment.card import MANIFEST, card, damage
+from adapters_train.alignment.told import MANIFEST, card, damage
 from ptst_tasks.digests import weights_digest, write_json
 
 TOLD = {
