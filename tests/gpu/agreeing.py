@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.gpu.generating import ADAPTERS, adapters, engine, requests
+from tests.gpu.generating import ADAPTERS, adapters, requests
 from tests.gpu.machine import Machine
 from tests.gpu.report import Row
 from tests.gpu.shapes import Shape, Size, build
@@ -68,19 +68,27 @@ def _compare(
 ) -> None:  # fmt: skip
     import torch
 
+    from ptst_tasks.engines.hf import HFEngine
+
     asked = requests([*itertools.islice(itertools.cycle(prompts), size.compared)], size.new)
     pair = f"{machine.device} and cpu"
     for dtype in ("float32", "bfloat16"):
         answers = []
-        for device in ("cpu", machine.device):
-            there = copy.deepcopy(model).to(device=device, dtype=getattr(torch, dtype))
-            with tempfile.TemporaryDirectory() as folder:
-                # An adapter that is drawn on the CPU is the same for both.
-                found = adapters(model, Path(folder), ADAPTERS[:1])
-                lm = engine(there, tokenizer, found, size.compared)
+        with tempfile.TemporaryDirectory() as folder:
+            base = str(Path(folder) / "base")
+            copy.deepcopy(model).to(getattr(torch, dtype)).save_pretrained(base)
+            tokenizer.save_pretrained(base)
+            found = adapters(model, Path(folder), ADAPTERS[:1])
+            for device in ("cpu", machine.device):
+                how: dict[str, Any] = {
+                    "device": device,
+                    "dtype": dtype,
+                    "batch_size": size.compared,
+                }
+                lm = HFEngine(base, found, **how)
                 answers.append([_answers(lm, asked, use) for use in ("", ADAPTERS[0])])
-            del there, lm
-            machine.free()
+                del lm
+                machine.free()
         for i, way in enumerate(("base", "adapter")):
             here, gpu = answers[0][i], answers[1][i]
             equal = sum(a == b for a, b in zip(here, gpu, strict=True))

@@ -58,6 +58,7 @@ def generated(
 ) -> None:  # fmt: skip
     """One shape in bfloat16, a batch of so many rows; `copied` has the bandwidth, if it is known."""
     model = build(shape, tokenizer, machine.device, "bfloat16")
+    weights = _read(model)  # before there are adapters in it
     with tempfile.TemporaryDirectory() as name:
         lm = engine(model, tokenizer, adapters(model, Path(name)), rows)
         asked = requests([*itertools.islice(itertools.cycle(prompts), rows)], size.new)
@@ -69,7 +70,8 @@ def generated(
         finally:  # what there is, where memory or time came to an end
             table.extend(_rows(shape.name, rows, speeds, gib(machine.peak())))
     for speed in copied[:1]:
-        bound = rows / (_bytes(model, rows, width + size.new / 2) / speed)
+        length = width + size.new / 2
+        bound = rows * speed / (weights + rows * length * _per_token(model.config))
         made = [row for row in table if (row["model"], row["batch"]) == (shape.name, rows)]
         for row in made:
             row["of what memory allows"] = f"{row['tokens/s'] / bound:.0%}"
@@ -128,16 +130,18 @@ def _new(how: dict[str, Any], done: Any) -> int:
     return int((done.shape[1] - how["input_ids"].shape[1]) * done.shape[0])
 
 
-def _bytes(model: Any, rows: int, length: float) -> float:
-    """Bytes that a step reads: all weights but a table of which it takes rows, and the KV cache."""
-    config = model.config
-    weights = size_of(model)
-    if not config.tie_word_embeddings:
-        table = model.get_input_embeddings().weight
-        weights -= table.numel() * table.element_size()
+def _read(model: Any) -> int:
+    """Bytes of weights that a step reads: all but a table of which it takes a row per prompt."""
+    if model.config.tie_word_embeddings:
+        return size_of(model)
+    table = model.get_input_embeddings().weight
+    return size_of(model) - table.numel() * table.element_size()
+
+
+def _per_token(config: Any) -> int:
+    """Bytes of the KV cache per token, in bfloat16."""
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    per_token = 2 * config.num_hidden_layers * config.num_key_value_heads * head * 2
-    return weights + rows * length * per_token
+    return int(2 * config.num_hidden_layers * config.num_key_value_heads * head * 2)
 
 
 def _rows(name: str, rows: int, speeds: dict[str, list[float]], peak: str) -> list[Row]:
@@ -172,14 +176,16 @@ def through_vllm(
                               max_model_len=1024, enforce_eager=True)  # fmt: skip
         asked = requests([*itertools.islice(itertools.cycle(prompts), size.rows)], size.new)
         speeds = []
-        for i in range(size.repeats + 1):
-            lm.journal = Journal(None)
-            lm.model.reset_prefix_cache()
-            lm.use(ADAPTERS[i % 2])
-            start = machine.now()
-            lm.generate_until(asked)
-            if i:
-                speeds.append(size.rows * size.new / (machine.now() - start))
-        lm.close()
+        try:
+            for i in range(-1, size.repeats):  # the first warms up
+                lm.journal = Journal(None)
+                lm.model.reset_prefix_cache()
+                lm.use(ADAPTERS[i % 2])
+                start = machine.now()
+                lm.generate_until(asked)
+                if i >= 0:
+                    speeds.append(size.rows * size.new / (machine.now() - start))
+        finally:  # its processes would keep the memory
+            lm.close()
     table.append({"model": shape.name, "batch": size.rows, "way": "engine vllm, eager",
                   "tokens/s": statistics.median(speeds)})  # fmt: skip

@@ -101,7 +101,7 @@ def _compare(
     peaks = dict.fromkeys(ways, 0)
     warm = dataclasses.replace(job, order=job.order[: 2 * job.step_rows])
     try:
-        for i in range(-1, size.repeats):
+        for i in range(-1 if size.repeats > 1 else 0, size.repeats):  # the first warms up
             for way in list(ways)[:: 1 if i % 2 else -1]:
                 this = job if i >= 0 else warm
                 marks = Marks(machine, this.steps)
