@@ -65,7 +65,10 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--models", help="folder with *.gguf or model folders, to compare answers")
     parser.add_argument("--minutes", type=float, default=9.0, help="at most so long")
     parser.add_argument("--commit", default="", help="of this checkout, where git cannot say")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.models and not any(agreeing.real(Path(asked.models))):
+        parser.error(f"--models {asked.models!r} holds no *.gguf and no folder with a config.json")
+    return asked
 
 
 def _measure(

@@ -40,6 +40,15 @@ def test_every_part_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "no GPU here" in page
 
 
+def test_a_folder_without_models_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "gpu", "--models", str(tmp_path)])
+    with pytest.raises(SystemExit, match="2"):
+        bench.main()
+    assert "holds no *.gguf" in capsys.readouterr().err
+
+
 def report(folder: Path) -> Report:
     return Report({"device": "none"}, folder)
 
