@@ -1,12 +1,14 @@
 """``make bench``: every time that an issue promises, as a ratio to something measured beside it.
 
 Each section is a function in a ``tests/bench_*.py`` file, named ``main``; it prints a small table.
-``python -m tests.bench start train`` runs some of them.
+``python -m tests.bench start train`` runs some of them; options after a single name are that section's
+own, as in ``python -m tests.bench gpu --small``.
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from pathlib import Path
 
@@ -15,9 +17,11 @@ def main() -> None:
     """Runs the sections named on the command line, or all."""
     here = Path(__file__).parent
     known = sorted(p.stem.removeprefix("bench_") for p in here.glob("bench_*.py"))
-    asked = sys.argv[1:] or known
-    for name in asked:
-        sys.argv[1:] = []  # a section may have options of its own when it is run by itself
+    said = sys.argv[1:]
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), said)) or known
+    options = said[1:] if len(names) == 1 else []
+    for name in names:
+        sys.argv[1:] = options
         print(f"\n== {name}", flush=True)
         importlib.import_module(f"tests.bench_{name}").main()
 

