@@ -40,7 +40,7 @@ demo: $(STAMP)  ## PTST in miniature: train, measure and tabulate a tiny model o
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest
 
-test-real: $(STAMP)  ## run the tests on a real chat model and llama.cpp's chat templates (fetches 170 MB once)
+test-real: $(STAMP)  ## run the tests on two real chat models and llama.cpp's chat templates (fetches 650 MB once)
 	$(BIN)/python -m pytest -m real -rsP
 
 test-vllm: $(VLLM_STAMP)  ## run the tests that need vLLM, on its CPU build, in an environment of its own
