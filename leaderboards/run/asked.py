@@ -38,7 +38,7 @@ def load_family(study: Study, family: str) -> dict[str, Any]:
     for task in tasks.values():
         if task.OUTPUT_TYPE != "multiple_choice":
             own = task.config.generation_kwargs
-            task.config.generation_kwargs = merge(own, study.test.gen_kwargs)
+            task.config.generation_kwargs = merge(own, study.test.decoding_of(family))
     return tasks
 
 

@@ -86,7 +86,9 @@ def _needs(found: Findings, shape: Shape) -> Iterator[Need]:
         shape,
         tokens=_longest_prompt(found) // 4
         + 64
-        + int(study.test.gen_kwargs.get("max_gen_toks", 512)),
+        + max(
+            int(study.test.decoding_of(name).get("max_gen_toks", 512)) for name in study.test.sets
+        ),
         rows=rows if isinstance(rows, int) else 32,
         dtype=str(study.engine_args.get("dtype", "auto")),
         adapters=4 * memory.lora_parameters(shape, 8) * (len(study.adapters()) - study.untuned),

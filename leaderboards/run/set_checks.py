@@ -27,12 +27,20 @@ def check_sample(study: Study) -> Iterator[PTSTError]:
     sample, who = study.test.sample, f"study {study.name!r}: test.sample"
     if sample is not None and study.test.limit is not None:
         yield ConfigError(f"{who} draws rows, and test.limit takes the first; leave one out")
-    for name in sample if isinstance(sample, dict) else ():
+    of_sets = {"sample": sample if isinstance(sample, dict) else {},
+               "max_gen_toks": study.test.max_gen_toks}  # fmt: skip
+    for field, name in ((field, name) for field, own in of_sets.items() for name in own):
         if name not in study.test.sets:
             near = did_you_mean(name, study.test.sets)
             yield ConfigError(
-                f"{who} names {name!r}, which test.sets does not ask; {near}leave it out"
+                f"study {study.name!r}: test.{field} names {name!r}, which test.sets does not ask; "
+                f"{near}leave it out"
             )
+    if "medqa" in study.test.max_gen_toks:
+        yield ConfigError(
+            f"study {study.name!r}: test.max_gen_toks names 'medqa', which compares log-likelihoods "
+            "and generates nothing; leave it out"
+        )
 
 
 def check_custom(study: Study) -> Iterator[PTSTError]:

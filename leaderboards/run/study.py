@@ -114,6 +114,8 @@ class StudyTest(_Strict):
         sample: Ask only so many rows, drawn at random by their ids and always the same: a number for
             every set, or a number for each that is named.
         gen_kwargs: Decoding options in place of the tasks' own (``max_gen_toks`` ...).
+        max_gen_toks: Set -> tokens that its answers have at most, in place of what `gen_kwargs` and the
+            tasks say.
         decoding_seeds: With ``do_sample: true`` every prompt is answered once for each; 0 if none
             is said.
         options: More of the tasks' options (``prefill`` ...), those that the study does not say
@@ -127,12 +129,18 @@ class StudyTest(_Strict):
     limit: Rows | None = None
     sample: Rows | dict[str, Rows] | None = None
     gen_kwargs: dict[str, Any] = {}
+    max_gen_toks: dict[str, Rows] = {}
     decoding_seeds: tuple[Annotated[Whole, Field(ge=0, lt=2**32)], ...] = ()
     options: dict[str, Any] = {}
 
     def rows_of(self, family: str) -> int | None:
         """How many rows of a set are drawn; None for all."""
         return self.sample.get(family) if isinstance(self.sample, dict) else self.sample
+
+    def decoding_of(self, family: str) -> dict[str, Any]:
+        """Decoding options of a set's tasks, in place of their own."""
+        most = self.max_gen_toks.get(family)
+        return {**self.gen_kwargs, "max_gen_toks": most} if most else dict(self.gen_kwargs)
 
 
 class Study(_Strict):

@@ -262,7 +262,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]
      _templates),
     ("sets", ("test", "test.sets", "test.custom"), check_sets),
     ("custom", ("test", "test.sets", "test.custom"), check_custom),
-    ("sample", ("test", "test.sets", "test.sample", "test.limit"), check_sample),
+    ("sample", ("test", "test.sets", "test.sample", "test.limit", "test.max_gen_toks"), check_sample),
     ("asked", ("names", "sets"), _twice),
     ("models", ("train", "test", "train.*", "test.sets", "test.templates", "untuned"), _nothing),
     ("decoding", ("test", "test.gen_kwargs", "test.decoding_seeds"), _decoding),

@@ -253,6 +253,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "test.style": ("openai", "anew"),
     "test.limit": (3, "anew"),
     "test.gen_kwargs": ({"max_gen_toks": 5}, "anew"),
+    "test.max_gen_toks": ({"advbench": 5}, "anew"),
     "test.decoding_seeds": ((), "free: none while answers are greedy; more than one is refused"),
     "test.options": ({"prefill": True}, "anew"),
 }

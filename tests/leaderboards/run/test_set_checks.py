@@ -21,6 +21,13 @@ def test_a_sample_is_said_for_all_sets_or_for_some() -> None:
     assert one.options("advbench")["sample"] == 5
 
 
+def test_answers_have_a_length_of_their_own_set() -> None:
+    test = {**ASKED, "gen_kwargs": {"max_gen_toks": 40}, "max_gen_toks": {"gsm8k": 200}}
+    asked = Study(base="m", test=test).test
+    assert asked.decoding_of("gsm8k") == {"max_gen_toks": 200}
+    assert asked.decoding_of("advbench") == {"max_gen_toks": 40}
+
+
 @pytest.mark.parametrize(
     ("test", "words"),
     [
@@ -30,6 +37,9 @@ def test_a_sample_is_said_for_all_sets_or_for_some() -> None:
         ({"sample": {"gsm8": 2}}, "did you mean 'gsm8k'?"),
         ({"sample": {"gsm8k": 0}}, "test.sample"),
         ({"options": {"sample": 2}}, "use test.sample"),
+        ({"max_gen_toks": {"gsm8": 2}}, "did you mean 'gsm8k'?"),
+        ({"max_gen_toks": {"gsm8k": 0}}, "max_gen_toks"),
+        ({"sets": ["medqa"], "max_gen_toks": {"medqa": 5}}, "generates nothing"),
         ({"sets": ["gsm9k"]}, "did you mean 'gsm8k'?"),
         (
             {"custom": {"mine": {"path": "a.csv", "kind": "harmful"}}},
