@@ -17,7 +17,7 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import __version__, judges, lm_internals, own_sets, own_tasks, sets
+from ptst_tasks import judges, lm_internals, own_sets, own_tasks, sets
 from ptst_tasks.borrowed import check_rows, with_theirs
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
@@ -29,6 +29,7 @@ from ptst_tasks.options import Options
 from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.reasoning import Reasoning
 from ptst_tasks.record import KEY, TaskRecord, record_of
+from ptst_tasks.release import release
 from ptst_tasks.user_templates import active
 
 __all__ = ["TemplatedTask", "renderer_for_lm"]
@@ -131,8 +132,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     @property
     def bertscore(self) -> dict[str, Any]:
         """Model and layer of BERTScore; empty where it is not asked for."""
-        asked = self.options.bertscore
-        if not asked or not lm_internals.declares(self, "bertscore"):
+        if not (asked := self.options.bertscore) or not lm_internals.declares(self, "bertscore"):
             return {}
         model = "roberta-large" if asked is True else str(asked)
         return {"model": model, "layer": self.options.bertscore_layer}
@@ -152,7 +152,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
                 j.spec: group.settings_of(j, reasoning=self.judges_reasoning) for j in self.judges
             }
             | ({"bertscore": self.bertscore} if self.bertscore else {}),
-            version=__version__,
+            version=release(),
             origin=self.loaded.origin,
             data_fingerprint=self.loaded.fingerprint,
             notes=[*own_tasks.unsent(self.loaded.rows, self.template), *self.loaded.notes],
