@@ -50,8 +50,9 @@ SCHEMA = 2
 """Of the record. 0.1.0 wrote none (1): its identity lacked configurations and decoding defaults."""
 
 
-ANSWERS = 3
-"""Raised whenever a change of ours can change an answer; 1 was 0.1.0, 3 takes thoughts off."""
+ANSWERS = 4
+"""Raised whenever a change of ours can change an answer; 1 was 0.1.0, 3 takes thoughts off, 4 multiplies
+by the head on a CPU in another order (`engines.hf_head`)."""
 
 FREE_SETTINGS = {
     "resume_every": "how often a run can be gone on from, not what it becomes",

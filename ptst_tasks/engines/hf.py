@@ -20,6 +20,7 @@ from ptst_tasks.engines.engine_args import REFUSED
 from ptst_tasks.engines.fit import Fit, UnfitError
 from ptst_tasks.engines.hf_adapters import InLayers
 from ptst_tasks.engines.hf_generation import answer, make_plan
+from ptst_tasks.engines.hf_head import fold_rows
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import base_model, set_base_model
@@ -57,6 +58,7 @@ class HFEngine(Adapters, HFLM):  # type: ignore[misc]
         except (OSError, TypeError, ValueError) as e:
             raise EngineError(f"the base {pretrained!r} cannot be loaded: {reason(e)}") from e
         _check_kind(self, pretrained)
+        fold_rows(base_model(self))
         self._layers = InLayers(base_model(self))
         # By the base's own names; an adapter moves them to others (base_layer, token_adapter ...).
         self._own = dict(self._layers.base.named_parameters(remove_duplicate=False))
