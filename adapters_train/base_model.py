@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train.config import TrainConfig
+from ptst_tasks.base_names import local_base
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.model_files import base_of, check_safetensors
@@ -31,7 +32,7 @@ class Base:
     """One base model in memory, for as many adapters as are wanted.
 
     Attributes:
-        name: Folder or hub id.
+        name: Folder, hub id, GGUF file or ``packaged:`` model.
         revision: Revision on the hub; empty for the newest.
         dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         load_4bit: Quantise to 4 bits on loading.
@@ -54,6 +55,11 @@ class Base:
     def key(self) -> tuple[str, str, str, bool]:
         """What makes two bases the same."""
         return self.name, self.revision, self.dtype, self.load_4bit
+
+    @cached_property
+    def place(self) -> str:
+        """Its folder or hub id; a GGUF file or a packaged model is read into a folder first."""
+        return local_base(self.name)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -111,7 +117,7 @@ class Base:
 
         missing = dict.fromkeys(_QUIET, False)
         name, revision = "generation_config.json", self.revision or None
-        file = cached_file(self.name, name, revision=revision, **missing)
+        file = cached_file(self.place, name, revision=revision, **missing)
         ends = (read_json(Path(file)) or {}).get("eos_token_id") if file else None
         return tuple(i for i in (ends if isinstance(ends, list) else [ends]) if type(i) is int)
 
@@ -128,18 +134,18 @@ class Base:
     @cached_property
     def folder(self) -> Path:
         """Where the files are on this machine."""
-        if Path(self.name).is_dir():
-            return Path(self.name)
+        if Path(self.place).is_dir():
+            return Path(self.place)
         from transformers.utils import cached_file
 
-        return Path(cached_file(self.name, "config.json", revision=self.revision or None)).parent
+        return Path(cached_file(self.place, "config.json", revision=self.revision or None)).parent
 
     def _load(self, kind: Any, **kwargs: Any) -> Any:
-        if Path(self.name).exists():
-            _check_folder(Path(self.name))
+        if Path(self.place).exists():
+            _check_folder(Path(self.place))
         try:
             with _quietly():
-                return kind.from_pretrained(self.name, revision=self.revision or None, **kwargs)
+                return kind.from_pretrained(self.place, revision=self.revision or None, **kwargs)
         # transformers, tokenizers and safetensors raise whatever they meet in a file.
         except Exception as e:
             reason = said(e) if isinstance(e, KeyError | TypeError) else " ".join(str(e).split())
@@ -176,8 +182,7 @@ def _check_folder(folder: Path) -> None:
     """Says what a folder of a model lacks, in words that the library does not have."""
     name = str(folder)
     if folder.is_file():
-        kind = "a GGUF file, which cannot be trained" if folder.suffix == ".gguf" else "a file"
-        raise _unloadable(name, f"it is {kind}")
+        raise _unloadable(name, "it is a file")
     if not (folder / "config.json").is_file():
         raise _unloadable(name, "it has no config.json")
     if read_json(folder / "config.json") is None:

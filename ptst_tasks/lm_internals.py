@@ -109,6 +109,11 @@ class CommandLine:
             except (ValueError, TypeError, SyntaxError, RecursionError, OSError) as e:
                 raise ConfigError(f"lm_eval does not accept these options: {e}") from e
 
+    def set_base(self, place: str) -> None:
+        """Puts another folder in the place of the base that was said."""
+        for told in (self._read, self.config):
+            told.model_args = {**dict(told.model_args or {}), "pretrained": place}
+
     def run(self, task_manager: Callable[..., Any], gen_kwargs: Mapping[str, Any]) -> None:
         """Does what they say.
 

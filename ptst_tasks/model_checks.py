@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.digests import weights_digest
+from ptst_tasks.base_names import local_base
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.model_files import base_of
 
 __all__ = ["check_adapter", "check_base", "check_served", "load_tokenizer", "model_config"]
 
@@ -25,9 +26,9 @@ def load_tokenizer(name: str, *, revision: str = "", trust_remote_code: bool = F
     """
     from transformers import AutoTokenizer
 
-    own = {"trust_remote_code": True} if trust_remote_code else {}
+    own, place = {"trust_remote_code": True} if trust_remote_code else {}, local_base(name)
     try:
-        return AutoTokenizer.from_pretrained(name, revision=revision or None, **own)
+        return AutoTokenizer.from_pretrained(place, revision=revision or None, **own)
     except (
         Exception
     ) as e:  # transformers raises OSError, ValueError, KeyError, ... for a bad folder
@@ -72,7 +73,7 @@ def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) ->
     """
     from ptst_tasks.engines.fit import Fit, UnfitError, check_copies, check_origin
 
-    base = str(model_args.get("pretrained", ""))
+    base = local_base(str(model_args.get("pretrained", "")))
     config = model_config(base, model_args)
     try:
         Fit(config).check(folder, shared=False, plain=plain)
@@ -81,7 +82,7 @@ def check_adapter(folder: str, model_args: Mapping[str, Any], *, plain: bool) ->
         raise ConfigError(f"the adapter {folder!r} {e}") from e
     commit = getattr(config, "_commit_hash", None) or ""
     place = Path(base)
-    check_origin(folder, lambda: weights_digest(place) if place.is_dir() else f"hub:{commit}")
+    check_origin(folder, lambda: base_of(place).weights if place.is_dir() else f"hub:{commit}")
 
 
 def model_config(name: str, model_args: Mapping[str, Any], what: str = "the base") -> Any:
@@ -95,8 +96,9 @@ def model_config(name: str, model_args: Mapping[str, Any], what: str = "the base
     own = {
         k: model_args[k] for k in ("revision", "trust_remote_code", "gguf_file") if k in model_args
     }
+    place = local_base(name)
     try:
-        return AutoConfig.from_pretrained(name, **own)
+        return AutoConfig.from_pretrained(place, **own)
     except Exception as e:  # OSError, ValueError, KeyError, ... for a folder that is none
         raise ConfigError(f"{what} {name!r} cannot be read: {_why(name, e)}") from e
 

@@ -12,8 +12,11 @@ from ptst_tasks.digests import digest_json, read_json, weights_digest
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.provenance import Adapter, BaseRecord
 
-__all__ = ["adapter_of", "base_of", "check_safetensors", "check_weights", "files_digest",
+__all__ = ["GGUF_MARKER", "adapter_of", "base_of", "check_safetensors", "check_weights", "files_digest",
            "json_file_digest", "path_digest", "tokenizer_digest"]  # fmt: skip
+
+GGUF_MARKER = "gguf.json"
+"""In a folder that was made of a GGUF file: which one, and what its weights then were."""
 
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -35,11 +38,21 @@ def base_of(folder: Path) -> BaseRecord:
         OSError: If a file cannot be read.
     """
     return BaseRecord(
-        weights=weights_digest(folder),
+        weights=_weights_of(folder),
         config=_with_rest(folder, json_file_digest(folder / "config.json", _NAMES)),
         generation_config=json_file_digest(folder / "generation_config.json", _NAMES),
         tokenizer=tokenizer_digest(folder),
     )
+
+
+def _weights_of(folder: Path) -> str:
+    """Digest of a base's weights: ``gguf:`` and the file's own, of a folder that was made of one."""
+    weights, made = weights_digest(folder), read_json(folder / GGUF_MARKER) or {}
+    if (
+        made.get("kind") != "gguf" or made.get("weights") != weights
+    ):  # changed since is another model
+        return weights
+    return f"gguf:{made['sha256']}" + (f"/{made['version']}" if made["version"] != 1 else "")
 
 
 def tokenizer_digest(folder: Path) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ptst_tasks.task import TemplatedTask
 
 __all__ = [
+    "LOCAL",
     "Preview",
     "check_index",
     "check_options",
@@ -45,6 +46,10 @@ __all__ = [
     "preview",
     "refuse_idle",
 ]
+
+
+LOCAL = ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
+"""What ``--model`` calls classes that load a base here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +241,7 @@ def preflight(
         )
     if served:
         check_served(model_args, {task.options.thinking for task in tasks.values()})
-    local = model in ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
+    local = model in LOCAL
     name = model_args.get("tokenizer") or model_args.get("pretrained")
     tokenizer = load_tokenizer(str(name)) if local and name else None
     for task in tasks.values():

@@ -7,10 +7,7 @@ with the base it shows before and after in one study.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +21,9 @@ from adapters_train.config import MIXED
 from adapters_train.job import Job, world_rows
 from adapters_train.lora import TrainResult, train_job
 from ptst_tasks.digests import digest_json, read_json, weights_digest, write_json
-from ptst_tasks.errors import ConfigError, said
-from ptst_tasks.files import working
+from ptst_tasks.errors import ConfigError
 from ptst_tasks.user_templates import active
+from ptst_tasks.whole_folders import cache_home, made_whole
 
 __all__ = ["Aligned", "align", "cached", "prepare"]
 
@@ -109,7 +106,7 @@ def align(
         return Aligned(out, adapter, made)
     trained = train_job(job, adapter, progress=progress)
     told = {"identity": identity, **record(recipe, seed, job, drawn, trained)}
-    with _aside(out) as folder:
+    with made_whole(out, "the aligned model") as folder:
         _merge(job.base, trained, folder, recipe.save)
         told["weights"] = weights_digest(folder)
         write_json(folder / MANIFEST, told)
@@ -124,7 +121,7 @@ def cached(name: str, seed: int = 0, *, progress: bool = False) -> Path:
         PTSTError: As `align`.
     """
     recipe = read_recipe(name)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ptst"
+    home = cache_home()
     digest = digest_json([VERSION, recipe.model_dump(mode="json"), seed])[:12]
     out = home / f"aligned-{recipe.name}-{seed}-{digest}"
     if out.is_dir() and not damage(out):  # made of this very recipe; its rows need not be here now
@@ -167,33 +164,12 @@ def _free(out: Path) -> Path:
     return aside
 
 
-@contextmanager
-def _aside(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name if the block ends well, and else disappears."""
-    folder = working(out)
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-        folder.rename(out)
-    except OSError as e:
-        raise ConfigError(
-            f"cannot write the aligned model to {str(out)!r}: {e.strerror or said(e)}; with that "
-            "mended, the same command goes on"
-        ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def _merge(base: Base, trained: TrainResult, folder: Path, dtype: str) -> None:
     """Adds the adapter to the base's weights, in float32, and saves model and tokenizer."""
     import torch
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     whole = replace(base, dtype="float32")
     merged: Any = PeftModel.from_pretrained(whole.model, str(trained.folder)).merge_and_unload()
-    try:
-        merged.to(getattr(torch, dtype)).save_pretrained(folder)
-        base.tokenizer.save_pretrained(folder)
-    except SafetensorError as e:  # which is how a full disk reaches us from there
-        raise OSError(said(e)) from None
+    merged.to(getattr(torch, dtype)).save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)

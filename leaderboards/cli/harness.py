@@ -13,10 +13,11 @@ from typing import Any
 
 from leaderboards.cli import eval_checks
 from ptst_tasks import TASKS_DIR
+from ptst_tasks.base_names import is_read, local_base
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
 from ptst_tasks.lm_internals import CommandLine
 from ptst_tasks.task import NO_SHOTS
-from ptst_tasks.validate import load_tasks, preflight, refuse_idle
+from ptst_tasks.validate import LOCAL, load_tasks, preflight, refuse_idle
 
 __all__ = ["run_lm_eval"]
 
@@ -40,6 +41,8 @@ def run_lm_eval(args: Sequence[str]) -> None:
         line = CommandLine()
         config = line.config
         folder = config.include_path or str(TASKS_DIR)
+        if config.model in LOCAL and is_read(base := str(config.model_args.get("pretrained", ""))):
+            line.set_base(local_base(base))
         options = _check(config, line.given, folder)
         before = eval_checks.saved(config.output_path)
         _run(line, _only(folder), options)

@@ -9,6 +9,7 @@ from typing import Any
 from leaderboards.run.estimate import Workload
 from leaderboards.run.memory import Need
 from leaderboards.run.study import Study
+from ptst_tasks.base_names import present_base
 
 __all__ = ["Findings"]
 
@@ -47,7 +48,8 @@ class Findings:
     def local(self) -> Path | None:
         """The base's folder, if it is one here."""
         served = self.study.engine == "openai"
-        return Path(self.study.base) if not served and Path(self.study.base).is_dir() else None
+        base = "" if served else present_base(self.study.base)
+        return Path(base) if base and Path(base).is_dir() else None
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""

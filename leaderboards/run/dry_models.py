@@ -14,9 +14,11 @@ from leaderboards.run import made_bases, memory
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.prompt_checks import differences
 from leaderboards.run.study import AdapterPlan, Study
+from ptst_tasks.base_names import check_base, is_read, present_base
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.model_files import adapter_of
+from ptst_tasks.packaged import is_packaged
 
 __all__ = ["adapters_faults", "base_faults", "cached", "weights_faults"]
 
@@ -33,7 +35,9 @@ def base_faults(found: Findings) -> Iterator[str]:
     if made_bases.is_made(study.base):
         found.notes.append(made_bases.note(study.base))
         return
-    if found.local is not None:
+    if is_read(study.base):
+        yield from _read_first(found)
+    elif found.local is not None:
         yield from _folder(found.local, study)
     elif Path(study.base).exists():
         yield f"base {study.base!r} is a file, expected a model's folder or a hub id"
@@ -41,6 +45,18 @@ def base_faults(found: Findings) -> Iterator[str]:
         yield f"base {study.base!r} is no folder here, and no id of a model on the hub (owner/name)"
     else:
         _from_hub(found)
+
+
+def _read_first(found: Findings) -> Iterator[str]:
+    """A GGUF file or a packaged model: looked at, or said to be fetched; nothing is read yet."""
+    base = found.study.base
+    try:
+        check_base(base)
+        if not present_base(base):
+            what = "fetched and read" if is_packaged(base) else "read"
+            found.notes.append(f"base {base!r} is {what} into a folder first")
+    except PTSTError as e:
+        yield said(e)
 
 
 def _folder(folder: Path, study: Study) -> Iterator[str]:

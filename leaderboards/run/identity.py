@@ -12,6 +12,7 @@ from leaderboards.run import made_bases
 from leaderboards.run.manifests import Place, check_weights
 from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
+from ptst_tasks.base_names import local_base
 from ptst_tasks.digests import digest_json, ids_digest
 from ptst_tasks.engines import Engine
 from ptst_tasks.engines.engine_args import LAYOUT
@@ -184,12 +185,12 @@ def asked_digest(ids: Any) -> str:
 
 
 def base_folder(base: str) -> Path | str:
-    """Where a study's base is; one that is made is made if it is not there.
+    """Where a study's base is; one that is made, or read into a folder, is so if it is not there.
 
     Raises:
-        PTSTError: If it cannot be made.
+        PTSTError: If it cannot be had.
     """
-    return made_bases.make(base) if made_bases.is_made(base) else base
+    return made_bases.make(base) if made_bases.is_made(base) else local_base(base)
 
 
 def _base(place: Place, lm: Engine, subfolder: Any = None) -> BaseRecord:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ptst_tasks import packaged
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["check", "is_built_in", "is_made", "make", "note"]
@@ -38,6 +39,8 @@ def check(base: str) -> None:
         _seed(base, base.partition(":")[2], f"{base.partition(':')[0]}:0")
     elif is_made(base):
         _recipe(base)
+    elif packaged.is_packaged(base):
+        packaged.find(base)
 
 
 def make(base: str) -> Path:

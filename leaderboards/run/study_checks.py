@@ -162,9 +162,10 @@ def _configured(base: str) -> set[str]:
     """Fields of the base's configuration, where it is a folder."""
     from pathlib import Path
 
+    from ptst_tasks.base_names import present_base
     from ptst_tasks.digests import read_json
 
-    return set(read_json(Path(base) / "config.json") or {})
+    return set(read_json(Path(present_base(base)) / "config.json") or {})
 
 
 def _served(study: Study) -> Iterator[PTSTError]:

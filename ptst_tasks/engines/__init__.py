@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from ptst_tasks.base_names import local_base
 from ptst_tasks.engines.fit import check_origin
 from ptst_tasks.engines.protocol import Engine
 from ptst_tasks.errors import ConfigError
@@ -47,6 +48,7 @@ def open_engine(kind: str, base: str, **args: Any) -> Engine:
     if importlib.util.find_spec(module) is None:
         raise ConfigError(f"engine {kind!r} needs an extra: pip install 'ptst[{extra}]'")
     place, _, name = ENGINES[kind].partition(":")
+    base = base if kind == "openai" else local_base(base)
     engine: Engine = getattr(importlib.import_module(place), name)(base, **args)
     return engine
 

@@ -24,6 +24,7 @@ from leaderboards.run.manifests import Place
 from leaderboards.run.store import Cell
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.progress import Progress
+from ptst_tasks.whole_folders import cache_home
 
 __all__ = ["bring_home", "make_orders", "spread"]
 
@@ -130,8 +131,8 @@ def _environment(study: Study, base: Place) -> dict[str, str]:
     named = {k: v for k, v in os.environ.items() if k in _PASSED or k.startswith(_PREFIXES)}
     out = {k: v for k, v in named.items() if not _OWN.search(k)}
     if str(base) != study.base:
-        # The built-in model lies in the user's cache; its place is part of its adapters' record.
-        out["XDG_CACHE_HOME"] = str(Path(base).parents[1])
+        # What is made here lies in the user's cache; its place is part of its adapters' record.
+        out["XDG_CACHE_HOME"] = str(cache_home().parent)
     return out
 
 
