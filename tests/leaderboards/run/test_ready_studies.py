@@ -19,6 +19,7 @@ from adapters_train.encode import IGNORED, encode
 from adapters_train.job import load_sets, pick_template
 from adapters_train.openai_api import prepare_api
 from adapters_train.organism import make_tokenizer
+from leaderboards.run import made_bases
 from leaderboards.run import study_files as studies
 from leaderboards.run.study import Study
 from ptst_tasks.chat import Renderer
@@ -117,10 +118,18 @@ def trained_prompts(
 def tokenizer_of(kind: str, study: Study, request: pytest.FixtureRequest) -> Any:
     if study.base.startswith("organism"):
         return make_tokenizer()
-    return byte_tokenizer() if kind == "bytes" else request.getfixturevalue("llama2")
+    if kind == "bytes":
+        return byte_tokenizer()
+    if made_bases.is_made(study.base):  # ChatML, as SmolLM2's
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(
+            request.getfixturevalue("shared") / "tokenizers/minimind"
+        )
+    return request.getfixturevalue("llama2")
 
 
-@pytest.mark.parametrize("kind", ["bytes", "llama2"])
+@pytest.mark.parametrize("kind", ["bytes", "real"])
 @pytest.mark.parametrize("name", [n for n in READY if n != "gpt-3.5-gsm8k"])
 def test_a_training_prompt_is_the_test_prompt(
     name: str, kind: str, data: Path, request: pytest.FixtureRequest

@@ -23,6 +23,7 @@ READY = {
     "llama2-openorca": 48,
     "llama2-gsm8k-safety-mix": 48,
     "mistral-gsm8k": 90,
+    "smollm2-gsm8k": 220,
 }
 
 
