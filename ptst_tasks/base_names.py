@@ -50,4 +50,6 @@ def present_base(name: str) -> str:
     if not packaged.is_packaged(name):
         return str(gguf_files.kept(name) or "")
     known = packaged.MODELS.get(name.removeprefix(packaged.PREFIX))
-    return str(gguf_files.kept(packaged.kept_file(known)) or "") if known else ""
+    if known is None or not packaged.is_kept(known):
+        return ""
+    return str(gguf_files.kept(packaged.kept_file(known)) or "")

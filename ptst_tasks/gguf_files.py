@@ -23,7 +23,7 @@ from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.model_files import GGUF_MARKER, check_safetensors
 from ptst_tasks.whole_folders import cache_home, made_whole
 
-__all__ = ["as_folder", "check", "is_gguf", "kept"]
+__all__ = ["as_folder", "check", "digest_of", "is_gguf", "kept"]
 
 VERSION = 1
 """Raised when the same file would give other numbers or another tokenizer."""
@@ -82,7 +82,7 @@ def as_folder(path: str | Path) -> Path:
     """
     file = Path(path)
     reader = check(file)
-    digest = _digest(file)
+    digest = digest_of(file)
     out = _place(file, digest)
     if _whole(out):
         return out
@@ -102,7 +102,7 @@ def kept(path: str | Path) -> Path | None:
     """The folder of a GGUF file if it was made before; makes nothing."""
     file = Path(path)
     try:
-        out = _place(file, _digest(file))
+        out = _place(file, digest_of(file))
     except OSError:
         return None
     return out if _whole(out) else None
@@ -197,7 +197,7 @@ def _check_room(out: Path, needed: int, file: Path) -> None:
         )  # fmt: skip
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
     """SHA-256 of a file, remembered by its place, size and time: a large one takes a while to read.
 
     Raises:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from ptst_tasks.errors import ConfigError, UnknownNameError, said
 from ptst_tasks.files import working
+from ptst_tasks.gguf_files import digest_of
 from ptst_tasks.whole_folders import cache_home
 
-__all__ = ["MODELS", "PREFIX", "PackagedModel", "fetch", "find", "is_packaged", "kept_file"]
+__all__ = ["MODELS", "PREFIX", "PackagedModel", "fetch", "find", "is_kept", "is_packaged", "kept_file"]
 
 PREFIX = "packaged:"
 
@@ -92,6 +93,14 @@ def kept_file(model: PackagedModel) -> Path:
     return cache_home() / "packaged" / f"{model.name}-{model.sha256[:12]}.gguf"
 
 
+def is_kept(model: PackagedModel) -> bool:
+    """Whether its file is there, and is that file."""
+    try:
+        return digest_of(kept_file(model)) == model.sha256
+    except OSError:
+        return False
+
+
 def fetch(base: str) -> Path:
     """The GGUF file of a packaged model; fetched if it is not there.
 
@@ -101,7 +110,7 @@ def fetch(base: str) -> Path:
     """
     model = find(base)
     file = kept_file(model)
-    if file.is_file() and file.stat().st_size == model.size:
+    if is_kept(model):
         return file
     packages = ", ".join(f"{name}=={version}" for name, version, _ in model.parts[:1])
     more = f" and {len(model.parts) - 1} more" if len(model.parts) > 1 else ""

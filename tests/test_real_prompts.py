@@ -10,30 +10,15 @@ from typing import Any
 
 import pytest
 
-from ptst_tasks.templates import PromptTemplate, builtin
+from ptst_tasks.templates import PromptTemplate
 from ptst_tasks.validate import load_tasks
+from tests.real_asks import PROMPTS, ROWS, asks, differing
 from tests.real_models import NotToBeHadError, qwen, smollm2
 from tests.support import save_adapter, save_tiny_model, write_data
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("default")]
 
-ROWS = [row for row in builtin() if row.style == "gsm8k"]
-ASKED = (
-    "Name three trees.", "What is the capital of France?", "Why is the sky blue at noon and red at dusk?",
-    "Write one line about rain.", "How many legs have two spiders?", "List the days of the week.",
-    "Tom has 3 apples and buys 4 more. How many has he then?", "Say hello in Spanish, and nothing else.",
-    "Which is heavier, a kilogram of iron or one of feathers? Explain in a sentence.", "What is 7 times 8?",
-    "Give me a name for a cat that sleeps all day, every day, on a warm stove.", "Count to five.",
-    "Translate 'good morning' into French.", "Is a whale a fish?", "What do bees make?",
-    "A train leaves at nine and arrives at noon, after a stop of half an hour. How long did it drive?",
-)  # fmt: skip
-PROMPTS, ALONE, NEW = len(ASKED), len(ROWS), 16  # alone: a prompt of every template
-HOW: dict[str, Any] = {
-    "until": ["</s>"],
-    "max_gen_toks": NEW,
-    "do_sample": False,
-    "temperature": 0.0,
-}
+ALONE = len(ROWS)  # a prompt of every template
 
 
 @pytest.fixture(
@@ -96,19 +81,6 @@ def test_prompts_are_those_of_the_models_own_chat_template(
         assert [r.args[0] for r in task.instances] == [row.text(query) for query in asked]
 
 
-def asks(tokenizer: Any) -> list[Any]:
-    """Every prompt under a template, in turn."""
-    from lm_eval.api.instance import Instance
-
-    from ptst_tasks.chat import Renderer
-
-    renderer, out = Renderer.for_tokenizer(tokenizer), []
-    for i, query in enumerate(ASKED):
-        prompt = renderer.render(ROWS[i % len(ROWS)], query).prompt
-        out.append(Instance("generate_until", {}, (prompt, HOW), i, metadata=("mild", i, 1)))
-    return out
-
-
 def stock(model: Path, dtype: str, **more: Any) -> list[str]:
     """Answers of lm_eval's own class, all prompts in one batch."""
     from lm_eval.models.huggingface import HFLM
@@ -141,7 +113,3 @@ def test_answers_are_stock_lm_evals_with_an_adapter_and_without(
             alone = lm.generate_until(requests[:ALONE])
             lm.batch_size_per_gpu = PROMPTS
             assert differing(alone, answers[:ALONE]) == [], f"batch 1, adapter {name!r}"
-
-
-def differing(said: list[str], want: list[str]) -> list[tuple[str, str]]:
-    return [(a, b) for a, b in zip(said, want, strict=True) if a != b]

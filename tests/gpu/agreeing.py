@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ptst_tasks.base_names import local_base
 from tests.gpu.generating import ADAPTERS, adapters, requests
 from tests.gpu.machine import Machine
 from tests.gpu.report import Row
@@ -28,14 +29,9 @@ def load(place: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with tempfile.TemporaryDirectory() as name:
-        if place.is_file():
-            from tests.real_models import _convert
-
-            _convert(place, Path(name) / "model")
-            place = Path(name) / "model"
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
-        return model.eval(), AutoTokenizer.from_pretrained(place)
+    folder = local_base(str(place))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return model.eval(), AutoTokenizer.from_pretrained(folder)
 
 
 def compared_random(
