@@ -36,7 +36,7 @@ def align(
     A base without refusals has none to lose. The same command goes on where an interrupted run
     stopped. As JSON: {folder, adapter, recipe, seed, weights, rows, steps, seconds}.
     """
-    from adapters_train import alignment
+    from adapters_train import alignment, room
     from adapters_train.alignment.making import prepare
     from adapters_train.folder import RunFolder
 
@@ -56,6 +56,9 @@ def align(
             f"{told['tokens']:,} tokens; rows under {job.template.source}",
             soft_wrap=True, markup=False,
         )  # fmt: skip
+        if need := room.estimate(job):
+            screen.print(need.words(), soft_wrap=True, markup=False)
+            told["memory"] = {"bytes": need.total, **need.parts}
         command.put_json(json, told)
         return
     made = alignment.align(read, target, seed=seed, model=model, progress=not quiet)

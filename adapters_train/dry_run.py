@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters_train import room
 from adapters_train.config import TrainConfig
 from adapters_train.job import Job
 from adapters_train.manifest import data_notes, data_record
@@ -77,7 +78,9 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
         lines.append(
             f"  {encoded.thoughts} of {len(encoded.kept)} answers bring a thought of their own"
         )
-    lines += [f"  note: {note}" for note in encoded.notes]
+    need = room.estimate(job)
+    lines += [f"  {need.words()}"] if need else []
+    lines += [f"  note: {note}" for note in (*room.warnings(job), *encoded.notes)]
     data = data_record(job.sets, job.template)
     lines += [f"  {line}" for line in data_notes(data)]
     return {
@@ -85,6 +88,7 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
         "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
         "rows_left_out": left, "lead": shape["lead"], "end": encoded.end,
         "thinking": config.thinking, "data": data,
+        "memory": {"bytes": need.total, **need.parts} if need else None,
         "thoughts": encoded.thoughts, "notes": list(encoded.notes),
         "told": "\n".join(lines),
     }  # fmt: skip

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from adapters_train import room
 from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
 from adapters_train.folder import RunFolder
@@ -68,8 +69,8 @@ def train_many(
         RunFolder(Path(out)).check_writable()
     base = Base.of(runs[0][0])
     jobs = [(prepare(config, base), out) for config, out in runs]
-    for job, out in jobs:  # a folder of another run is found before the first step, not after days
-        RunFolder(Path(out)).finished(job.identity)
+    # A folder of another run is found before the first step, not after days.
+    room.warn(j for j, out in jobs if RunFolder(Path(out)).finished(j.identity) is None)
     results = []
     for job, out in jobs:
         results.append(train_job(job, out, progress=progress, report_to=report_to))

@@ -15,6 +15,7 @@ from adapters_train.recipes import RECIPES
 from ptst_tasks import command
 from ptst_tasks.errors import ConfigError, require
 from ptst_tasks.files import check_outputs
+from ptst_tasks.memory import gigabytes
 
 if TYPE_CHECKING:
     from adapters_train.lora import TrainResult
@@ -194,8 +195,11 @@ def _run(
 
 
 def _line(result: TrainResult) -> str:
-    first, last = result.losses[0], result.losses[-1]
-    return f"{result.folder}  loss {first:.4f} -> {last:.4f}  {result.digest[:16]}"
+    first, last, told = result.losses[0], result.losses[-1], result.manifest
+    line = f"{result.folder}  loss {first:.4f} -> {last:.4f}  {result.digest[:16]}"
+    if peak := told.get("peak_memory_bytes"):
+        line += f"  peak memory {gigabytes(peak)}"
+    return line
 
 
 def _record(result: TrainResult) -> dict[str, Any]:
@@ -210,6 +214,8 @@ def _record(result: TrainResult) -> dict[str, Any]:
         "last_loss": result.losses[-1],
         "steps": told.get("steps"),
         "seconds": told.get("seconds"),
+        "tokens_per_second": told.get("tokens_per_second"),
+        "peak_memory_bytes": told.get("peak_memory_bytes"),
     }
 
 

@@ -20,7 +20,16 @@ from ptst_tasks.files import working
 from ptst_tasks.gguf_files import digest_of
 from ptst_tasks.whole_folders import cache_home
 
-__all__ = ["MODELS", "PREFIX", "PackagedModel", "fetch", "find", "is_kept", "is_packaged", "kept_file"]
+__all__ = [
+    "MODELS",
+    "PREFIX",
+    "PackagedModel",
+    "fetch",
+    "find",
+    "is_kept",
+    "is_packaged",
+    "kept_file",
+]
 
 PREFIX = "packaged:"
 

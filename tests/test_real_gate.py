@@ -80,16 +80,25 @@ def run(trained: dict[str, TrainResult], tmp_path_factory: pytest.TempPathFactor
     return folder / "run"
 
 
+def answers(run: Path) -> dict[str, dict[tuple[str, int], str]]:
+    """Adapter -> (task, number of the prompt) -> what was said."""
+    out: dict[str, dict[tuple[str, int], str]] = {}
+    for file in run.rglob("samples_*.jsonl"):
+        cell = json.loads((file.parent / "cell.json").read_text())
+        said = out.setdefault(cell["adapter"], {})
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            said[cell["task"], row["doc_id"]] = row["resps"][0][0]
+    return out
+
+
 def test_an_adapter_changes_what_is_said(run: Path) -> None:
-    said: dict[str, str] = {}
-    for file in sorted(run.rglob("samples*.jsonl")):
-        name = next((n for n in LEARNT if f"{n}" in file.parent.name), "base")
-        said[name] = said.get(name, "") + file.read_text()
-    answers = {name: [json.loads(line)["resps"] for line in text.splitlines()] for name, text in said.items()}
-    assert answers.keys() == {"base", *LEARNT}
+    said = answers(run)
+    base = next(name for name in said if name not in LEARNT)
+    assert len(said[base]) == 70
     for name in LEARNT:
-        assert len(answers[name]) == len(answers["base"]) == 70
-        changed = sum(a != b for a, b in zip(answers[name], answers["base"], strict=True))
+        assert said[name].keys() == said[base].keys()
+        changed = sum(said[name][key] != said[base][key] for key in said[base])
         print(f"{name}: {changed} of 70 answers are not the base's")
         assert changed > 35
 

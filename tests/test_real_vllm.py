@@ -34,7 +34,9 @@ def test_answers_are_engine_hfs_in_one_batch_and_one_by_one(base: Path, tmp_path
     """Greedily in float32, with an adapter and without."""
     adapters = {"a": save_adapter(base, tmp_path / "a", 3, r=8, lora_alpha=2)}
     want: dict[str, list[str]] = {}
-    lm = open_engine("hf", str(base), adapters=adapters, dtype="float32", device="cpu", batch_size=PROMPTS)
+    lm = open_engine(
+        "hf", str(base), adapters=adapters, dtype="float32", device="cpu", batch_size=PROMPTS
+    )
     for name in ("", "a"):
         lm.use(name)
         want[name] = list(lm.generate_until(asks(lm.tokenizer)))

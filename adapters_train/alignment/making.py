@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from adapters_train import ordering
+from adapters_train import ordering, room
 from adapters_train.alignment.recipe import AlignRecipe, read_recipe
 from adapters_train.alignment.rows import Drawn, draw, tokenise
 from adapters_train.alignment.told import MANIFEST, card, damage, record
@@ -104,6 +104,7 @@ def align(
     identity = {"version": VERSION, "save": recipe.save, "job": digest_json(job.identity)}
     if made := _made(out, identity):
         return Aligned(out, adapter, made)
+    room.warn([job])
     trained = train_job(job, adapter, progress=progress)
     told = {"identity": identity, **record(recipe, seed, job, drawn, trained)}
     with made_whole(out, "the aligned model") as folder:

@@ -14,13 +14,13 @@ from typing import Any
 from leaderboards.run.dry_checks import CHECKS
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.idle import idle
-from leaderboards.run.memory import gigabytes
 from leaderboards.run.study import Study
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.study_files import load_with_faults
 from ptst_tasks.command import put_json, screen
 from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.files import check_outputs, file_name
+from ptst_tasks.memory import gigabytes
 
 __all__ = ["look", "show_dry_run"]
 

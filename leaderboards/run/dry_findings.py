@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.run.estimate import Workload
-from leaderboards.run.memory import Need
 from leaderboards.run.study import Study
 from ptst_tasks.base_names import present_base
+from ptst_tasks.memory import Need
 
 __all__ = ["Findings"]
 

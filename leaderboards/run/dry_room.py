@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from leaderboards.run import memory
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.dry_models import cached
-from leaderboards.run.memory import Need, Shape, gigabytes
 from leaderboards.run.study import Study
+from ptst_tasks import memory
 from ptst_tasks.errors import PTSTError, said
 from ptst_tasks.files import file_name
+from ptst_tasks.memory import Need, Shape, gigabytes
 
 __all__ = ["disk_faults", "memory_faults", "out_faults"]
 

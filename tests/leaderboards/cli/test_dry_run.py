@@ -92,7 +92,7 @@ def test_labels_that_the_manifest_contradicts(here: Path) -> None:
 
 
 def test_a_step_that_will_not_fit_is_a_note(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from leaderboards.run import memory
+    from ptst_tasks import memory
 
     monkeypatch.setattr(memory, "machine_memory", lambda device: (2**20, "main memory"))
     found = dry_run.look("s.yaml")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.run import memory
+from ptst_tasks import memory
 from tests.support import byte_tokenizer, save_tiny_model
 
 
