@@ -28,6 +28,9 @@ __all__ = ["as_folder", "check", "digest_of", "is_gguf", "kept"]
 VERSION = 1
 """Raised when the same file would give other numbers or another tokenizer."""
 
+WORTH_A_NOTE = 100 * 2**20
+"""Bytes from which on a reader waits, and a disk shows it."""
+
 _MAGIC = b"GGUF"
 _SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
@@ -49,7 +52,7 @@ def check(file: Path) -> Any:
     if not file.is_file():
         raise _wrong(file, "there is no such file")
     if importlib.util.find_spec("gguf") is None:
-        raise _wrong(file, "reading it needs the package gguf: pip install gguf")
+        raise _wrong(file, "reading it needs the package gguf: pip install 'ptst[gguf]'")
     if _SPLIT.search(file.name):
         raise _wrong(
             file, "it is one part of several; join them with llama.cpp's gguf-split --merge"
@@ -69,6 +72,8 @@ def check(file: Path) -> Any:
         raise _wrong(file, f"it is cut or damaged ({said(e)[:120]}); get it again") from None
     if not kinds:
         raise _wrong(file, "it says no architecture")
+    if _unknown(kinds):
+        raise _wrong(file, f"transformers cannot read its architecture {kinds!r}")
     if _field(reader, "tokenizer.ggml.model") is None:
         raise _wrong(file, "it has no tokenizer; use a file of a whole model")
     return reader
@@ -90,8 +95,9 @@ def as_folder(path: str | Path) -> Path:
         shutil.rmtree(out, ignore_errors=True)  # half of a folder, which is made again
     needed = 4 * sum(int(tensor.n_elements) for tensor in reader.tensors)
     _check_room(out, needed, file)
-    print(f"note: {file.name} is read once and kept as {str(out)!r} ({needed / 1e9:.1f} GB)",
-          file=sys.stderr)  # fmt: skip
+    if needed > WORTH_A_NOTE:
+        print(f"note: {file.name} is read once and kept as {str(out)!r} ({needed / 1e9:.1f} GB)",
+              file=sys.stderr)  # fmt: skip
     with made_whole(out, f"the model of {file.name}") as folder:
         _convert(file, folder)
         write_json(folder / GGUF_MARKER, _record(file, digest, reader, weights_digest(folder)))
@@ -180,6 +186,17 @@ def _record(file: Path, digest: str, reader: Any, weights: str) -> dict[str, Any
         "tensors": dict(sorted(kinds.items())),
         "versions": {name: importlib.metadata.version(name) for name in ("gguf", "transformers")},
     }
+
+
+def _unknown(architecture: str) -> bool:
+    """Whether transformers says so of itself; what is only spelt otherwise is left to it."""
+    try:
+        from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES as KNOWN
+    except ImportError:
+        return False
+    plain = re.compile(r"[^a-z0-9]")
+    said = plain.sub("", architecture.lower())
+    return not any(said.startswith(plain.sub("", name)) for name in KNOWN)
 
 
 def _field(reader: Any, name: str) -> str | None:

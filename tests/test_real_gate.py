@@ -84,7 +84,7 @@ def answers(run: Path) -> dict[str, dict[tuple[str, int], str]]:
     """Adapter -> (task, number of the prompt) -> what was said."""
     out: dict[str, dict[tuple[str, int], str]] = {}
     for file in run.rglob("samples_*.jsonl"):
-        cell = json.loads((file.parent / "cell.json").read_text())
+        cell = json.loads((file.parents[1] / "cell.json").read_text())
         said = out.setdefault(cell["adapter"], {})
         for line in file.read_text().splitlines():
             row = json.loads(line)

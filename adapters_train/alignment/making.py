@@ -170,7 +170,14 @@ def _merge(base: Base, trained: TrainResult, folder: Path, dtype: str) -> None:
     import torch
     from peft import PeftModel
 
-    whole = replace(base, dtype="float32")
+    from transformers.utils import logging
+
+    whole, shown = replace(base, dtype="float32"), logging.is_progress_bar_enabled()
     merged: Any = PeftModel.from_pretrained(whole.model, str(trained.folder)).merge_and_unload()
-    merged.to(getattr(torch, dtype)).save_pretrained(folder)
+    logging.disable_progress_bar()
+    try:
+        merged.to(getattr(torch, dtype)).save_pretrained(folder)
+    finally:
+        if shown:
+            logging.enable_progress_bar()
     base.tokenizer.save_pretrained(folder)

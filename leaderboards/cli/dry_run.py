@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from leaderboards.run import engine_choice
 from leaderboards.run.dry_checks import CHECKS
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.idle import idle
@@ -120,7 +121,8 @@ def look(which: str, out: str | Path | None = None) -> Findings:
     if study is None:
         raise ConfigError(said(faults.faults[0]))
     folder = Path("runs") / file_name(study.name) if out is None else Path(out)
-    found = Findings(_without(study, faults.wrong), folder)
+    asked, notes = engine_choice.planned(_without(study, faults.wrong), folder)
+    found = Findings(asked, folder, notes=notes)
     found.faults = [said(fault) for fault in faults.faults]
     found.wrong = faults.wrong
     for part, needs, check in CHECKS:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards.run import made_bases
+from ptst_tasks.base_names import is_read
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
@@ -27,7 +28,8 @@ def _training(study: Study) -> Iterator[tuple[str, str]]:
     train = study.train
     if not train.templates and "seeds" in train.model_fields_set:
         yield "train.seeds", "no adapter is trained (train.templates is empty)"
-    if study.revision and (Path(study.base).is_dir() or made_bases.is_made(study.base)):
+    here = Path(study.base).is_dir() or made_bases.is_made(study.base) or is_read(study.base)
+    if study.revision and here:
         yield "revision", f"{study.base!r} is no model on the hub"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from leaderboards.run import engine_choice
 from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import prompts_per_model
 from leaderboards.run.faults import check_disk
@@ -55,7 +56,14 @@ def measure_here(
     plans = [*plans, *adapters.copies(plans, folders)]
     if not plans:
         return
-    study, base = ledger.study, adapters.base
+    base = adapters.base
+    if ledger.study.engine == engine_choice.AUTO:
+        ledger.study, note = engine_choice.choose(
+            ledger.study, home or ledger.store.run, folders, tasks, len(plans),
+            lambda study: _loaded(study, base, folders),
+        )  # fmt: skip
+        ledger.outcome.notes.append(note)
+    study = ledger.study
     lm = _loaded(study, base, folders)
     measuring = Measuring(lm, ledger, Records(study, base), progress, home or ledger.store.run)
     progress.start("measuring", len(plans) * prompts_per_model(study, tasks))

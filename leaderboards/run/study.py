@@ -157,8 +157,10 @@ class Study(_Strict):
         untuned: Also measure the base before fine-tuning.
         judges: In place of each set's own; for cells that are measured already use ``ptst score``.
         templates: YAML file of the user's own templates.
-        engine: ``hf``, ``vllm`` or ``openai``.
-        engine_args: Of the engine's model class (dtype, batch_size, device, ...).
+        engine: ``hf``, ``vllm``, ``openai``, or ``auto`` for the one of hf and vllm that is sooner
+            through, as measured when the run begins.
+        engine_args: Of the engine's model class (dtype, batch_size, device, ...); with ``auto``
+            of either.
         executor: ``local``, ``ray`` or ``slurm`` (an adapter per task, on many machines).
         executor_args: See `leaderboards.run.executor_args`.
     """
@@ -173,7 +175,7 @@ class Study(_Strict):
     test: StudyTest = StudyTest()
     judges: tuple[str, ...] = ()
     templates: str = ""
-    engine: Literal["hf", "vllm", "openai"] = "hf"
+    engine: Literal["hf", "vllm", "openai", "auto"] = "hf"
     engine_args: dict[str, Any] = {}
     executor: Literal["local", "ray", "slurm"] = "local"
     executor_args: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from leaderboards.run import made_bases
+from leaderboards.run import engine_choice, made_bases
 from leaderboards.run.executor_args import read_args
 from leaderboards.run.prompt_checks import check_args, check_thinking
 from leaderboards.run.set_checks import check_custom, check_sample, check_sets
@@ -153,7 +153,8 @@ def _engine_args(study: Study) -> Iterator[PTSTError]:
         return
     for name, value in study.engine_args.items():
         try:
-            check_engine_args(study.engine, {name: value}, more=_configured(study.base))
+            for engine in engine_choice.of_arg(study.engine, name):
+                check_engine_args(engine, {name: value}, more=_configured(study.base))
         except PTSTError as e:
             yield e
 
@@ -176,6 +177,11 @@ def _served(study: Study) -> Iterator[PTSTError]:
             f"study {study.name!r}: {WHO} trains nothing, and train.templates is not empty; train "
             "with `ptst train` (--backend openai, or here, and serve it), then name each model "
             "under train.adapters with its train_template"
+        )
+    if study.engine == engine_choice.AUTO and study.executor != "local":
+        yield ConfigError(
+            f"study {study.name!r}: engine auto measures this machine, and executor "
+            f"{study.executor!r} uses others; name hf or vllm"
         )
     if study.engine == "openai" and study.executor != "local":
         yield ConfigError(

@@ -22,6 +22,9 @@ def _without_weights(folder: Path) -> None:
 
 
 ROWS = [
+    Fault("eval: a GGUF file that is none", TEXT.replace("=base", "=b.gguf"), ("'b.gguf'", "no such file")),
+    Fault("eval: a packaged model that nobody knows", TEXT.replace("=base", "=packaged:smollm3"),
+          ("packaged model 'smollm3'",)),
     Fault("eval: no such option", f"{TEXT} --limits 3", ("no such option: --limits", "'--limit'")),
     Fault("eval: an option without its value", f"{TEXT} --limit", ("--limit", "one argument")),
     Fault("eval: a limit that is no number", f"{TEXT} --limit x", ("--limit", "'x'")),

