@@ -169,7 +169,6 @@ def _merge(base: Base, trained: TrainResult, folder: Path, dtype: str) -> None:
     """Adds the adapter to the base's weights, in float32, and saves model and tokenizer."""
     import torch
     from peft import PeftModel
-
     from transformers.utils import logging
 
     whole, shown = replace(base, dtype="float32"), logging.is_progress_bar_enabled()

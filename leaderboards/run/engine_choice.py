@@ -12,40 +12,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leaderboards.run.asked import prompts_per_model, seeds
+from leaderboards.run.manifests import Place
+from leaderboards.run.study import Study
 from ptst_tasks.digests import read_json, write_json
 from ptst_tasks.engines import Engine
-from ptst_tasks.engines.engine_args import known_args
+from ptst_tasks.engines.engine_args import AUTO, args_of
 from ptst_tasks.errors import PTSTError, said
 
-if TYPE_CHECKING:
-    from leaderboards.run.manifests import Place
-    from leaderboards.run.study import Study
+__all__ = ["FILE", "choose", "decided", "planned"]
 
-__all__ = ["AUTO", "FILE", "args_of", "choose", "decided", "of_arg", "planned"]
-
-AUTO, FILE = "auto", "engine.json"
+FILE = "engine.json"
 ENGINES = ("hf", "vllm")
 FEW = 500
 """Answers up to which hf is taken unmeasured: starting vLLM takes longer than they do."""
 TRIED, WARM = 48, 8
 """Prompts that each engine answers, and those before them that are not timed."""
 
-Start = Callable[["Study"], Engine]
-
-
-def args_of(engine: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the arguments for either engine those that this one takes; ``batch_size`` is hf's."""
-    known = known_args(engine) - ({"batch_size", "max_batch_size"} if engine == "vllm" else set())
-    return {name: value for name, value in args.items() if name in known}
-
-
-def of_arg(engine: str, name: str) -> tuple[str, ...]:
-    """The engines that an argument is for: the study's, or with ``auto`` those that know it."""
-    if engine != AUTO:
-        return (engine,)
-    return tuple(e for e in ENGINES if name in known_args(e)) or ENGINES[:1]
+Start = Callable[[Study], Engine]
 
 
 def decided(study: Study, engine: str) -> Study:
@@ -85,8 +71,6 @@ def choose(
     kept = read_json(folder / FILE) or {}
     if kept.get("engine") in ENGINES:
         return decided(study, kept["engine"]), f"engine auto: {kept['engine']}, as this run began"
-    from leaderboards.run.asked import prompts_per_model
-
     answers = models * prompts_per_model(study, tasks)
     told: dict[str, Any] = {"answers": answers}
     asked = {n: t for n, t in tasks.items() if t.OUTPUT_TYPE == "generate_until"}
@@ -144,8 +128,6 @@ def _timed(
 
 def _some(study: Study, tasks: Mapping[str, Any], lm: Engine) -> Iterator[Any]:
     """Requests of every task in turn."""
-    from leaderboards.run.asked import seeds
-
     each = -(-(TRIED + WARM) // len(tasks))
     for task in tasks.values():
         if (seed := seeds(study, task)[0]) is not None:

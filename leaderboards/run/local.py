@@ -20,6 +20,7 @@ from leaderboards.run.measuring import Measuring
 from leaderboards.run.outputs import no_bars
 from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks.engines import Engine, open_engine
+from ptst_tasks.engines.engine_args import AUTO
 from ptst_tasks.errors import EngineError, PTSTError, said
 from ptst_tasks.progress import Progress
 
@@ -57,7 +58,7 @@ def measure_here(
     if not plans:
         return
     base = adapters.base
-    if ledger.study.engine == engine_choice.AUTO:
+    if ledger.study.engine == AUTO:
         ledger.study, note = engine_choice.choose(
             ledger.study, home or ledger.store.run, folders, tasks, len(plans),
             lambda study: _loaded(study, base, folders),

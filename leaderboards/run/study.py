@@ -109,13 +109,11 @@ class StudyTest(_Strict):
             ``train.settings``, of an adapter's manifest, else the training set's own, as in the
             paper, or for OpenAI's own models ``openai``; other helpful sets in their own. Models
             trained in different styles need it said, since all are asked the same prompts.
-        limit: Ask only the first so many rows of each set; where a set is in order of category, of
-            one category.
+        limit: Ask only the first so many rows of each set, which may be of one category.
         sample: Ask only so many rows, drawn at random by their ids and always the same: a number for
             every set, or a number for each that is named.
         gen_kwargs: Decoding options in place of the tasks' own (``max_gen_toks`` ...).
-        max_gen_toks: Set -> tokens that its answers have at most, in place of what `gen_kwargs` and the
-            tasks say.
+        max_gen_toks: Set -> tokens that its answers have at most.
         decoding_seeds: With ``do_sample: true`` every prompt is answered once for each; 0 if none
             is said.
         options: More of the tasks' options (``prefill`` ...), those that the study does not say

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from leaderboards.run import engine_choice, made_bases
+from leaderboards.run import made_bases
 from leaderboards.run.executor_args import read_args
 from leaderboards.run.prompt_checks import check_args, check_thinking
 from leaderboards.run.set_checks import check_custom, check_sample, check_sets
@@ -145,7 +145,7 @@ def _executor(study: Study) -> Iterator[PTSTError]:
 
 
 def _engine_args(study: Study) -> Iterator[PTSTError]:
-    from ptst_tasks.engines.engine_args import check_engine_args
+    from ptst_tasks.engines.engine_args import check_engine_args, engines_of
     from ptst_tasks.engines.served_settings import ServedSettings
 
     if study.engine == "openai":  # before the study is written to its run: it could hold a key
@@ -153,7 +153,7 @@ def _engine_args(study: Study) -> Iterator[PTSTError]:
         return
     for name, value in study.engine_args.items():
         try:
-            for engine in engine_choice.of_arg(study.engine, name):
+            for engine in engines_of(study.engine, name):
                 check_engine_args(engine, {name: value}, more=_configured(study.base))
         except PTSTError as e:
             yield e
@@ -170,6 +170,7 @@ def _configured(base: str) -> set[str]:
 
 
 def _served(study: Study) -> Iterator[PTSTError]:
+    from ptst_tasks.engines.engine_args import AUTO
     from ptst_tasks.engines.served_settings import WHO
 
     if study.engine == "openai" and study.train.templates:
@@ -178,7 +179,7 @@ def _served(study: Study) -> Iterator[PTSTError]:
             "with `ptst train` (--backend openai, or here, and serve it), then name each model "
             "under train.adapters with its train_template"
         )
-    if study.engine == engine_choice.AUTO and study.executor != "local":
+    if study.engine == AUTO and study.executor != "local":
         yield ConfigError(
             f"study {study.name!r}: engine auto measures this machine, and executor "
             f"{study.executor!r} uses others; name hf or vllm"

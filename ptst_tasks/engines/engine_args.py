@@ -20,7 +20,11 @@ from ptst_tasks.engines.base import BY_NAME, END_OF_THOUGHT, SWITCH, refuse
 from ptst_tasks.errors import ConfigError, UnknownNameError, one_line
 from ptst_tasks.keys import check_no_keys
 
-__all__ = ["LAYOUT", "PATHS", "REFUSED", "SETTINGS", "check_engine_args", "known_args"]
+__all__ = ["AUTO", "LAYOUT", "PATHS", "REFUSED", "SETTINGS", "args_of", "check_engine_args",
+           "engines_of", "known_args"]  # fmt: skip
+
+AUTO = "auto"
+"""That of hf and vllm which is sooner through; `leaderboards.run.engine_choice` finds it out."""
 
 REFUSED: dict[str, dict[str, str]] = {
     "hf": {
@@ -175,6 +179,19 @@ def known_args(engine: str) -> frozenset[str]:
     """Every argument of an engine (hf, vllm) that is known here; vLLM's own only where it is."""
     read = {name for source in _SOURCES[engine] for name in _arguments(*source)}
     return frozenset({*read, *_PASSED_ON[engine], *SETTINGS[engine].model_fields} - {"self"})
+
+
+def engines_of(engine: str, name: str) -> tuple[str, ...]:
+    """The engines that an argument is for: the study's, or with ``auto`` those that know it."""
+    if engine != AUTO:
+        return (engine,)
+    return tuple(e for e in SETTINGS if name in known_args(e)) or ("hf",)
+
+
+def args_of(engine: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Of arguments for either engine those that this one takes; ``batch_size`` is hf's."""
+    known = known_args(engine) - ({"batch_size", "max_batch_size"} if engine == "vllm" else set())
+    return {name: value for name, value in args.items() if name in known}
 
 
 def _arguments(package: str, file: str, owner: str, function: str) -> Iterable[str]:

@@ -15,6 +15,7 @@ from leaderboards.board.collect import collect
 from leaderboards.cli.dry_run import look
 from leaderboards.run import engine_choice, runner
 from leaderboards.run.study import Study
+from ptst_tasks.engines.engine_args import args_of
 from ptst_tasks.errors import EngineError
 from tests.support import NEEDS_VLLM, VLLM_CPU, save_adapter
 
@@ -52,7 +53,7 @@ def test_a_run_says_what_it_took_and_is_that_engines_run(
         "engine auto: hf, as this run began"
         in runner.run(study(tiny_model), tmp_path / "auto").notes
     )
-    named = study(tiny_model, engine="hf", engine_args=engine_choice.args_of("hf", ARGS))
+    named = study(tiny_model, engine="hf", engine_args=args_of("hf", ARGS))
     assert runner.run(named, tmp_path / "named", share=False).failed == []
     boards = [csvio.dumps(collect([tmp_path / name])[0]) for name in ("auto", "named")]
     assert boards[0] == boards[1]
