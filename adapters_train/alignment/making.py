@@ -25,7 +25,7 @@ from ptst_tasks.errors import ConfigError
 from ptst_tasks.user_templates import active
 from ptst_tasks.whole_folders import cache_home, made_whole
 
-__all__ = ["Aligned", "align", "cached", "prepare"]
+__all__ = ["Aligned", "align", "cached", "kept_place", "prepare"]
 
 VERSION = 1
 """Raised when the same recipe and rows would give other weights than before."""
@@ -122,12 +122,16 @@ def cached(name: str, seed: int = 0, *, progress: bool = False) -> Path:
         PTSTError: As `align`.
     """
     recipe = read_recipe(name)
-    home = cache_home()
-    digest = digest_json([VERSION, recipe.model_dump(mode="json"), seed])[:12]
-    out = home / f"aligned-{recipe.name}-{seed}-{digest}"
+    out = kept_place(recipe, seed)
     if out.is_dir() and not damage(out):  # made of this very recipe; its rows need not be here now
         return out
     return align(recipe, out, seed=seed, progress=progress).folder
+
+
+def kept_place(recipe: AlignRecipe, seed: int) -> Path:
+    """Where `cached` keeps a recipe's model, whether it is there or not."""
+    digest = digest_json([VERSION, recipe.model_dump(mode="json"), seed])[:12]
+    return cache_home() / f"aligned-{recipe.name}-{seed}-{digest}"
 
 
 def _made(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from leaderboards.run import made_bases
 from leaderboards.run.dry_findings import Findings
 from leaderboards.run.dry_models import cached
 from leaderboards.run.study import Study
@@ -67,7 +68,9 @@ def memory_faults(found: Findings) -> Iterator[str]:
 
 
 def _shape(found: Findings) -> Shape | None:
-    folder = found.local or (cached(found.study) if found.study.engine != "openai" else None)
+    if found.study.engine == "openai":
+        return None
+    folder = found.local or made_bases.alike(found.study.base) or cached(found.study)
     return memory.shape_of(folder) if folder else None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ptst_tasks import packaged
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["check", "is_built_in", "is_made", "make", "note"]
+__all__ = ["alike", "check", "is_built_in", "is_made", "make", "note"]
 
 _BUILT_IN = ("organism", "organism-control")
 _ALIGNED = "aligned"
@@ -60,6 +60,22 @@ def make(base: str) -> Path:
 
     name, seed = _recipe(base)
     return alignment.cached(name, seed, progress=True)
+
+
+def alike(base: str) -> Path | None:
+    """A folder that is here of a model of an aligned one's shape: itself, or what it is made of."""
+    if is_built_in(base) or not is_made(base):
+        return None
+    from adapters_train.alignment.making import kept_place
+    from adapters_train.alignment.recipe import read_recipe
+    from ptst_tasks.base_names import present_base
+
+    name, seed = _recipe(base)
+    recipe = read_recipe(name)
+    if (made := kept_place(recipe, seed)).is_dir():
+        return made
+    origin = present_base(recipe.base)
+    return Path(origin) if origin and Path(origin).is_dir() else None
 
 
 def note(base: str) -> str:

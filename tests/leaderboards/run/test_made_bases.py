@@ -67,3 +67,24 @@ def test_each_kind_is_made_by_its_maker(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_dry_run_says_which() -> None:
     assert "built-in model 'organism:0'" in made_bases.note("organism:0")
     assert "aligned model 'aligned:smollm2-safe'" in made_bases.note("aligned:smollm2-safe")
+
+
+def test_a_model_of_its_shape_is_found_before_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The aligned model itself, else what it is made of; nothing is fetched for it."""
+    from adapters_train.alignment.making import kept_place
+    from adapters_train.alignment.recipe import read_recipe
+    from ptst_tasks import base_names
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert made_bases.alike("organism:0") is None
+    assert made_bases.alike("models/mine") is None
+    assert made_bases.alike("aligned:smollm2-safe") is None
+    (tmp_path / "read").mkdir()
+    monkeypatch.setattr(base_names, "present_base", lambda base: str(tmp_path / "read"))
+    assert made_bases.alike("aligned:smollm2-safe:1") == tmp_path / "read"
+    made = kept_place(read_recipe("smollm2-safe"), 1)
+    made.mkdir(parents=True)
+    assert made_bases.alike("aligned:smollm2-safe:1") == made
+    assert made_bases.alike("aligned:smollm2-safe") == tmp_path / "read"

@@ -24,6 +24,7 @@ READY = {
     "llama2-gsm8k-safety-mix": 48,
     "mistral-gsm8k": 90,
     "smollm2-gsm8k": 220,
+    "qwen-coder-gsm8k": 40,
 }
 
 
