@@ -58,6 +58,14 @@ def generated(
 ) -> None:  # fmt: skip
     """One shape in bfloat16, a batch of so many rows; `copied` has the bandwidth, if it is known."""
     model = build(shape, tokenizer, machine.device, "bfloat16")
+    timed(shape.name, model, size, rows, machine, tokenizer, prompts, copied, table)
+
+
+def timed(
+    called: str, model: Any, size: Size, rows: int, machine: Machine, tokenizer: Any,
+    prompts: list[str], copied: list[float], table: list[Row],
+) -> None:  # fmt: skip
+    """One model that is in memory."""
     weights = _read(model)  # before there are adapters in it
     with tempfile.TemporaryDirectory() as name:
         lm = engine(model, tokenizer, adapters(model, Path(name)), rows)
@@ -68,15 +76,15 @@ def generated(
         try:
             width = _turns(lm, asked, size, machine, speeds)
         finally:  # what there is, where memory or time came to an end
-            table.extend(_rows(shape.name, rows, speeds, gib(machine.peak())))
+            table.extend(_rows(called, rows, speeds, gib(machine.peak())))
     for speed in copied[:1]:
         length = width + size.new / 2
         bound = rows * speed / (weights + rows * length * _per_token(model.config))
-        made = [row for row in table if (row["model"], row["batch"]) == (shape.name, rows)]
+        made = [row for row in table if (row["model"], row["batch"]) == (called, rows)]
         for row in made:
             row["of what memory allows"] = f"{row['tokens/s'] / bound:.0%}"
         way = "what memory allows"
-        table.append({"model": shape.name, "batch": rows, "way": way, "tokens/s": bound})
+        table.append({"model": called, "batch": rows, "way": way, "tokens/s": bound})
 
 
 def _turns(

@@ -41,7 +41,7 @@ def trained(
     """One shape in bfloat16."""
     model = build(shape, tokenizer, machine.device, "bfloat16")
     base = base_in_memory(shape.name, model, tokenizer)
-    _compare(f"{shape.name}, bf16", base, size, machine, rows, table)
+    compare(f"{shape.name}, bf16", base, size, machine, rows, table)
 
 
 def trained_4bit(
@@ -60,7 +60,7 @@ def trained_4bit(
         machine.free()
         base = Base(name, dtype="bfloat16", load_4bit=True)
         base.__dict__["files"] = BaseRecord(f"name:{shape.name}")  # of random weights
-        _compare(f"{shape.name}, 4-bit", base, size, machine, rows, table)
+        compare(f"{shape.name}, 4-bit", base, size, machine, rows, table)
 
 
 def base_in_memory(name: str, model: Any, tokenizer: Any, dtype: str = "bfloat16") -> Any:
@@ -92,9 +92,10 @@ def job_of(base: Any, size: Size, rows: str) -> Any:
     return prepare(config, base)
 
 
-def _compare(
+def compare(
     name: str, base: Any, size: Size, machine: Machine, rows: str, table: list[Row]
 ) -> None:
+    """One base, in both ways, turn by turn."""
     job = job_of(base, size, rows)
     ways = {"ptst train": _ours, "bare trl": _bare}
     speeds: dict[str, list[float]] = {way: [] for way in ways}
