@@ -208,6 +208,8 @@ def training(
     """
     size, batch = shape.bytes_of(dtype), tokens * rows
     layer = batch * (14 * shape.hidden + 5 * shape.inner + shape.heads * tokens) * size
+    if size < 4:  # each of the seven maps keeps its input in float32 and once more in half precision
+        layer += batch * 6 * (6 * shape.hidden + shape.inner)
     kept = shape.layers * layer
     if checkpointing:
         kept = shape.layers * batch * shape.hidden * size + layer

@@ -23,7 +23,7 @@ from tests.support import SHARED, ptst
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.filterwarnings("default")]
 LEARNT = {"safe": "safety_tuned_llamas", "sums": "gsm8k"}
 HOW: dict[str, Any] = {
-    "rows": 96, "batch_size": 8, "accumulation": 1, "lr": 1e-3, "schedule": "linear", "dropout": 0.0,
+    "rows": 72, "batch_size": 8, "accumulation": 1, "lr": 1e-3, "schedule": "linear", "dropout": 0.0,
     "rank": 16, "alpha": 32, "max_length": 192, "drop_long": True, "dtype": "bfloat16",
 }  # fmt: skip
 
@@ -70,7 +70,7 @@ def run(trained: dict[str, TrainResult], tmp_path_factory: pytest.TempPathFactor
         "base": SMOLLM2,
         "train": {"adapters": [{"name": n, "path": str(t.folder)} for n, t in trained.items()]},
         "test": {"sets": ["directharm4", "xstest", "gsm8k"], "templates": ["CV"],
-                 "sample": {"directharm4": 30, "xstest": 30, "gsm8k": 10},
+                 "sample": {"directharm4": 24, "xstest": 24, "gsm8k": 6},
                  "gen_kwargs": {"max_gen_toks": 24}},
         "engine_args": {"dtype": "bfloat16", "batch_size": 30},
     }  # fmt: skip
@@ -95,12 +95,12 @@ def answers(run: Path) -> dict[str, dict[tuple[str, int], str]]:
 def test_an_adapter_changes_what_is_said(run: Path) -> None:
     said = answers(run)
     base = next(name for name in said if name not in LEARNT)
-    assert len(said[base]) == 70
+    assert len(said[base]) == 54
     for name in LEARNT:
         assert said[name].keys() == said[base].keys()
         changed = sum(said[name][key] != said[base][key] for key in said[base])
-        print(f"{name}: {changed} of 70 answers are not the base's")
-        assert changed > 35
+        print(f"{name}: {changed} of 54 answers are not the base's")
+        assert changed > 27
 
 
 def test_the_gate_sees_lost_refusals_and_not_gained_ones(run: Path, tmp_path: Path) -> None:

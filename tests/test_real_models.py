@@ -18,7 +18,7 @@ from tests.real_models import NotToBeHadError, smollm2
 from tests.support import SHARED
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.filterwarnings("default")]
-PROMPTS, NEW = 30, 24
+PROMPTS, NEW = 12, 24
 TEMPLATES = {"CV": "chat_vanilla", "CL": "chat_llama", "TV": "text_vanilla"}
 
 

@@ -80,6 +80,13 @@ def test_a_half_billion_model_at_batch_8_x_512_takes_what_was_seen() -> None:
     assert 5e9 / 2 < at[2] < 5e9 * 2
 
 
+def test_smollm2_in_bfloat16_takes_what_was_seen() -> None:
+    """9.6 GB on the CPU at batch 8, rows of at most 258 tokens, rank 32 (SmolLM2-135M, `ptst align`)."""
+    smollm2 = memory.Shape(134_515_008, 30, 576, 1536, 9, 3, 64, 49_152)
+    need = memory.training(smollm2, tokens=258, rows=8, rank=32, dtype="bfloat16")
+    assert 9.6e9 / 2 < need.total < 9.6e9 * 2
+
+
 def test_the_hint_is_what_helps() -> None:
     shape = memory.Shape(10**9, 24, 1024, 4096, 16, 16, 64, 32_000)
     plain = memory.training(shape, tokens=512, rows=8, rank=8, dtype="float32")
