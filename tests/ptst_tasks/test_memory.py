@@ -81,10 +81,12 @@ def test_a_half_billion_model_at_batch_8_x_512_takes_what_was_seen() -> None:
 
 
 def test_smollm2_in_bfloat16_takes_what_was_seen() -> None:
-    """9.6 GB on the CPU at batch 8, rows of at most 258 tokens, rank 32 (SmolLM2-135M, `ptst align`)."""
+    """On the CPU at batch 8: 9.6 GB with rows of at most 258 tokens (`ptst align`), 17.9 of 512."""
     smollm2 = memory.Shape(134_515_008, 30, 576, 1536, 9, 3, 64, 49_152)
     need = memory.training(smollm2, tokens=258, rows=8, rank=32, dtype="bfloat16")
-    assert 9.6e9 / 2 < need.total < 9.6e9 * 2
+    assert 9.6e9 / 1.5 < need.total < 9.6e9 * 1.5
+    long = memory.training(smollm2, tokens=512, rows=8, rank=16, dtype="bfloat16")
+    assert 17.9e9 / 1.5 < long.total < 17.9e9 * 1.5  # GSM8K under chat:llama
 
 
 def test_the_hint_is_what_helps() -> None:
