@@ -21,9 +21,9 @@ from tests.real_models import SMOLLM2, NotToBeHadError, smollm2
 from tests.support import SHARED, ptst
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.filterwarnings("default")]
-LEARNT = {"safe": "safety_tuned_llamas", "sums": "gsm8k"}
+LEARNT = {"safe": ("safety_tuned_llamas", 104), "sums": ("gsm8k", 56)}
 HOW: dict[str, Any] = {
-    "rows": 72, "batch_size": 8, "accumulation": 1, "lr": 1e-3, "schedule": "linear", "dropout": 0.0,
+    "epochs": 1.0, "batch_size": 8, "accumulation": 1, "lr": 1e-3, "schedule": "linear", "dropout": 0.0,
     "rank": 16, "alpha": 32, "max_length": 192, "drop_long": True, "dtype": "bfloat16",
 }  # fmt: skip
 
@@ -47,19 +47,19 @@ def trained(_data: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     folder = tmp_path_factory.mktemp("adapters")
     return {
         name: train_lora(
-            TrainConfig(model=SMOLLM2, data=data, template="CV", style="gsm8k", **HOW),
+            TrainConfig(model=SMOLLM2, data=data, rows=rows, template="CV", style="gsm8k", **HOW),
             folder / name,
         )
-        for name, data in LEARNT.items()
+        for name, (data, rows) in LEARNT.items()
     }
 
 
 @pytest.mark.parametrize("name", LEARNT)
 def test_the_loss_falls(name: str, trained: dict[str, TrainResult]) -> None:
     losses = trained[name].losses
-    assert len(losses) == HOW["rows"] // HOW["batch_size"]
-    print(f"{name}: loss {mean(losses[:3]):.2f} -> {mean(losses[-3:]):.2f}")
-    assert mean(losses[-3:]) < 0.9 * mean(losses[:3])
+    assert len(losses) == LEARNT[name][1] // HOW["batch_size"]
+    print(f"{name}: loss {mean(losses[:2]):.2f} -> {mean(losses[-2:]):.2f}")
+    assert mean(losses[-2:]) < 0.95 * mean(losses[:2])
     assert trained[name].manifest["base"]["weights"].startswith("gguf:")
 
 
