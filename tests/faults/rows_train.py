@@ -148,7 +148,8 @@ ROWS = [
     Fault("train: OUT's name is too long", _GO.replace("new", "n" * 300), ("File name too long",)),
     Fault("train: 4 bits without a GPU", f"{_GO} --load-4bit", ("load_4bit", "--load-4bit")),
     Fault("train: no such target", f"{_GO} --targets q_prj", ("'q_proj'", "--targets")),
-    Fault("train: a rank beyond memory", f"{_GO} --rank 1000000000", ("out of memory",)),
+    Fault("train: a rank beyond memory", f"{_GO} --rank 1000000000", ("out of memory", "this machine has"),
+          lines=2),  # what it will take is said before it is tried
     Fault("train: no such base", _GO.replace("model base", "model none"), ("--model", "'none'")),
     Fault("train: a hub name without a network", _GO.replace("model base", "model meta-llama/Llama-2-7b"),
           ("'meta-llama/Llama-2-7b' cannot be loaded",)),
