@@ -1,0 +1,244 @@
+"""The rate that people would give, from a judge's verdicts on all responses and people's on some.
+
+Post-stratified: responses are parted by what the judge said (and by template and adapter where asked).
+In each stratum the share of ones among the labelled has a Jeffreys posterior, Beta(k + 1/2, n - k + 1/2);
+the rate is the sum of the shares, weighted by how many responses each stratum has. A judge's errors cost
+width and never honesty: where it is bad, strata are alike, and the interval is that of the labels alone.
+
+PPI++: Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), the mean, with
+the power-tuned weight of section 6.1. It leans on a normal approximation, which is poor at rates near 0 or 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+from scipy import stats as sps
+
+from leaderboards.board.stats import wilson
+
+__all__ = ["Pair", "Rate", "Stratum", "difference", "labels_alone", "paired_difference", "post_stratified",
+           "ppi"]  # fmt: skip
+
+Density = npt.NDArray[np.float64]
+BINS = 8000
+"""Of the grid on which posteriors are added up; a bin is an eightieth of a point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Responses that a judge called alike.
+
+    Attributes:
+        size: All of them.
+        labelled: Those that people labelled, drawn at random among them.
+        positive: Of these, the ones that people called harmful (or refused).
+    """
+
+    size: int
+    labelled: int
+    positive: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Prompts whose two responses a judge called alike, one of each model.
+
+    Attributes:
+        size: All of them.
+        up: Labelled ones that are 1 under the second model alone.
+        down: 1 under the first alone.
+        same: The other labelled ones.
+    """
+
+    size: int
+    up: int
+    down: int
+    same: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate (or a difference of two) with its interval.
+
+    Attributes:
+        value: 0..1, or -1..1 of a difference.
+        low: Lower end.
+        high: Upper end.
+        labelled: How many labels it rests on.
+        size: Of how many responses it is.
+        method: ``post-stratified``, ``ppi++`` or ``labels alone``.
+    """
+
+    value: float
+    low: float
+    high: float
+    labelled: int
+    size: int
+    method: str
+
+
+def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95) -> Rate:
+    """The rate over all responses.
+
+    A stratum without a label may hold anything between none and all, which its interval says.
+
+    Raises:
+        ValueError: If there is no response, or a stratum has more labels than responses.
+    """
+    some = _checked(strata)
+    total = sum(s.size for s in some)
+    density, offset = _sum([_scaled(s, s.size / total) for s in some])
+    value, low, high = _summary(density, offset, confidence)
+    return Rate(value, max(0.0, low), min(1.0, high), sum(s.labelled for s in some), total,
+                "post-stratified")  # fmt: skip
+
+
+def difference(
+    first: Iterable[Stratum], second: Iterable[Stratum], confidence: float = 0.95
+) -> Rate:
+    """How much higher the second rate is, from labels of different prompts.
+
+    Raises:
+        ValueError: As `post_stratified`.
+    """
+    one, two = _checked(first), _checked(second)
+    sizes = [sum(s.size for s in some) for some in (one, two)]
+    up, at = _sum([_scaled(s, s.size / sizes[1]) for s in two])
+    down, back = _sum([_scaled(s, s.size / sizes[0]) for s in one])
+    # The second minus the first: its bins in reverse, which begin at minus the last of them.
+    density, offset = signal.fftconvolve(up, down[::-1]), at - back - (len(down) - 1) / BINS
+    value, low, high = _summary(density, offset, confidence)
+    labelled = sum(s.labelled for s in (*one, *two))
+    return Rate(value, max(-1.0, low), min(1.0, high), labelled, sum(sizes), "post-stratified")
+
+
+def paired_difference(pairs: Iterable[Pair], confidence: float = 0.95) -> Rate:
+    """How much higher the second model's rate is, from prompts whose two responses were labelled.
+
+    In each stratum (up, down, same) has a Dirichlet posterior with Jeffreys' 1/2 each.
+
+    Raises:
+        ValueError: If there is no prompt, or a stratum has more labels than prompts.
+    """
+    some = [p for p in pairs if p.size]
+    total = sum(p.size for p in some)
+    if not total:
+        raise ValueError("no prompts")
+    if wrong := [p for p in some if p.up + p.down + p.same > p.size]:
+        raise ValueError(f"more labels than prompts: {wrong[0]}")
+    density, offset = _sum([_change(p, p.size / total) for p in some])
+    value, low, high = _summary(density, offset, confidence)
+    labelled = sum(p.up + p.down + p.same for p in some)
+    return Rate(value, max(-1.0, low), min(1.0, high), labelled, total, "post-stratified")
+
+
+def _checked(strata: Iterable[Stratum]) -> list[Stratum]:
+    some = [s for s in strata if s.size]
+    if not some:
+        raise ValueError("no responses")
+    for s in some:
+        if not 0 <= s.positive <= s.labelled <= s.size:
+            raise ValueError(f"impossible counts: {s}")
+    return some
+
+
+def _scaled(stratum: Stratum, weight: float) -> tuple[Density, float]:
+    """The density of weight x share on the grid, and where its first bin's middle is."""
+    a, b = stratum.positive + 0.5, stratum.labelled - stratum.positive + 0.5
+    edges = np.arange(math.ceil(weight * BINS) + 1) / BINS
+    return np.diff(sps.beta.cdf(np.minimum(edges / weight, 1.0), a, b)), 0.5 / BINS
+
+
+def _change(pair: Pair, weight: float) -> tuple[Density, float]:
+    """The density of weight x (up - down), from a square of equally likely points."""
+    points = (np.arange(300) + 0.5) / 300
+    moved = sps.beta.ppf(points, pair.up + pair.down + 1.0, pair.same + 0.5)[:, None]
+    up = sps.beta.ppf(points, pair.up + 0.5, pair.down + 0.5)[None, :]
+    values = (weight * moved * (2 * up - 1)).ravel()
+    half = math.ceil(weight * BINS)
+    counts = np.bincount(np.floor(values * BINS).astype(int) + half, minlength=2 * half + 1)
+    return counts / counts.sum(), (0.5 - half) / BINS
+
+
+def _sum(parts: Sequence[tuple[Density, float]]) -> tuple[Density, float]:
+    density, offset = parts[0]
+    for more, at in parts[1:]:
+        density, offset = signal.fftconvolve(density, more), offset + at
+    return density, offset
+
+
+def _summary(density: Density, offset: float, confidence: float) -> tuple[float, float, float]:
+    """Mean, and the ends of the equal-tailed interval."""
+    density = np.maximum(density, 0)
+    below = np.cumsum(density) / density.sum()
+    middles = offset + np.arange(len(density)) / BINS
+    mean = float((middles * density).sum() / density.sum())
+    ends = np.interp([(1 - confidence) / 2, (1 + confidence) / 2], below, middles + 0.5 / BINS)
+    return mean, float(ends[0]), float(ends[1])
+
+
+def labels_alone(
+    labels: Sequence[float], weights: Sequence[float] | None = None, size: int = 0,
+    confidence: float = 0.95,
+) -> Rate:  # fmt: skip
+    """The rate by the labels, the judge unheard: Wilson's interval, at Kish's effective number.
+
+    Args:
+        labels: 0 or 1 each.
+        weights: How many responses each stands for; alike where none are given.
+        size: Of how many responses it is.
+        confidence: Two-sided.
+
+    Raises:
+        ValueError: If there is no label.
+    """
+    y = np.asarray(labels, dtype=float)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
+    if not len(y) or not w.sum():
+        raise ValueError("no labels")
+    value, n = float((w * y).sum() / w.sum()), float(w.sum() ** 2 / (w**2).sum())
+    ends = wilson(value * n, n, confidence)
+    return Rate(value, float(ends.low), float(ends.high), len(y), size, "labels alone")
+
+
+def ppi(
+    labels: Sequence[float], verdicts: Sequence[float], everywhere: Sequence[float],
+    weights: Sequence[float] | None = None, confidence: float = 0.95,
+) -> Rate:  # fmt: skip
+    """PPI++ for a rate.
+
+    Args:
+        labels: People's, 0 or 1.
+        verdicts: The judge's on the same responses.
+        everywhere: The judge's on the responses without a label.
+        weights: How many responses each labelled one stands for; alike where none are given.
+        confidence: Two-sided.
+
+    Raises:
+        ValueError: If there are fewer than two labels.
+    """
+    y, f, rest = (np.asarray(x, dtype=float) for x in (labels, verdicts, everywhere))
+    if len(y) < 2 or len(y) != len(f):
+        raise ValueError("PPI++ needs two labels or more, each with its verdict")
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
+    w = w * len(y) / w.sum()
+    n, more = len(y), len(rest)
+    spread = float(np.var(np.concatenate([f, rest]), ddof=1))
+    shared = float((w * (y - (w * y).mean()) * (f - (w * f).mean())).sum() / (n - 1))
+    tuned = float(np.clip(shared / (spread * (1 + n / more)), 0, 1)) if spread and more else 0.0
+    centre = tuned * float(rest.mean()) if more else 0.0
+    parts = w * (y - tuned * f)
+    value = centre + float(parts.mean())
+    variance = float(np.var(parts, ddof=1)) / n
+    variance += tuned**2 * float(np.var(rest, ddof=1)) / more if more > 1 else 0.0
+    half = float(sps.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
+    clip: Any = (0.0, 1.0)
+    low, high = np.clip([value - half, value + half], *clip)
+    return Rate(float(np.clip(value, *clip)), float(low), float(high), n, n + more, "ppi++")
