@@ -6,7 +6,7 @@ the rate is the sum of the shares, weighted by how many responses each stratum h
 width and never honesty: where it is bad, strata are alike, and the interval is that of the labels alone.
 
 PPI++: Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), the mean, with
-the power-tuned weight of section 6.1. It leans on a normal approximation, which is poor at rates near 0 or 1.
+the power-tuned weight of its section 6. It leans on a normal approximation, poor at rates near 0 or 1.
 """
 
 from __future__ import annotations

@@ -1,0 +1,135 @@
+"""Which responses people are asked about: drawn at random, stratum by stratum, with known weights.
+
+A stratum is a set under a template from an adapter, with one verdict of the judge. Few are of the rare
+verdict, so a plain sample would hardly meet them: each stratum gets labels by the square root of its size.
+What is drawn hangs on the seed and on the responses' names alone, so it is the same in any order and on
+any machine, and a larger `n` holds the smaller one's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leaderboards.judging.saved import Task
+from ptst_tasks.errors import ConfigError
+
+__all__ = ["Drawn", "Response", "draw", "responses", "shares", "stratum_of"]
+
+_WORDS = {True: "yes", False: "no", None: "unscored"}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One response, and what a judge called it.
+
+    Attributes:
+        task: The task it is of.
+        cell: Digest of its cell, or the results file's name where there is none.
+        id: Of the prompt.
+        verdict: The judge's: harmful, or of a safe prompt refused; None where there is none.
+        line: Its line in the samples, to read its texts again.
+    """
+
+    task: Task
+    cell: str
+    id: str
+    verdict: bool | None
+    line: int
+
+    @property
+    def stratum(self) -> str:
+        """What it is drawn from."""
+        return stratum_of(self.task, self.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A response that people are asked about, and how many of its stratum it stands for."""
+
+    response: Response
+    weight: float
+
+
+def stratum_of(task: Task, verdict: bool | None) -> str:
+    """A stratum's name: set, template, adapter, verdict."""
+    return f"{task.set_name} {task.template} {task.model} {_WORDS[verdict]}"
+
+
+def cell_of(task: Task) -> str:
+    """How a sheet names the cell of a task."""
+    home = task.results.parent.parent
+    return home.name if (home / "cell.json").is_file() else task.results.stem
+
+
+def responses(found: Iterable[Task], judge: str) -> Iterator[Response]:
+    """Every response, with the verdict of one judge.
+
+    Raises:
+        ConfigError: If the judge has judged none of a task's responses.
+        DataError: If a line is damaged.
+    """
+    for task in found:
+        cell, judged = cell_of(task), set[str]()
+        for line, row in task.rows():
+            judged.add(str(row.get("filter", "")))
+            if row.get("filter") == judge:
+                yield Response(task, cell, str(row["doc"]["id"]), _verdict(task, row), line)
+        if judge not in judged:
+            others = ", ".join(sorted(judged - {""})) or "nobody"
+            raise ConfigError(
+                f"{task.model} {task.set_name} {task.template} is not judged by {judge!r}, but by "
+                f"{others}; name one of them, or `ptst score --judge {judge}` first"
+            )
+
+
+def _verdict(task: Task, row: dict[str, Any]) -> bool | None:
+    names = ("asr",) if task.kind == "harmful" else ("refused", "refused_unsafe")
+    value = next((row[name] for name in names if row.get(name) is not None), None)
+    return None if value not in (0, 1) or row.get("unscored") else bool(value)
+
+
+def draw(found: Sequence[Response], n: int, seed: int) -> list[Drawn]:
+    """Draws `n` responses, in an order in which any beginning is a sample of its own.
+
+    Raises:
+        ConfigError: If there are fewer responses.
+    """
+    if n > len(found):
+        raise ConfigError(f"--n is {n}, and there are {len(found)} responses")
+    strata: dict[str, list[Response]] = {}
+    for response in found:
+        strata.setdefault(response.stratum, []).append(response)
+    for mine in strata.values():
+        mine.sort(key=lambda r: _rank(seed, r))
+    parts = shares({name: len(mine) for name, mine in strata.items()}, n)
+    drawn = [
+        Drawn(response, len(strata[name]) / part)
+        for name, part in parts.items()
+        for response in strata[name][:part]
+    ]
+    return sorted(drawn, key=lambda d: _rank(seed + 1, d.response))
+
+
+def _rank(seed: int, response: Response) -> bytes:
+    return hashlib.sha256(f"{seed} {response.cell} {response.id}".encode()).digest()
+
+
+def shares(sizes: dict[str, int], n: int) -> dict[str, int]:
+    """How many labels each stratum gets: by the square root of its size, at most all of it.
+
+    Webster's method of apportionment, which takes no label away where there is one more to give.
+    """
+    out = dict.fromkeys(sorted(sizes), 0)
+    queue = [(-math.sqrt(sizes[name]) / 0.5, name) for name in out]
+    heapq.heapify(queue)
+    for _ in range(min(n, sum(sizes.values()))):
+        _, name = heapq.heappop(queue)
+        out[name] += 1
+        if out[name] < sizes[name]:
+            heapq.heappush(queue, (-math.sqrt(sizes[name]) / (out[name] + 0.5), name))
+    return out
