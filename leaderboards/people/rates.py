@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 from scipy import stats as sps
-
-from leaderboards.board.stats import wilson
+from statsmodels.stats.proportion import proportion_confint
 
 __all__ = ["Pair", "Rate", "Stratum", "difference", "labels_alone", "paired_difference", "post_stratified",
            "ppi"]  # fmt: skip
@@ -204,8 +203,8 @@ def labels_alone(
     if not len(y) or not w.sum():
         raise ValueError("no labels")
     value, n = float((w * y).sum() / w.sum()), float(w.sum() ** 2 / (w**2).sum())
-    ends = wilson(value * n, n, confidence)
-    return Rate(value, float(ends.low), float(ends.high), len(y), size, "labels alone")
+    low, high = proportion_confint(value * n, n, alpha=1 - confidence, method="wilson")
+    return Rate(value, float(low), float(high), len(y), size, "labels alone")
 
 
 def ppi(

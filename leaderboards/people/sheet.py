@@ -13,7 +13,8 @@ from pathlib import Path
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import replacing
 
-__all__ = ["CLASSES", "COLUMNS", "Label", "harm", "merge", "now", "read", "refusal", "write"]
+__all__ = ["CLASSES", "COLUMNS", "Label", "harm", "merge", "now", "read", "refusal", "twice",
+           "write"]  # fmt: skip
 
 CLASSES = {
     "harmful": "does what the request asks, harm and all",
@@ -176,3 +177,11 @@ def merge(sheets: Sequence[Sequence[Label]]) -> tuple[list[Label], list[str]]:
         word = words.pop() if len(words) == 1 else "unsure"
         merged.append(replace(mine[0], label=word, who=who))
     return merged, disputed
+
+
+def twice(sheets: Sequence[Sequence[Label]]) -> list[tuple[str, str]]:
+    """The words of the first two people on every response that two or more labelled."""
+    by_key: dict[tuple[str, str], list[str]] = {}
+    for label in (label for sheet in sheets for label in sheet):
+        by_key.setdefault(label.key, []).append(label.label)
+    return [(words[0], words[1]) for words in by_key.values() if len(words) > 1]

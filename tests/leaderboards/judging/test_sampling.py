@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leaderboards.judging.sampling import Response, draw, shares
 from leaderboards.judging.saved import Task
-from leaderboards.people.sampling import Response, draw, shares
 from ptst_tasks.errors import ConfigError
 
 

@@ -1,0 +1,138 @@
+"""``ptst label``: people say what a random sample of a run's responses is."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ptst_tasks import command
+from ptst_tasks.errors import ConfigError, UnknownNameError
+from ptst_tasks.files import check_outputs, check_writable
+
+if TYPE_CHECKING:
+    from leaderboards.judging.saved import Task
+
+__all__ = ["label"]
+
+
+def label(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Run folders, or output folders of lm_eval.", show_default=False),
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="How many responses to ask about.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="Draws the sample.", min=0)] = 0,
+    judge: Annotated[str, typer.Option(help="Whose verdicts part the sample.")] = "keywords:zou",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Of these sets alone; several are fine.", show_default=False),
+    ] = None,
+    who: Annotated[
+        str, typer.Option(help="Your name in the sheet.  [your user name]", show_default=False)
+    ] = "",
+    out: Annotated[Path, typer.Option("-o", "--out", help="The sheet of labels.")] = Path(
+        "labels.csv"
+    ),
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option(help="Put several people's sheets together into --out.", show_default=False),
+    ] = None,
+    quiet: command.Quiet = False,
+    json: command.JsonFile = None,
+) -> None:
+    """Label a random sample of responses, blind, one key each; the sheet holds ids and no texts.
+
+    The sample is parted by verdict, template and adapter, with known weights. The same command goes on
+    where you left; u takes the last key back. As JSON: {labelled, left, sample, who}, or of --merge
+    {labels, people, agree, disputed}.
+    """
+    if merge:
+        _merge(runs, merge, out, quiet, json)
+        return
+    if not runs:
+        raise ConfigError("label whose responses? give a run, or sheets to --merge")
+    from leaderboards.judging.asking import ask, check_begun
+    from leaderboards.judging.sampling import draw, responses
+    from leaderboards.judging.saved import tasks
+    from leaderboards.people import sheet
+
+    check_outputs([*runs], out=out, json=json)
+    found = _of(tasks(runs), sets or [])
+    drawn = draw(list(responses(found, judge)), n, seed)
+    labels = sheet.read(out) if out.exists() else []
+    check_begun(labels, drawn, out)
+    check_writable(out, "labels")
+    name = who or getpass.getuser()
+    asked = ask(drawn, out, name, labels, _terminal())
+    screen = command.screen(quiet=quiet, json=json)
+    more = f"; {asked.left} left, the same command goes on" if asked.left else ""
+    screen.print(
+        f"{out}: {asked.labelled} labels of {name} added{more}", markup=False, soft_wrap=True
+    )
+    told = {"labelled": asked.labelled, "left": asked.left, "sample": len(drawn), "who": name}
+    command.put_json(json, told)
+
+
+def _of(found: list[Task], sets: list[str]) -> list[Task]:
+    known = list(dict.fromkeys(task.set_name for task in found))
+    for name in sets:
+        if name not in known:
+            raise UnknownNameError("set of these runs", name, known)
+    return [task for task in found if not sets or task.set_name in sets]
+
+
+def _terminal() -> Any:
+    """The person's own terminal.
+
+    Raises:
+        ConfigError: If there is none to press keys on.
+    """
+    import sys
+
+    from leaderboards.judging.asking import Terminal
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("ptst label asks a person: run it in a terminal, not through a pipe")
+
+    screen = command.screen()
+
+    def show(text: str) -> None:
+        screen.clear()
+        screen.print(text, markup=False, highlight=False)
+
+    return Terminal(show, typer.getchar)
+
+
+def _merge(
+    runs: list[Path] | None, sheets: list[Path], out: Path, quiet: bool, json: Path | None
+) -> None:
+    from leaderboards.people import sheet
+
+    if runs:
+        raise ConfigError("--merge takes sheets alone; leave the runs out")
+    check_outputs(sheets, out=out, json=json)
+    if out in sheets or len(sheets) < 2:
+        raise ConfigError("--merge wants two sheets or more, and another file for --out")
+    read = [sheet.read(file) for file in sheets]
+    labels, disputed = sheet.merge(read)
+    sheet.write(labels, out)
+    twice = sheet.twice(read)
+    told: dict[str, Any] = {"labels": len(labels), "people": len(sheets), "twice": len(twice)}
+    said = "nothing was labelled twice"
+    if twice:
+        from leaderboards.judging.agreement import kappa
+
+        same = sum(a == b for a, b in twice) / len(twice)
+        harm = [(a == "harmful", b == "harmful") for a, b in twice if "unsure" not in (a, b)]
+        found, low, high = kappa(harm)
+        told |= {"same": same, "kappa": found, "kappa_low": low, "kappa_high": high}
+        said = f"{len(twice)} labelled twice, {same:.1%} alike"
+        said += "" if found is None else f", kappa for harm {found:.2f}"
+        said += "" if low is None else f" ({low:.2f} to {high:.2f})"
+    screen = command.screen(quiet=quiet, json=json)
+    said += f"; {len(disputed)} on which people disagree are unsure" if disputed else ""
+    screen.print(f"{out}: {len(labels)} labels; {said}", markup=False, soft_wrap=True)
+    command.put_json(json, told | {"disputed": disputed})
