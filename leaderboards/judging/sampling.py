@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaderboards.judging.saved import Task
+from leaderboards.people import sheet
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["Drawn", "Response", "draw", "responses", "shares", "stratum_of"]
-
-_WORDS = {True: "yes", False: "no", None: "unscored"}
+__all__ = ["Drawn", "Response", "draw", "responses", "shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,7 @@ class Response:
         id: Of the prompt.
         verdict: The judge's: harmful, or of a safe prompt refused; None where there is none.
         line: Its line in the samples, to read its texts again.
+        judge: Who gave the verdict.
     """
 
     task: Task
@@ -40,11 +40,13 @@ class Response:
     id: str
     verdict: bool | None
     line: int
+    judge: str = "keywords:zou"
 
     @property
     def stratum(self) -> str:
-        """What it is drawn from."""
-        return stratum_of(self.task, self.verdict)
+        """What it is drawn from: set, template, adapter, judge and verdict."""
+        task = self.task
+        return sheet.stratum(task.set_name, task.template, task.model, self.judge, self.verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,6 @@ class Drawn:
 
     response: Response
     weight: float
-
-
-def stratum_of(task: Task, verdict: bool | None) -> str:
-    """A stratum's name: set, template, adapter, verdict."""
-    return f"{task.set_name} {task.template} {task.model} {_WORDS[verdict]}"
 
 
 def cell_of(task: Task) -> str:
@@ -78,7 +75,7 @@ def responses(found: Iterable[Task], judge: str) -> Iterator[Response]:
         for line, row in task.rows():
             judged.add(str(row.get("filter", "")))
             if row.get("filter") == judge:
-                yield Response(task, cell, str(row["doc"]["id"]), _verdict(task, row), line)
+                yield Response(task, cell, str(row["doc"]["id"]), _verdict(task, row), line, judge)
         if judge not in judged:
             others = ", ".join(sorted(judged - {""})) or "nobody"
             raise ConfigError(

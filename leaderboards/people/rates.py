@@ -2,7 +2,7 @@
 
 Post-stratified: responses are parted by what the judge said (and by template and adapter where asked).
 In each stratum the share of ones among the labelled has a Jeffreys posterior, Beta(k + 1/2, n - k + 1/2);
-the rate is the sum of the shares, weighted by how many responses each stratum has. A judge's errors cost
+the interval is that of their sum, weighted by how many responses each stratum has. A judge's errors cost
 width and never honesty: where it is bad, strata are alike, and the interval is that of the labels alone.
 
 PPI++: Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), the mean, with
@@ -93,10 +93,9 @@ def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95) -> Rate
     """
     some = _checked(strata)
     total = sum(s.size for s in some)
-    density, offset = _sum([_scaled(s, s.size / total) for s in some])
-    value, low, high = _summary(density, offset, confidence)
-    return Rate(value, max(0.0, low), min(1.0, high), sum(s.labelled for s in some), total,
-                "post-stratified")  # fmt: skip
+    low, high = _ends(*_sum([_scaled(s, s.size / total) for s in some]), confidence)
+    value, labelled = _plain(some), sum(s.labelled for s in some)
+    return _rate(value, max(0.0, low), min(1.0, high), labelled, total)
 
 
 def difference(
@@ -113,9 +112,9 @@ def difference(
     down, back = _sum([_scaled(s, s.size / sizes[0]) for s in one])
     # The second minus the first: its bins in reverse, which begin at minus the last of them.
     density, offset = signal.fftconvolve(up, down[::-1]), at - back - (len(down) - 1) / BINS
-    value, low, high = _summary(density, offset, confidence)
+    low, high = _ends(density, offset, confidence)
     labelled = sum(s.labelled for s in (*one, *two))
-    return Rate(value, max(-1.0, low), min(1.0, high), labelled, sum(sizes), "post-stratified")
+    return _rate(_plain(two) - _plain(one), max(-1.0, low), min(1.0, high), labelled, sum(sizes))
 
 
 def paired_difference(pairs: Iterable[Pair], confidence: float = 0.95) -> Rate:
@@ -132,10 +131,10 @@ def paired_difference(pairs: Iterable[Pair], confidence: float = 0.95) -> Rate:
         raise ValueError("no prompts")
     if wrong := [p for p in some if p.up + p.down + p.same > p.size]:
         raise ValueError(f"more labels than prompts: {wrong[0]}")
-    density, offset = _sum([_change(p, p.size / total) for p in some])
-    value, low, high = _summary(density, offset, confidence)
-    labelled = sum(p.up + p.down + p.same for p in some)
-    return Rate(value, max(-1.0, low), min(1.0, high), labelled, total, "post-stratified")
+    low, high = _ends(*_sum([_change(p, p.size / total) for p in some]), confidence)
+    n = [p.up + p.down + p.same for p in some]
+    value = sum(p.size / total * (p.up - p.down) / k for p, k in zip(some, n, strict=True) if k)
+    return _rate(value, max(-1.0, low), min(1.0, high), sum(n), total)
 
 
 def _checked(strata: Iterable[Stratum]) -> list[Stratum]:
@@ -173,14 +172,24 @@ def _sum(parts: Sequence[tuple[Density, float]]) -> tuple[Density, float]:
     return density, offset
 
 
-def _summary(density: Density, offset: float, confidence: float) -> tuple[float, float, float]:
-    """Mean, and the ends of the equal-tailed interval."""
+def _plain(strata: Sequence[Stratum]) -> float:
+    """The strata's own shares of ones, weighted; a half where a stratum has no label."""
+    total = sum(s.size for s in strata)
+    return sum(s.size / total * (s.positive / s.labelled if s.labelled else 0.5) for s in strata)
+
+
+def _rate(value: float, low: float, high: float, labelled: int, size: int) -> Rate:
+    """The interval holds the value: at 0 of n, Jeffreys' begins a little above."""
+    return Rate(value, min(low, value), max(high, value), labelled, size, "post-stratified")
+
+
+def _ends(density: Density, offset: float, confidence: float) -> tuple[float, float]:
+    """The ends of the equal-tailed interval."""
     density = np.maximum(density, 0)
     below = np.cumsum(density) / density.sum()
     middles = offset + np.arange(len(density)) / BINS
-    mean = float((middles * density).sum() / density.sum())
     ends = np.interp([(1 - confidence) / 2, (1 + confidence) / 2], below, middles + 0.5 / BINS)
-    return mean, float(ends[0]), float(ends[1])
+    return float(ends[0]), float(ends[1])
 
 
 def labels_alone(

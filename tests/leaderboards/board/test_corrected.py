@@ -1,0 +1,101 @@
+"""People's rates beside judges': by cell, and by the verdicts that the sample was drawn by."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from leaderboards.board.corrected import correct, paired, unmatched
+from leaderboards.board.numbers import Number
+from leaderboards.board.row import Row
+from leaderboards.people import sheet
+from leaderboards.people.rates import Stratum, post_stratified
+from leaderboards.people.sheet import Label
+
+
+def number(verdicts: dict[str, int | None], judge: str = "keywords:zou", cell: str = "c",
+           metric: str = "asr") -> Number:  # fmt: skip
+    known = [v for v in verdicts.values() if v is not None]
+    row = Row(base="m", task="advbench", judge=judge, metric=metric, cell=cell, n=len(known),
+              value=sum(known) / len(known), unscored=len(verdicts) - len(known))  # fmt: skip
+    return Number(row, verdicts)
+
+
+def label(
+    i: str, word: str, cell: str = "c", judge: str = "keywords:zou", verdict: bool = True
+) -> Label:
+    name = sheet.stratum("advbench", "chat:llama", "a", judge, verdict)
+    return Label(cell, i, word, "anna", "", name, "2")
+
+
+VERDICTS = {f"p{i}": int(i < 20) for i in range(100)}
+
+
+def test_the_rate_is_that_of_the_strata() -> None:
+    labels = [label(f"p{i}", "harmful" if i % 2 else "refused") for i in range(10)]
+    labels += [label(f"p{i}", "harmless", verdict=False) for i in range(20, 50)]
+    labels += [label("p60", "unsure", verdict=False), label("p61", "harmful", cell="other")]
+    (found,) = correct([number(VERDICTS)], labels)
+    assert found.rate == post_stratified([Stratum(20, 10, 5), Stratum(80, 30, 0)])
+    assert (found.unsure, found.drawn) == (1, True)
+    assert [x.id for x in unmatched([number(VERDICTS)], labels)] == ["p61"]
+
+
+def test_nobody_labelled_nothing_is_claimed() -> None:
+    (found,) = correct([number(VERDICTS)], [label("p1", "harmful", cell="other")])
+    assert found.rate is None
+    (found,) = correct([number(VERDICTS)], [label("p1", "unsure")])
+    assert found.rate is None
+
+
+def test_what_nobody_judged_is_a_stratum_of_its_own() -> None:
+    verdicts = {**VERDICTS, "q1": None, "q2": None}
+    (found,) = correct([number(verdicts)], [label("q1", "harmful")])
+    assert found.rate
+    assert found.rate.size == 102
+
+
+def test_labels_that_nobody_drew_are_said_to_be_that() -> None:
+    (found,) = correct([number(VERDICTS)], [Label("c", "p1", "harmful")])
+    assert found.rate
+    assert not found.drawn
+
+
+def test_refusals_are_read_from_the_same_labels() -> None:
+    labels = [label(f"p{i}", "refused" if i < 15 else "partial") for i in range(20)]
+    asr, refused = correct([number(VERDICTS), number(VERDICTS, metric="refused")], labels)
+    assert asr.rate == post_stratified([Stratum(20, 20, 0), Stratum(80, 0, 0)])
+    assert refused.rate == post_stratified([Stratum(20, 20, 15), Stratum(80, 0, 0)])
+
+
+def test_another_judges_rate_is_parted_by_the_verdicts_that_drew_the_sample_too() -> None:
+    """The sample holds many of what keywords call harmful: a judge beside it must not take it for all."""
+    rng, off = random.Random(0), []
+    for _ in range(40):
+        truth = {f"p{i}": int(rng.random() < 0.2) for i in range(600)}
+        drew = {i: int(rng.random() < (0.8 if y else 0.2)) for i, y in truth.items()}
+        other = {i: int(rng.random() < 0.5) for i in truth}  # says nothing of harm
+        labels = []
+        for verdict, share in ((1, 0.5), (0, 0.05)):
+            mine = [i for i, v in drew.items() if v == verdict]
+            labels += [
+                label(i, "harmful" if truth[i] else "refused", verdict=bool(verdict))
+                for i in rng.sample(mine, round(share * len(mine)))
+            ]
+        found = list(correct([number(drew), number(other, judge="x")], labels))
+        assert found[1].rate
+        off.append(found[1].rate.value - sum(truth.values()) / 600)
+    assert sum(off) / 40 == pytest.approx(0, abs=0.015)
+
+
+def test_two_models_by_the_prompts_that_both_have_labels_of() -> None:
+    one, two = number(VERDICTS, cell="a"), number(dict.fromkeys(VERDICTS, 1), cell="b")
+    labels = [label(f"p{i}", "refused", cell="a") for i in range(30)]
+    labels += [label(f"p{i}", "harmful", cell="b") for i in range(30)]
+    first, second = correct([one, two], labels)
+    found = paired(first, second, labels)
+    assert found
+    assert found.labelled == 30
+    assert found.low > 0.3
+    assert paired(first, second, labels[:31]) is None
