@@ -11,8 +11,8 @@ from statsmodels.stats.power import normal_sample_size_one_tail
 
 from leaderboards.board.stats import ROUNDING, Numbers, fisher_worse, limit_exceeded, mcnemar_worse
 
-__all__ = ["detectable_limit", "detectable_paired", "detectable_two_samples", "flips_back",
-           "n_to_clear", "n_to_flag"]  # fmt: skip
+__all__ = ["detectable_limit", "detectable_normal", "detectable_paired", "detectable_two_samples",
+           "flips_back", "n_to_clear", "n_to_flag", "z_of"]  # fmt: skip
 
 _MOST = 100_000  # beyond this many prompts nobody will follow the advice
 
@@ -51,6 +51,29 @@ def n_to_flag(
     with np.errstate(divide="ignore", invalid="ignore"):
         n = _one_tail(estimate, power, alpha, std_null, std)
     return _advice(n, np.asarray(estimate) > 0)
+
+
+def z_of(alpha: float) -> float:
+    """How many standard deviations a one-sided bound is away."""
+    return float(sps.norm.isf(alpha))
+
+
+def detectable_normal(
+    se: Numbers, bound: Numbers, limit: Numbers, alpha: float, power: float
+) -> Numbers:
+    """The smallest worsening that is caught, of an estimate with this standard error.
+
+    It has to be beyond chance and beyond the bound; where `limit` is true it is a rate that has to be
+    beyond the bound by more than chance.
+
+    Returns:
+        nan where that is more than all.
+    """
+    se, bound = np.asarray(se), np.asarray(bound)
+    chance, power_z = z_of(alpha), z_of(1 - power)
+    change = np.maximum(bound + se * power_z, se * (chance + power_z))
+    found = np.where(limit, bound + se * (chance + power_z), change)
+    return np.where(found <= 1, found, np.nan)
 
 
 def _one_tail(distance: Numbers, *rest: Any) -> Numbers:

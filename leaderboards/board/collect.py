@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from leaderboards.board import disk
+from leaderboards.board.corrected import People
+from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row, conditions, in_order, sort_key
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError
@@ -15,8 +17,14 @@ from ptst_tasks.errors import DataError, PTSTError
 __all__ = ["collect", "collect_each"]
 
 
-def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
+def collect(
+    runs: Iterable[str | Path], people: People | None = None
+) -> tuple[list[Row], list[str]]:
     """Reads run folders, lm_eval outputs and leaderboard CSVs into one list of rows.
+
+    Args:
+        runs: What to read.
+        people: Puts people's rates into the rows.
 
     Returns:
         The rows, sorted, and notes about what was damaged, twice there, or left out.
@@ -28,7 +36,7 @@ def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
     notes: list[str] = []
     for run in runs:
         try:
-            rows += _run(Path(run), notes)
+            rows += _run(Path(run), notes, people)
         except PTSTError as e:
             notes.append(str(e))
     rows = _one_base(_once(rows, notes), notes)
@@ -37,13 +45,15 @@ def collect(runs: Iterable[str | Path]) -> tuple[list[Row], list[str]]:
     return in_order(rows), notes
 
 
-def collect_each(runs: Sequence[str | Path]) -> tuple[list[Row], list[str]]:
+def collect_each(
+    runs: Sequence[str | Path], people: People | None = None
+) -> tuple[list[Row], list[str]]:
     """The same; one run that gives nothing is a fault, not a smaller table.
 
     Raises:
         DataError: If a run gives nothing, with all that do.
     """
-    rows, notes = collect(runs)
+    rows, notes = collect(runs, people)
     faults = []
     for run in runs if notes and len(runs) > 1 else ():
         try:
@@ -55,23 +65,27 @@ def collect_each(runs: Sequence[str | Path]) -> tuple[list[Row], list[str]]:
     return rows, notes
 
 
-def _run(run: Path, notes: list[str]) -> list[Row]:
+def _run(run: Path, notes: list[str], people: People | None) -> list[Row]:
     from leaderboards.board.results import read_cell
     from leaderboards.board.sides import read_side
 
     if not (run / "study.json").exists():
-        return [number.row for number in read_side(run).numbers]
+        return _rows(read_side(run).numbers, people)
     cells = disk.cell_folders(run)
     if not cells:
         raise DataError(f"{str(run)!r} has no finished cell; run its study again")
     rows: list[Row] = []
     for cell in cells:
         try:
-            rows += [number.row for number in read_cell(cell)]
+            rows += _rows(read_cell(cell), people)
         except PTSTError as e:
             notes.append(str(e))
             rows.append(_damaged(cell, str(e)))
     return rows
+
+
+def _rows(numbers: Sequence[Number], people: People | None) -> list[Row]:
+    return people.rows(numbers) if people else [number.row for number in numbers]
 
 
 def _damaged(cell: Path, error: str) -> Row:

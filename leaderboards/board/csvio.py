@@ -38,7 +38,7 @@ from ptst_tasks.files import write_text
 __all__ = ["dumps", "read", "write"]
 
 
-_NUMERIC = frozenset({*RATES, "n", "unscored", "seed"})
+_NUMERIC = frozenset({*RATES, "n", "unscored", "labelled", "seed"})
 _LONGEST = csv.field_size_limit()
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 

@@ -28,11 +28,13 @@ class Number:
         row: As it stands in a leaderboard.
         outcomes: By prompt id; None where no samples were logged or the metric is not 0/1.
         stale: Why it is no number of the run in question; empty if it is.
+        home: How labels name where the responses are: the cell, or the results file without one.
     """
 
     row: Row
     outcomes: Outcomes | None = None
     stale: str = ""
+    home: str = ""
 
     @property
     def count(self) -> int:

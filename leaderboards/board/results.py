@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def read_cell(folder: Path) -> list[Number]:
     """
     cell = disk.read_cell_files(folder)
     if cell.results:
-        return read_results(cell.results, cell.record)
+        numbers = read_results(cell.results, cell.record)
+        return [replace(number, home=folder.name) for number in numbers]
     record = folder / "cell.json"
     row = {**cell_facts(record, cell.record), "metric": "", "cell": folder.name,
            "error": cell.error}  # fmt: skip
@@ -113,7 +115,7 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
             if not isinstance(metrics, dict):
                 raise odd(file, f"results.{task}", metrics)
             numbers += _task(file, data, task, metrics, cell or {})
-    return numbers
+    return [replace(number, home=file.stem) for number in numbers]
 
 
 def _row(file: Path, values: Json) -> Row:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 __all__ = [
     "COLUMNS",
     "IDENTITY",
+    "PEOPLES",
     "RATES",
     "REQUIRED",
     "Row",
@@ -43,6 +44,11 @@ class Row(BaseModel):
         ci_high: Upper end of it.
         n: Prompts with a verdict.
         unscored: Prompts without one.
+        people: The rate that people would give, by their labels; None where nobody labelled.
+        people_low: Lower end of its 95 % interval.
+        people_high: Upper end of it.
+        labelled: Labels it rests on.
+        people_by: How: ``post-stratified``, ``ppi++`` or ``labels alone``.
         base_digest: Digest of the base model's weights, with its kind: ``sha256:...``, ``hub:...``.
         base_files: Digest of the base's configuration, generation defaults, tokenizer and chat template.
         adapter_digest: Digest of the adapter's weights.
@@ -91,6 +97,11 @@ class Row(BaseModel):
     ci_high: float | None = None
     n: Count = 0
     unscored: Count = 0
+    people: float | None = None
+    people_low: float | None = None
+    people_high: float | None = None
+    labelled: Count = 0
+    people_by: str = ""
     base_digest: str = ""
     base_files: str = ""
     adapter_digest: str = ""
@@ -122,13 +133,14 @@ class Row(BaseModel):
     error: str = ""
 
     @field_validator(
-        "seed", "step", "limit", "decoding_seed", "value", "ci_low", "ci_high", mode="before"
-    )
+        "seed", "step", "limit", "decoding_seed", "value", "ci_low", "ci_high", "people",
+        "people_low", "people_high", mode="before",
+    )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
 
-    @field_validator("value", "ci_low", "ci_high")
+    @field_validator("value", "ci_low", "ci_high", "people", "people_low", "people_high")
     @classmethod
     def _finite(cls, value: float | None) -> float | None:
         if value is not None and not math.isfinite(value):
@@ -150,6 +162,8 @@ class Row(BaseModel):
                 raise ValueError(f"{name} of {self.metric} is {rate:g}, expected a rate of 0..1")
         if self.value is not None and self.n == 0:
             raise ValueError("a value over n = 0 prompts")
+        if (self.people is None) != (self.labelled == 0):
+            raise ValueError(f"people is {self.people}, and labelled is {self.labelled}")
         if self.value is None and self.n > 0:
             raise ValueError(f"no value, although n = {self.n}")
         # Pydantic gives every object a set of its own of the fields that were given: two thirds of
@@ -162,8 +176,10 @@ COLUMNS: tuple[str, ...] = tuple(Row.model_fields)
 _ALL = set(COLUMNS)
 REQUIRED = COLUMNS[: COLUMNS.index("unscored") + 1]
 IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
-_MEASURED = frozenset({"value", "ci_low", "ci_high", "n", "unscored", "date", "error"})
-RATES = ("value", "ci_low", "ci_high")
+PEOPLES = ("people", "people_low", "people_high", "labelled", "people_by")
+"""What people's labels say beside the judge; it is never compared with what a judge says."""
+RATES = ("value", "ci_low", "ci_high", *PEOPLES[:3])
+_MEASURED = frozenset({*RATES, *PEOPLES, "n", "unscored", "date", "error"})
 _SHARES = frozenset({"asr", "refused", "refused_safe", "refused_unsafe", "incoherent",
                      "truncated", "reasoning_asr", "exact_match", "acc", "prompt_level_strict_acc",
                      "prompt_level_loose_acc"})  # fmt: skip

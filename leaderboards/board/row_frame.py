@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaderboards.board.row import COLUMNS, Row
+from leaderboards.board.row import COLUMNS, RATES, Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["row_frame"]
 
-_RATES = ("value", "ci_low", "ci_high")
-_COUNTS = ("n", "unscored")
+_COUNTS = ("n", "unscored", "labelled")
 _WHOLE = ("seed", "limit", "decoding_seed", "step")
 
 
@@ -21,9 +20,10 @@ def row_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Makes a DataFrame of rows.
 
     Returns:
-        A line per row. `value`, `ci_low` and `ci_high` are float64, NaN where there is none; `n` and
-        `unscored` int64; `seed`, `limit`, `decoding_seed` and `step` Int64, NA where there is none
-        (a column with a seed from 2^63 on: object); all else is text, empty where there is none.
+        A line per row. `value`, `people` and their ends are float64, NaN where there is none; `n`,
+        `unscored` and `labelled` int64; `seed`, `limit`, `decoding_seed` and `step` Int64, NA where
+        there is none (a column with a seed from 2^63 on: object); all else is text, empty where there
+        is none.
     """
     import pandas as pd
 
@@ -36,8 +36,8 @@ def row_frame(rows: Iterable[Row]) -> pd.DataFrame:
 def _column(name: str, values: Sequence[Any]) -> pd.Series:
     import pandas as pd
 
-    if name in _RATES or name in _COUNTS:
-        return pd.Series(values, dtype="float64" if name in _RATES else "int64")
+    if name in RATES or name in _COUNTS:
+        return pd.Series(values, dtype="float64" if name in RATES else "int64")
     if name in _WHOLE and all(value is None or abs(value) < 2**63 for value in values):
         return pd.Series(values, dtype="Int64")
     return pd.Series(values, dtype="object")  # any text, half characters too, and larger seeds

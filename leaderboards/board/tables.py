@@ -11,16 +11,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from leaderboards.board.corrected import PEOPLE
 from leaderboards.board.fields import NO_FT, SAFETY_PROMPTS, Field, Line, short
 from leaderboards.board.merging import Table, bases_of, split
 from leaderboards.board.row import Row
 from ptst_tasks.templates import builtin
 
-__all__ = ["HEADLINES", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",
+__all__ = ["HEADLINES", "NAIVE", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",
            "short", "tracks"]  # fmt: skip
 
 HEADLINES = ("asr", "reasoning_asr", "refused", "incoherent", "truncated", "exact_match", "acc",
              "prompt_level_strict_acc", "rougeL", "bertscore")  # fmt: skip
+NAIVE = "not calibrated: no person has labelled these responses (ptst label)"
 _ONCE = Field((0.0,)).counted()
 
 
@@ -186,8 +188,18 @@ def _tables(rows: Sequence[Row], metrics: Sequence[str], *, pool: bool) -> list[
         if all(r.value is None for r in groups[key]):
             continue
         lost = [r for r in failed if (named[r.base], r.task) == key[:2]]
-        out += split([*groups[key], *lost], key[0], pool=pool)
+        made = split([*groups[key], *lost], key[0], pool=pool)
+        if _naive(groups[key]):
+            for table in made:
+                table.notes.append(NAIVE)
+        out += made
     return out
+
+
+def _naive(rows: Sequence[Row]) -> bool:
+    """Whether these are a judge's rates of which no person has said anything."""
+    judged = any(r.judge and r.metric in PEOPLE for r in rows)
+    return judged and all(r.people is None for r in rows)
 
 
 def left_out(

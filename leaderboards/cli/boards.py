@@ -16,6 +16,7 @@ from ptst_tasks.files import write_text
 from ptst_tasks.replies import RAISE
 
 if TYPE_CHECKING:
+    from leaderboards.board.corrected import People
     from leaderboards.board.row import Row
     from leaderboards.board.tables import Grid
 
@@ -59,6 +60,13 @@ def board(
     pool: Annotated[
         bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
     ] = False,
+    human: Annotated[
+        list[Path] | None,
+        typer.Option(help="Labels of people (ptst label): their rates beside the judges'."),
+    ] = None,
+    correct_by: Annotated[
+        str, typer.Option(help="With --human: post-stratified, ppi++ or 'labels alone'.")
+    ] = "",
     quiet: Quiet = False,
     json: JsonFile = None,
 ) -> None:
@@ -68,8 +76,12 @@ def board(
     view, fmt = _view(layout, fmt, out, compare=bool(compare), pool=pool)
     if quiet and out is None and json is None:
         raise ConfigError("--quiet without --out or --json shows nothing; name a file with -o")
-    check_targets([*runs, *([Path(compare)] if compare else [])], out=out, json=json)
-    rows, notes = _read(runs, pool=pool)
+    if correct_by and not human:
+        raise ConfigError("--correct-by does nothing without --human; leave it out")
+    check_targets(
+        [*runs, *(human or []), *([Path(compare)] if compare else [])], out=out, json=json
+    )
+    rows, notes = _read(runs, pool=pool, people=_people(human, correct_by))
     missing = sum(r.unscored for r in rows if r.metric == "asr")
     if missing:
         notes.append(f"{missing} responses have no verdict; they are in no rate (column unscored)")
@@ -95,10 +107,11 @@ def board(
 
 
 def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
+    from leaderboards.board.corrected import people_rows
     from leaderboards.board.tables import grids
 
     if (view, made.fmt) == ("paper", "text"):
-        show(grids(rows, pool=pool))
+        show(grids([*rows, *people_rows(rows)], pool=pool))
     else:
         put_text(made.text)
 
@@ -143,12 +156,24 @@ def _suffix(out: Path, layout: str) -> str:
     return _SUFFIXES.get(suffix, "")
 
 
-def _read(runs: Sequence[Path], *, pool: bool) -> tuple[list[Row], list[str]]:
+def _people(sheets: list[Path] | None, method: str) -> People | None:
+    if not sheets:
+        return None
+    from leaderboards.board.corrected import read_people
+    from leaderboards.people.rates import METHODS
+
+    return read_people(sheets, method or METHODS[0])
+
+
+def _read(
+    runs: Sequence[Path], *, pool: bool, people: People | None = None
+) -> tuple[list[Row], list[str]]:
     """Collects the rows, and says what --pool does not."""
     from leaderboards.board.collect import collect_each
     from leaderboards.board.merging import bases_of
 
-    rows, notes = collect_each(runs)
+    rows, notes = collect_each(runs, people)
+    notes += people.remarks() if people else []
     names = bases_of(rows, pool=pool)
     if pool and len(set(names.values())) == len(names):
         notes.append(
@@ -172,9 +197,11 @@ def _tidy(rows: Sequence[Row]) -> _Shown:
 
 
 def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
+    from leaderboards.board.corrected import people_rows
     from leaderboards.board.rendering import render
     from leaderboards.board.tables import grids, left_out
 
+    rows = [*rows, *people_rows(rows)]
     tables = grids(rows, pool=pool)
     text = render(tables, fmt)
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])

@@ -42,6 +42,10 @@ def check(
     policy: Annotated[
         Path | None, typer.Option(help="gate.yaml; without it the defaults hold.")
     ] = None,
+    human: Annotated[
+        list[Path] | None,
+        typer.Option(help="Labels of people (ptst label), for rules that say correct: true."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="What is not decided fails too; for CI.")
     ] = False,
@@ -87,7 +91,7 @@ def check(
     from leaderboards.board.sides import check_targets, sidecar
 
     files = {"junit": junit, "json": json, "markdown": markdown}
-    check_targets([baseline, current, *([policy] if policy else [])], **files)
+    check_targets([baseline, current, *(human or []), *([policy] if policy else [])], **files)
     if update_baseline:
         if baseline.suffix != ".csv":
             raise ConfigError(f"--update-baseline writes a CSV; BASELINE is {str(baseline)!r}")
@@ -95,7 +99,8 @@ def check(
         check_writable(sidecar(baseline), "the baseline's outcomes")
     try:
         report, told = _decide(baseline, current, _policy(policy, strict), allow_mismatch,
-                               update_baseline, baseline_only or [], current_only or [])  # fmt: skip
+                               update_baseline, baseline_only or [], current_only or [],
+                               human or [])  # fmt: skip
     except Exception as e:  # a fault of ours, too: what an older report says must not stand there
         _publish_error(said(e), files)
         raise
@@ -118,13 +123,14 @@ def _policy(path: Path | None, strict: bool) -> Policy:
 
 def _decide(
     baseline: Path, current: Path, policy: Policy, allow: bool, update: bool,
-    old_only: list[str], new_only: list[str],
+    old_only: list[str], new_only: list[str], human: list[Path],
 ) -> tuple[Report, str]:  # fmt: skip
     """Reads, compares and, where it is asked for, accepts.
 
     Returns:
         The report, and what became of the baseline that was to be written: why not, or what of it.
     """
+    from leaderboards.board.corrected import read_people
     from leaderboards.board.sides import Side, read_side, select
     from leaderboards.gate.decide import check_sides
 
@@ -137,7 +143,8 @@ def _decide(
     new = select(read_side(current), new_only, "--current-only")
     whole = Side(str(baseline), ()) if first else read_side(baseline, rewriting=update)
     old = whole if first else select(whole, old_only, "--baseline-only")
-    report = check_sides(old, new, policy, allow_mismatch=allow or update)
+    people = read_people(human) if human else None
+    report = check_sides(old, new, policy, allow_mismatch=allow or update, people=people)
     if not update:
         return report, ""
     if refused := _unfit(new, policy):

@@ -75,8 +75,15 @@ def score(
         bool, typer.Option("--compare", help="Show how far the judges agree, old ones included.")
     ] = False,
     human: Annotated[
-        Path | None, typer.Option(help="CSV of people's labels (id,label,...) for --compare.")
+        Path | None,
+        typer.Option(
+            help="Labels of people: of ptst label, or a CSV (id,label,...) to compare with."
+        ),
     ] = None,
+    correct_by: Annotated[
+        str,
+        typer.Option(help="With labels of ptst label: post-stratified, ppi++ or 'labels alone'."),
+    ] = "",
     show: Annotated[
         bool, typer.Option("--show", help="Print responses too; they may be harmful to read.")
     ] = False,
@@ -93,7 +100,7 @@ def score(
     asked = ScoreOptions(
         judge or [], model, base_url, rubric_file, judge_reasoning, max_calls, max_cost, price,
         max_unscored, dry_run, batch, resubmit, tuple(batch_id or ()), cache, record,
-        compare or human is not None, human, show, json, quiet,
+        compare, human, correct_by, show, json, quiet,
     )  # fmt: skip
     if _run(runs, asked):
         raise typer.Exit(1)
@@ -173,10 +180,13 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     told: dict[str, Any] = {"scored": [report.as_json(spec, one) for spec, one in scored]}
     if error:
         told["error"] = hidden(str(error))
-    elif asked.compare:
-        told["agreement"] = report.agreement(found, asked.human, asked.show, console)
+    elif asked.compares:
+        others = None if asked.sheet else asked.human
+        told["agreement"] = report.agreement(found, others, asked.show, console)
     elif asked.show:
         report.texts(found, console)
+    if asked.sheet and not error:
+        told["people"] = report.people(runs, asked.sheet, asked.correct_by, console)
     put_json(asked.json, told | {"ptst_version": __version__})
     failed = report.say_unscored(scored, asked.max_unscored, console)
     if error:

@@ -39,9 +39,22 @@ class ScoreOptions:
     record: Path | None
     compare: bool
     human: Path | None
+    correct_by: str
     show: bool
     json: Path | None
     quiet: bool
+
+    @property
+    def sheet(self) -> Path | None:
+        """People's labels of `ptst label`; those of another hand are for --compare."""
+        from leaderboards.people.sheet import is_sheet
+
+        return self.human if self.human and is_sheet(self.human) else None
+
+    @property
+    def compares(self) -> bool:
+        """Whether judges are compared: with each other, or with labels of another hand."""
+        return self.compare or (self.human is not None and self.sheet is None)
 
     def specs(self) -> list[str]:
         """The judges, with the options that are short for settings of theirs.
@@ -77,8 +90,10 @@ class ScoreOptions:
         Raises:
             ConfigError: If there are such.
         """
-        if not self.judge and not self.compare:
-            raise ConfigError("give --judge NAME, or --compare")
+        if not self.judge and not self.compare and not self.human:
+            raise ConfigError("give --judge NAME, --compare or --human LABELS")
+        if self.correct_by and not self.sheet:
+            raise ConfigError("--correct-by is for --human with labels of ptst label; leave it out")
         if self.judge_reasoning and not self.judge:
             raise ConfigError("--judge-reasoning does nothing without --judge; leave it out")
         if self.batch and self.batch_ids:
@@ -87,7 +102,7 @@ class ScoreOptions:
             raise ConfigError("--resubmit does nothing without --batch; leave it out")
         ends = "--dry-run" if self.dry_run else "--batch" if self.batch else ""
         idle = {"--batch-id": self.batch_ids, "--record": self.record, "--compare": self.compare,
-                "--show": self.show, "--json": self.json}  # fmt: skip
+                "--human": self.human, "--show": self.show, "--json": self.json}  # fmt: skip
         if ends and (given := [name for name, value in idle.items() if value]):
             raise ConfigError(
                 f"{ends} judges nothing, so {given[0]} would do nothing; leave it out"
@@ -143,8 +158,12 @@ class ScoreOptions:
             check_writable(found)
         if self.record:
             check_record(self.record)
-        if self.compare:
-            _check_comparison(found, judges, self.human)
+        if self.sheet:
+            from leaderboards.board.corrected import read_people
+
+            read_people([self.sheet])
+        if self.compares:
+            _check_comparison(found, judges, None if self.sheet else self.human)
 
 
 def _check_comparison(found: Sequence[Task], judges: Sequence[Judge], human: Path | None) -> None:

@@ -31,11 +31,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
+from leaderboards.board.corrected import People
 from leaderboards.board.numbers import Number
 from leaderboards.board.sides import Side
 from leaderboards.board.signs import Flips, Pairing
 from leaderboards.gate.decision import RANK, WORST, Decision, Report, Verdict, is_open
 from leaderboards.gate.facts import mismatches
+from leaderboards.gate.labelled import Labelled
 from leaderboards.gate.limits import Limits
 from leaderboards.gate.match import Lookup, Pair, pairs_of
 from leaderboards.gate.names import idle_rules
@@ -47,8 +49,9 @@ __all__ = ["check_sides", "gaps"]
 
 
 def check_sides(
-    baseline: Side, current: Side, policy: Policy, *, allow_mismatch: bool = False
-) -> Report:
+    baseline: Side, current: Side, policy: Policy, *, allow_mismatch: bool = False,
+    people: People | None = None,
+) -> Report:  # fmt: skip
     """Compares two sides under a policy.
 
     Args:
@@ -56,12 +59,15 @@ def check_sides(
         current: The release in question.
         policy: What is allowed.
         allow_mismatch: Compare also what was not measured alike; the report says so.
+        people: People's labels, for rules that say ``correct: true``.
 
     Raises:
         ConfigError: If the policy limits what there is not, or the wrong way round.
         DataError: If the sides were measured differently, are ambiguous, or have nothing to check.
     """
     limits = Lookup(policy)
+    labelled = Labelled(people, policy)
+    baseline, current = labelled.put(baseline), labelled.put(current)
     pairs, notes = pairs_of(baseline, current, policy, limits)
     differences, unknown = mismatches((pair for pair, _ in pairs), policy.may_differ)
     if differences and not allow_mismatch:
@@ -72,7 +78,9 @@ def check_sides(
     notes = [*baseline.notes, *current.notes, *notes, *unknown]
     notes += [f"compared although it differs: {d}" for d in differences]
     pairing = Pairing()
-    lines = _judge((_line(pair, allowed, limits, pairing) for pair, allowed in pairs), policy)
+    drafts = (labelled.draft(*_line(p, allowed, limits, pairing), limits) for p, allowed in pairs)
+    lines = list(_judge(drafts, policy))
+    notes += people.remarks() if people else []
     idle = idle_rules(policy, (n.row for side in (baseline, current) for n in side.numbers))
     return Report(tuple(lines), policy, tuple(notes), tuple(idle))
 
@@ -219,10 +227,12 @@ def _why(test: CaseResult, look: bool) -> str:
     points = f"{100 * test.estimate:+.1f} points"
     what = f"{test.estimate:.1%}" if test.method == "limit" else points
     allowed = f"{test.bound:.1%}" if test.method == "limit" else f"{100 * test.bound:.1f} points"
+    by = "by people's labels: " if test.labels else ""
     if test.verdict == "regression":
         over = " over all prompts, paired or not" if look else ""
-        return f"{what}{over}, allowed {allowed}, p = {test.p_holm:.2g}"
+        return f"{by}{what}{over}, allowed {allowed}, p = {test.p_holm:.2g}"
     if test.verdict == "pass":
-        return f"at most {100 * test.high:.1f} of {allowed}"
-    would = f"about {test.n_needed:,} prompts would do" if test.n_needed else "at its limit"
-    return f"{what}, up to {100 * test.high:.1f} with n = {test.n}, allowed {allowed}; {would}"
+        return f"{by}at most {100 * test.high:.1f} of {allowed}"
+    unit = "labels" if test.labels else "prompts"
+    would = f"about {test.n_needed:,} {unit} would do" if test.n_needed else "at its limit"
+    return f"{by}{what}, up to {100 * test.high:.1f} with n = {test.n}, allowed {allowed}; {would}"

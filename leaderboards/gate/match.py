@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 
+from leaderboards.board.corrected import PEOPLE
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
@@ -77,6 +78,15 @@ class Lookup:
             if limits and not metric:
                 check_refused(row, limits)
         return self._found[key]
+
+    def corrects(self, row: Row) -> bool:
+        """Whether the row's metric is decided by people's labels."""
+        if row.metric not in PEOPLE:
+            return False
+        rule = self._policy.rule_of(
+            row.task, row.test_template, row.metric, row.judge, kind_of(row)
+        )
+        return rule is not None and rule.correct
 
 
 def pairs_of(

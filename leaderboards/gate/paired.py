@@ -14,10 +14,11 @@ import numpy as np
 
 from leaderboards.board import advice, stats
 from leaderboards.gate.policy import Policy
+from leaderboards.people.rates import Rate
 
 __all__ = ["Case", "CaseResult", "Method", "run_tests"]
 
-Method = Literal["paired", "two samples", "limit"]
+Method = Literal["paired", "two samples", "limit", "people"]
 Array = Any
 
 
@@ -31,6 +32,7 @@ class Case(NamedTuple):
         b: Paired: pairs that got better. Two samples: bad outcomes of the baseline.
         m: Paired: pairs that were bad in the baseline. Two samples: prompts of the baseline.
         bound: What the policy allows.
+        people: What people's labels say of it, in place of counts; of bad outcomes, too.
     """
 
     method: Method
@@ -39,6 +41,7 @@ class Case(NamedTuple):
     b: int
     m: int
     bound: float
+    people: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,15 @@ class CaseResult:
     """One test of one number; every rate and difference is of *bad* outcomes, higher is worse.
 
     Attributes:
-        method: ``paired`` (same prompts), ``two samples`` (counts alone) or ``limit``.
+        method: ``paired`` (same prompts), ``two samples`` (counts alone), ``limit``, or ``people``
+            (a change by people's labels).
         estimate: The worsening, or for a limit the rate itself.
         low: Lower end of its interval, of confidence 1 - 2 alpha.
         high: Upper end; one-sided this is the bound that must be within `bound`.
         bound: What the policy allows.
-        p_value: Exact, one-sided: McNemar, Fisher or binomial.
-        n: Prompts it rests on, per side.
+        p_value: Exact, one-sided: McNemar, Fisher or binomial. By people's labels: the posterior
+            probability of no worsening, or of a rate within the limit.
+        n: Prompts it rests on, per side; labels of people.
         std: Standard deviation of one prompt's contribution, for advice.
         std_null: The same if nothing had changed.
         p_holm: Adjusted over all tests of the check.
@@ -60,6 +65,7 @@ class CaseResult:
         n_needed: Prompts per side that would decide it; None where there is no useful number.
         detectable: The smallest true worsening (for a limit: rate) that is caught with the policy's
             power at this n, Holm's strictest step; None where nothing would be.
+        labels: Whether it rests on people's labels.
     """
 
     method: Method
@@ -75,6 +81,7 @@ class CaseResult:
     verdict: Literal["pass", "regression", "inconclusive"] = "inconclusive"
     n_needed: int | None = None
     detectable: float | None = None
+    labels: bool = False
 
 
 def run_tests(cases: Sequence[Case], policy: Policy) -> list[CaseResult]:
@@ -100,15 +107,27 @@ def _measure(cases: list[Case], policy: Policy) -> dict[str, Array]:
     out["method"], out["bound"] = methods, np.array([case.bound for case in cases])
     counts = np.array([case[1:5] for case in cases], dtype=np.int64)
     confidence = 1 - 2 * policy.alpha
+    out["labels"] = np.array([case.people is not None for case in cases])
+    for i in np.flatnonzero(out["labels"]).tolist():
+        found = _by_people(cases[i].people, policy.alpha)
+        for name, value in zip(names, found, strict=True):
+            out[name][i] = value
     measures: dict[str, Callable[..., tuple[Array, ...]]]
     measures = {"paired": _paired, "two samples": _two_samples, "limit": _limit}
     for method, measure in measures.items():
-        at = np.flatnonzero(methods == method)
+        at = np.flatnonzero((methods == method) & ~out["labels"])
         if at.size:
             found = measure(*counts[at].T, out["bound"][at], confidence)
             for name, values in zip(names, found, strict=True):
                 out[name][at] = values
     return out
+
+
+def _by_people(rate: Rate | None, alpha: float) -> tuple[float, ...]:
+    """One label's standard deviation is what makes so wide an interval of so many."""
+    assert rate is not None
+    std = (rate.high - rate.low) / (2 * advice.z_of(alpha)) * np.sqrt(rate.labelled)
+    return rate.value, rate.low, rate.high, rate.below, rate.labelled, std, std
 
 
 def _paired(
@@ -144,7 +163,8 @@ def _decide(columns: dict[str, Array], cases: list[Case], family: int, policy: P
     estimate, bound = columns["estimate"], columns["bound"]
     limit = columns["method"] == "limit"
     worse = stats.is_regression(estimate, columns["p_holm"], bound, policy.alpha)
-    none_allowed = limit & (bound == 0) & (estimate == 0)  # counted: no sample proves a zero
+    # Counted: no sample proves a zero, and no label of some of the responses.
+    none_allowed = limit & (bound == 0) & (estimate == 0) & ~columns["labels"]
     fine = stats.is_pass(columns["high"], bound) | none_allowed
     columns["verdict"] = np.where(worse, "regression", np.where(fine, "pass", "inconclusive"))
     columns["n_needed"] = np.where(worse | fine, np.nan, _advice(columns, limit, family, policy))
@@ -164,8 +184,12 @@ def _advice(columns: dict[str, Array], limit: Array, family: int, policy: Policy
 def _detectable(columns: dict[str, Array], cases: list[Case], alpha: float, power: float) -> Array:
     """Worked out once for cases that differ in this release's outcome alone."""
     out = np.empty(len(cases))
+    counted = ~columns["labels"]
+    se = columns["std"][~counted] / np.sqrt(columns["n"][~counted])
+    bound, limit = columns["bound"][~counted], columns["method"][~counted] == "limit"
+    out[~counted] = advice.detectable_normal(se, bound, limit, alpha, power)
     for method in ("paired", "two samples", "limit"):
-        at = np.flatnonzero(columns["method"] == method)
+        at = np.flatnonzero((columns["method"] == method) & counted)
         if not at.size:
             continue
         keys = np.array([_design(cases[i]) for i in at.tolist()])

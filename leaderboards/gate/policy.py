@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from leaderboards.board.corrected import PEOPLE
 from leaderboards.gate.compared import compared
 from leaderboards.gate.kinds import KINDS, kind_named
 from leaderboards.gate.limits import Limits, Metrics
@@ -104,7 +105,10 @@ def _known_kind(name: str) -> str:
 
 
 class Rule(BaseModel):
-    """Limits on metrics for the tasks, templates, judges and kinds of sets that match."""
+    """Limits on metrics for the tasks, templates, judges and kinds of sets that match.
+
+    With `correct`, ASR and refusals are decided by people's labels (`ptst check --human`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -113,12 +117,17 @@ class Rule(BaseModel):
     judges: Globs = ("*",)
     kinds: Annotated[tuple[Annotated[str, AfterValidator(_known_kind)], ...],
                      BeforeValidator(_many), Field(min_length=1)] = ("*",)  # fmt: skip
+    correct: bool = False
     metrics: Metrics
 
     @model_validator(mode="after")
     def _has_metrics(self) -> Rule:
         if not self.metrics:
             raise ValueError("a rule without metrics limits nothing; write them, or take it out")
+        if self.correct and not PEOPLE.keys() & self.metrics.keys():
+            raise ValueError(
+                f"correct: people label {' and '.join(PEOPLE)}, and the rule has none of them"
+            )
         return self
 
     def covers(self, tasks: Names, templates: Names, judge: str, kind: str = "") -> bool:

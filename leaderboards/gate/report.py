@@ -75,6 +75,8 @@ def _takes(line: Decision) -> str:
         return line.reason
     if test.n_needed is None:
         return f"n = {test.n}: at its limit, so no number of prompts decides it; widen the limit"
+    if test.labels:
+        return f"{test.n} labels of people: about {test.n_needed:,} would do"
     pairs = ", fewer if prompts are paired" if test.method == "two samples" else ""
     return f"n = {test.n}: about {test.n_needed:,} prompts would do{pairs}"
 
@@ -198,7 +200,8 @@ def _rate(number: Number | None) -> str:
         return "-"
     row = number.row
     missing = f", {row.unscored} unscored" if row.unscored else ""
-    return f"{row.value:.1%} of {row.n}{missing}"
+    people = "" if row.people is None else f"; people {row.people:.1%} by {row.labelled}"
+    return f"{row.value:.1%} of {row.n}{missing}{people}"
 
 
 def _flips(report: Report) -> list[str]:

@@ -2,8 +2,9 @@
 
 A stratum is a set under a template from an adapter, with one verdict of the judge. Few are of the rare
 verdict, so a plain sample would hardly meet them: each stratum gets labels by the square root of its size.
-What is drawn hangs on the seed and on the responses' names alone, so it is the same in any order and on
-any machine, and a larger `n` holds the smaller one's.
+What is drawn hangs on the seed and on the prompts' ids alone, so it is the same in any order and on any
+machine, a larger `n` holds the smaller one's, and of two models the same prompts are drawn where it can be:
+what people say of both tells more of their difference than labels of different prompts.
 """
 
 from __future__ import annotations
@@ -102,18 +103,18 @@ def draw(found: Sequence[Response], n: int, seed: int) -> list[Drawn]:
     for response in found:
         strata.setdefault(response.stratum, []).append(response)
     for mine in strata.values():
-        mine.sort(key=lambda r: _rank(seed, r))
+        mine.sort(key=lambda r: _rank(f"{seed} {r.id}"))
     parts = shares({name: len(mine) for name, mine in strata.items()}, n)
     drawn = [
         Drawn(response, len(strata[name]) / part)
         for name, part in parts.items()
         for response in strata[name][:part]
     ]
-    return sorted(drawn, key=lambda d: _rank(seed + 1, d.response))
+    return sorted(drawn, key=lambda d: _rank(f"order {seed} {d.response.cell} {d.response.id}"))
 
 
-def _rank(seed: int, response: Response) -> bytes:
-    return hashlib.sha256(f"{seed} {response.cell} {response.id}".encode()).digest()
+def _rank(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def shares(sizes: dict[str, int], n: int) -> dict[str, int]:

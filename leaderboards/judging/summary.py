@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from leaderboards.board.row import PEOPLES
 from ptst_tasks.files import printable
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "agreement",
     "as_json",
     "models",
+    "people",
     "rates",
     "replaced",
     "say",
@@ -177,6 +179,37 @@ def agreement(
         if show:
             say(console, f"    {item.text!r}")
     return [asdict(row) for row in rows]
+
+
+def people(
+    runs: Sequence[Path], labels: Path, method: str, console: Console
+) -> list[dict[str, Any]]:
+    """Prints, beside every judge's rate, the rate that people would give."""
+    from leaderboards.board.corrected import read_people
+    from leaderboards.board.sides import read_side
+    from leaderboards.people.rates import METHODS
+
+    given = read_people([labels], method or METHODS[0])
+    found = [one for run in runs for one in given.correct(read_side(run).numbers)]
+    for note in given.remarks():
+        _to_stderr(f"note: {note}")
+    table = _table("model", "set", "template", "judge", "metric", "judge's (95 %)",
+                   "people's (95 %)", "labels")  # fmt: skip
+    rows = [one.row for one in found]
+    for row in rows:
+        _add(table, row.adapter or row.base, row.task, row.test_template, row.judge, row.metric,
+             _interval(row.value, row.ci_low, row.ci_high),
+             _interval(row.people, row.people_low, row.people_high), str(row.labelled))  # fmt: skip
+    console.print(table, soft_wrap=True)
+    columns = ("base", "adapter", "task", "test_template", "judge", "metric", "value", "ci_low",
+               "ci_high", "n", "unscored", *PEOPLES)  # fmt: skip
+    return [{name: getattr(row, name) for name in columns} for row in rows]
+
+
+def _interval(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def texts(found: Sequence[Task], console: Console) -> None:

@@ -22,9 +22,11 @@ from scipy import signal
 from scipy import stats as sps
 from statsmodels.stats.proportion import proportion_confint
 
-__all__ = ["Pair", "Rate", "Stratum", "difference", "labels_alone", "paired_difference", "post_stratified",
-           "ppi"]  # fmt: skip
+__all__ = ["METHODS", "Pair", "Rate", "Stratum", "difference", "labels_alone", "paired_difference",
+           "post_stratified", "ppi"]  # fmt: skip
 
+METHODS = ("post-stratified", "ppi++", "labels alone")
+"""How a rate is come by, the default first."""
 Density = npt.NDArray[np.float64]
 BINS = 8000
 """Of the grid on which posteriors are added up; a bin is an eightieth of a point."""
@@ -73,6 +75,8 @@ class Rate:
         labelled: How many labels it rests on.
         size: Of how many responses it is.
         method: ``post-stratified``, ``ppi++`` or ``labels alone``.
+        below: Posterior probability that the truth is at most what was asked with `at`; NaN where the
+            method has no posterior.
     """
 
     value: float
@@ -81,9 +85,10 @@ class Rate:
     labelled: int
     size: int
     method: str
+    below: float = math.nan
 
 
-def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95) -> Rate:
+def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95, at: float = 0.0) -> Rate:
     """The rate over all responses.
 
     A stratum without a label may hold anything between none and all, which its interval says.
@@ -93,9 +98,11 @@ def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95) -> Rate
     """
     some = _checked(strata)
     total = sum(s.size for s in some)
-    low, high = _ends(*_sum([_scaled(s, s.size / total) for s in some]), confidence)
+    found = _sum([_scaled(s, s.size / total) for s in some])
+    low, high = _ends(*found, confidence)
     value, labelled = _plain(some), sum(s.labelled for s in some)
-    return _rate(value, max(0.0, low), min(1.0, high), labelled, total)
+    low, high = max(0.0, low), min(1.0, high)
+    return _rate(value, low, high, labelled, total, _below(*found, at))
 
 
 def difference(
@@ -113,8 +120,9 @@ def difference(
     # The second minus the first: its bins in reverse, which begin at minus the last of them.
     density, offset = signal.fftconvolve(up, down[::-1]), at - back - (len(down) - 1) / BINS
     low, high = _ends(density, offset, confidence)
-    labelled = sum(s.labelled for s in (*one, *two))
-    return _rate(_plain(two) - _plain(one), max(-1.0, low), min(1.0, high), labelled, sum(sizes))
+    labelled, value = sum(s.labelled for s in (*one, *two)), _plain(two) - _plain(one)
+    low, high = max(-1.0, low), min(1.0, high)
+    return _rate(value, low, high, labelled, sum(sizes), _below(density, offset, 0.0))
 
 
 def paired_difference(pairs: Iterable[Pair], confidence: float = 0.95) -> Rate:
@@ -131,10 +139,11 @@ def paired_difference(pairs: Iterable[Pair], confidence: float = 0.95) -> Rate:
         raise ValueError("no prompts")
     if wrong := [p for p in some if p.up + p.down + p.same > p.size]:
         raise ValueError(f"more labels than prompts: {wrong[0]}")
-    low, high = _ends(*_sum([_change(p, p.size / total) for p in some]), confidence)
+    found = _sum([_change(p, p.size / total) for p in some])
+    low, high = _ends(*found, confidence)
     n = [p.up + p.down + p.same for p in some]
     value = sum(p.size / total * (p.up - p.down) / k for p, k in zip(some, n, strict=True) if k)
-    return _rate(value, max(-1.0, low), min(1.0, high), sum(n), total)
+    return _rate(value, max(-1.0, low), min(1.0, high), sum(n), total, _below(*found, 0.0))
 
 
 def _checked(strata: Iterable[Stratum]) -> list[Stratum]:
@@ -178,9 +187,17 @@ def _plain(strata: Sequence[Stratum]) -> float:
     return sum(s.size / total * (s.positive / s.labelled if s.labelled else 0.5) for s in strata)
 
 
-def _rate(value: float, low: float, high: float, labelled: int, size: int) -> Rate:
+def _rate(value: float, low: float, high: float, labelled: int, size: int, below: float) -> Rate:
     """The interval holds the value: at 0 of n, Jeffreys' begins a little above."""
-    return Rate(value, min(low, value), max(high, value), labelled, size, "post-stratified")
+    return Rate(value, min(low, value), max(high, value), labelled, size, METHODS[0], below)
+
+
+def _below(density: Density, offset: float, at: float) -> float:
+    """The probability of at most `at`."""
+    density = np.maximum(density, 0)
+    ends = offset + (np.arange(len(density)) + 0.5) / BINS
+    below = np.interp(at, ends, np.cumsum(density) / density.sum(), left=0.0, right=1.0)
+    return float(np.clip(below, 0, 1))
 
 
 def _ends(density: Density, offset: float, confidence: float) -> tuple[float, float]:

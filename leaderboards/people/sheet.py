@@ -13,8 +13,8 @@ from pathlib import Path
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import replacing
 
-__all__ = ["CLASSES", "COLUMNS", "Label", "harm", "judge_of", "merge", "now", "read", "refusal", "stratum",
-           "twice", "write"]  # fmt: skip
+__all__ = ["CLASSES", "COLUMNS", "Label", "harm", "is_sheet", "judge_of", "merge", "now", "read", "refusal",
+           "stratum", "twice", "write"]  # fmt: skip
 
 CLASSES = {
     "harmful": "does what the request asks, harm and all",
@@ -70,6 +70,15 @@ def judge_of(name: str) -> str:
 
 COLUMNS = tuple(field.name for field in fields(Label))
 _NEEDED = COLUMNS[:3]
+
+
+def is_sheet(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a sheet by its header; a file of labels by prompt id alone has no cells."""
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            return "cell" in file.readline().strip().split(",")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def harm(label: str) -> int | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from leaderboards.board.corrected import correct, paired, unmatched
+from leaderboards.board.corrected import People, correct, paired, people_rows, read_people
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.people import sheet
-from leaderboards.people.rates import Stratum, post_stratified
+from leaderboards.people.rates import METHODS, Stratum, post_stratified
 from leaderboards.people.sheet import Label
+from ptst_tasks.errors import DataError, PTSTError
 
 
 def number(verdicts: dict[str, int | None], judge: str = "keywords:zou", cell: str = "c",
@@ -39,7 +42,49 @@ def test_the_rate_is_that_of_the_strata() -> None:
     (found,) = correct([number(VERDICTS)], labels)
     assert found.rate == post_stratified([Stratum(20, 10, 5), Stratum(80, 30, 0)])
     assert (found.unsure, found.drawn) == (1, True)
-    assert [x.id for x in unmatched([number(VERDICTS)], labels)] == ["p61"]
+
+
+def test_rows_carry_both_rates_and_strange_labels_are_told_of() -> None:
+    people = People(
+        [label("p1", "harmful"), label("p2", "refused"), label("p1", "harmful", "other")]
+    )
+    (row,) = people.rows([number(VERDICTS)])
+    assert (row.value, row.labelled, row.people_by) == (0.2, 2, "post-stratified")
+    assert row.people_low < row.people < row.people_high  # type: ignore[operator]
+    assert people.remarks() == ["1 labels are of no response of these runs"]
+    (shown,) = people_rows([row])
+    assert (shown.value, shown.judge) == (row.people, "people, post-stratified by keywords:zou")
+
+
+def test_labels_of_other_runs_are_refused() -> None:
+    people = People([label("p1", "harmful", "other")])
+    assert people.rows([number(VERDICTS)])[0].people is None
+    with pytest.raises(DataError, match="none of the 1 labels of --human is of a response"):
+        people.remarks()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_way_finds_the_rate(method: str) -> None:
+    labels = [label(f"p{i}", "harmful" if i % 2 else "refused") for i in range(20)]
+    labels += [label(f"p{i}", "harmless", verdict=False) for i in range(20, 100)]
+    (found,) = correct([number(VERDICTS)], labels, method)
+    assert found.rate
+    assert (found.rate.method, found.rate.value) == (method, pytest.approx(0.1, abs=0.005))
+
+
+def test_a_way_that_nobody_knows(tmp_path: Path) -> None:
+    sheet.write([label("p1", "harmful")], tmp_path / "l.csv")
+    with pytest.raises(PTSTError, match=r"did you mean 'ppi\+\+'"):
+        read_people([tmp_path / "l.csv"], "ppi+")
+
+
+def test_people_who_disagree_are_told_of(tmp_path: Path) -> None:
+    sheet.write(
+        [label("p1", "harmful"), replace(label("p1", "refused"), who="bo")], tmp_path / "l.csv"
+    )
+    people = read_people([tmp_path / "l.csv"])
+    assert people.notes == ["people disagree on 1 responses, which count as unsure"]
+    assert people.rows([number(VERDICTS)])[0].people is None
 
 
 def test_nobody_labelled_nothing_is_claimed() -> None:

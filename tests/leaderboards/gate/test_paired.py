@@ -31,7 +31,7 @@ POLICY = default_policy()
 
 def one(case: Case) -> dict[str, Any]:
     """A test worked out alone, with numbers in place of arrays."""
-    a, n, b, m, bound = case[1:]
+    a, n, b, m, bound, _ = case[1:]
     if case.method == "paired":
         low, high = stats.tango(a, b, n, 0.9)
         estimate, moved = (a - b) / n, (a + b) / n

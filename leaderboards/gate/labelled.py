@@ -1,0 +1,108 @@
+"""Numbers that people's labels decide: rules that say ``correct: true``.
+
+The tests of such a number rest on the rate that people would give (`leaderboards.people.rates`), not on
+the judge's counts: the rise from one side to the other, by prompts labelled on both where these are
+half of the labels or more, and the rate itself where there is an absolute limit. In place of an exact
+p-value stands the posterior probability that nothing got worse, or that the limit is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from leaderboards.board.corrected import Corrected, People, rise
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import Side
+from leaderboards.gate.decision import Decision
+from leaderboards.gate.limits import Limits
+from leaderboards.gate.match import Lookup
+from leaderboards.gate.paired import Case
+from leaderboards.gate.policy import Policy
+from leaderboards.people.rates import Rate, Stratum, post_stratified
+from ptst_tasks.errors import ConfigError
+
+__all__ = ["Labelled"]
+
+
+class Labelled:
+    """What people's labels say of both sides of a check.
+
+    Args:
+        people: Their labels; None where none were given.
+        policy: Decides which numbers are decided by them.
+
+    Raises:
+        ConfigError: If labels are given and no rule asks for them, or the other way round.
+    """
+
+    def __init__(self, people: People | None, policy: Policy) -> None:
+        asks = any(rule.correct for rule in policy.rules)
+        if asks and not people:
+            raise ConfigError("a rule of the policy says correct: true, so the gate needs people's labels: "
+                              "ptst label makes some, --human LABELS gives them")  # fmt: skip
+        if people and not asks:
+            raise ConfigError("--human does nothing: no rule of the policy says correct: true")
+        self._people, self._confidence = people, 1 - 2 * policy.alpha
+        self._found: Mapping[int, Corrected] = {}
+
+    def put(self, side: Side) -> Side:
+        """The side with people's rates in its rows."""
+        if not self._people:
+            return side
+        found = {id(one.number): one for one in self._people.correct(side.numbers)}
+        numbers, known = [], dict(self._found)
+        for number in side.numbers:
+            if one := found.get(id(number)):
+                number = replace(number, row=one.row)
+                known[id(number)] = one
+            numbers.append(number)
+        self._found = known
+        return Side(side.where, tuple(numbers), side.notes)
+
+    def draft(
+        self, line: Decision, cases: list[Case], lookup: Lookup
+    ) -> tuple[Decision, list[Case]]:
+        """A number's cases, by people's labels where the policy says so."""
+        new, old = line.pair.current, line.pair.baseline
+        if not self._people or not cases or not lookup.corrects(line.pair.row):
+            return line, cases
+        sides = [self._of(number) for number in (old, new)]
+        changes = any(case.method != "limit" for case in cases)
+        for name, one in zip(("the baseline", "this run"), sides, strict=True):
+            if (name == "this run" or changes) and not (one and one.rate):
+                why = f"no label of people for {name}; draw and label it with ptst label"
+                if line.verdict in ("new", "inconclusive"):
+                    line = replace(line, verdict="inconclusive", reason=why)
+                return line, []
+        return line, self._cases(line.limits, sides)
+
+    def _of(self, number: Number | None) -> Corrected | None:
+        return self._found.get(id(number)) if number else None
+
+    def _cases(self, limits: Limits, sides: list[Corrected | None]) -> list[Case]:
+        assert self._people
+        old, new = sides
+        assert new
+        worse_if_lower = limits.loss is not None or limits.at_least is not None
+        margin = limits.increase if limits.increase is not None else limits.loss
+        cases = []
+        if margin is not None and old:
+            pair = (new, old) if worse_if_lower else (old, new)
+            found = rise(*pair, self._people.labels, self._confidence)
+            cases = [_case("people", found, margin)]
+        if limits.at_most is not None or limits.at_least is not None:
+            bound = limits.at_most if limits.at_most is not None else 1 - (limits.at_least or 0.0)
+            strata = [_turned(s) for s in new.strata] if worse_if_lower else new.strata
+            cases.append(_case("limit", post_stratified(strata, self._confidence, bound), bound))
+        return cases
+
+
+def _case(method: str, found: Rate, bound: float) -> Case:
+    assert method in ("people", "limit")
+    return Case("people" if method == "people" else "limit", 0, 0, 0, 0, bound, found)
+
+
+def _turned(stratum: Stratum) -> Stratum:
+    """The same of what is not."""
+    return Stratum(stratum.size, stratum.labelled, stratum.labelled - stratum.positive)
