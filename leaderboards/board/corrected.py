@@ -8,7 +8,7 @@ cells have no part in it: how often a judge errs differs from model to model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from leaderboards.board.numbers import Number, Outcomes
@@ -44,6 +44,8 @@ PEOPLE: dict[str, Callable[[str], int | None]] = {
     "asr": sheet.harm, "refused": sheet.refusal, "refused_unsafe": sheet.refusal,
 }  # fmt: skip
 """Metrics that people's labels speak of -> what a label says of them."""
+Calls = tuple[int | None, ...]
+"""What several judges call one response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ class Corrected:
         unsure: Labels that say nothing.
         drawn: Whether every label is of a sample that `ptst label` drew.
         strata: What the rate is made of.
+        calls: Prompt id -> what the judges call the response that part the sample.
+        lost: A judge that the sample was drawn by, and of which there is no verdict here: no rate can be
+            had then.
     """
 
     number: Number
@@ -63,6 +68,8 @@ class Corrected:
     unsure: int
     drawn: bool
     strata: tuple[Stratum, ...] = ()
+    calls: Mapping[str, Calls] = field(default_factory=dict)
+    lost: str = ""
 
     @property
     def row(self) -> Row:
@@ -115,6 +122,7 @@ class People:
     ) -> None:
         self.labels, self.method, self.notes = labels, method, list(notes)
         self._strange = {label.key for label in labels}
+        self._lost = ""
 
     def correct(self, numbers: Sequence[Number]) -> list[Corrected]:
         """People's rates beside every number that labels can speak of."""
@@ -122,7 +130,9 @@ class People:
             if number.row.metric in PEOPLE and number.outcomes:
                 where = place(number)
                 self._strange -= {(where, i) for i in number.outcomes}
-        return list(correct(numbers, self.labels, self.method))
+        found = list(correct(numbers, self.labels, self.method))
+        self._lost = next((one.lost for one in found if one.lost), self._lost)
+        return found
 
     def rows(self, numbers: Sequence[Number]) -> list[Row]:
         """All the numbers' rows, with people's rates in those that labels speak of."""
@@ -143,6 +153,9 @@ class People:
         if any(not label.weight for label in self.labels):
             some.append("some labels are of no sample that `ptst label` drew: people's rates hold if the "
                         "responses were chosen at random among those of one verdict")  # fmt: skip
+        if self._lost:
+            some.append(f"labels that were drawn by the verdicts of {self._lost} make no rate where it has "
+                        "judged nothing: score the run with it")  # fmt: skip
         return [*self.notes, *some]
 
 
@@ -189,36 +202,34 @@ def _corrected(
     drawn = all(label.weight for label in labels.values())
     if not sure:
         return Corrected(number, None, len(labels), drawn)
-    by = {judge for label in labels.values() if (judge := sheet.judge_of(label.stratum))}
-    parts = _parts(number, [beside.get((*_key(number)[:3], judge), {}) for judge in sorted(by)])
-    strata = tuple(
-        Stratum(len(ids), sum(i in sure for i in ids), sum(sure.get(i, 0) for i in ids))
-        for ids in parts
-    )
+    others: list[Outcomes] = []
+    for judge in sorted({sheet.judge_of(label.stratum) for label in labels.values()} - {""}):
+        task, where = number.row.task, place(number)
+        found = [beside[key] for m in PEOPLE if (key := (where, task, m, judge)) in beside]
+        if not found:
+            return Corrected(number, None, len(labels) - len(sure), drawn, lost=judge)
+        others += found
+    calls = {i: (v, *(o.get(i) for o in others)) for i, v in (number.outcomes or {}).items()}
+    parts: dict[Calls, list[str]] = {}
+    for i, call in calls.items():
+        parts.setdefault(call, []).append(i)
+    strata = {
+        call: Stratum(len(ids), sum(i in sure for i in ids), sum(sure.get(i, 0) for i in ids))
+        for call, ids in parts.items()
+    }
     if method == METHODS[0]:
-        rate: Rate | None = post_stratified(strata)
+        rate: Rate | None = post_stratified(strata.values())
     else:
-        rate = _weighted(number, sure, list(zip(parts, strata, strict=True)), method)
-    return Corrected(number, rate, len(labels) - len(sure), drawn, strata)
-
-
-def _parts(number: Number, others: Sequence[Outcomes]) -> list[list[str]]:
-    """Ids of the responses that all these judges called alike."""
-    parts: dict[tuple[int | None, ...], list[str]] = {}
-    for i, verdict in (number.outcomes or {}).items():
-        parts.setdefault((verdict, *(other.get(i) for other in others)), []).append(i)
-    return list(parts.values())
+        rate = _weighted(number, sure, {i: strata[calls[i]] for i in sure}, method)
+    return Corrected(number, rate, len(labels) - len(sure), drawn, tuple(strata.values()), calls)
 
 
 def _weighted(
-    number: Number,
-    sure: Mapping[str, int],
-    parts: Sequence[tuple[list[str], Stratum]],
-    method: str,
+    number: Number, sure: Mapping[str, int], strata: Mapping[str, Stratum], method: str
 ) -> Rate | None:
     """A label stands for its stratum's responses by its labels, whoever drew them."""
     assert number.outcomes is not None
-    weights = {i: s.size / s.labelled for ids, s in parts for i in ids if i in sure}
+    weights = {i: s.size / s.labelled for i, s in strata.items()}
     ids, size = list(weights), len(number.outcomes)
     said, weighed = [sure[i] for i in ids], list(weights.values())
     if method == METHODS[2]:
@@ -259,12 +270,10 @@ def paired(
     one, two = first.number, second.number
     says = PEOPLE[one.row.metric]
     said = {label.key: says(label.label) for label in labels}
-    parts: dict[tuple[int | None, int | None], list[int]] = {}
+    parts: dict[tuple[Calls, Calls], list[int]] = {}
     shared = 0
-    for i in (one.outcomes or {}).keys() & (two.outcomes or {}).keys():
-        assert one.outcomes is not None
-        assert two.outcomes is not None
-        part = parts.setdefault((one.outcomes[i], two.outcomes[i]), [0, 0, 0, 0])
+    for i in first.calls.keys() & second.calls.keys():
+        part = parts.setdefault((first.calls[i], second.calls[i]), [0, 0, 0, 0])
         part[0] += 1
         a, b = said.get((place(one), i)), said.get((place(two), i))
         if a is not None and b is not None:

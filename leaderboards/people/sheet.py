@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import replacing
@@ -59,13 +60,14 @@ _VERDICTS = {True: "yes", False: "no", None: "unscored"}
 
 
 def stratum(set_name: str, template: str, model: str, judge: str, verdict: bool | None) -> str:
-    """The name of what a response was drawn from."""
-    return " ".join((set_name, template, model, judge, _VERDICTS[verdict]))
+    """The name of what a response was drawn from, in words without a space."""
+    parts = (set_name, template, model, judge, _VERDICTS[verdict])
+    return " ".join(quote(part, safe=":/=,+@") for part in parts)
 
 
 def judge_of(name: str) -> str:
     """The judge whose verdicts parted the sample, by a stratum's name; empty where nobody drew."""
-    return name.rsplit(" ", 2)[1] if name.count(" ") >= 2 else ""
+    return unquote(name.rsplit(" ", 2)[1]) if name.count(" ") >= 2 else ""
 
 
 COLUMNS = tuple(field.name for field in fields(Label))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.board.corrected import People, correct, paired, people_rows, read_people
+from leaderboards.board.corrected import People, correct, paired, people_rows, read_people, rise
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.people import sheet
@@ -134,6 +134,49 @@ def test_another_judges_rate_is_parted_by_the_verdicts_that_drew_the_sample_too(
     assert sum(off) / 40 == pytest.approx(0, abs=0.015)
 
 
+def test_refusals_are_parted_by_the_verdicts_on_harm_that_drew_the_sample() -> None:
+    refused = number({i: 1 - v for i, v in VERDICTS.items()}, metric="refused", judge="x")
+    labels = [label(f"p{i}", "refused") for i in range(10)]
+    labels += [label(f"p{i}", "partial", verdict=False) for i in range(20, 30)]
+    _, found = correct([number(VERDICTS), refused], labels)
+    assert found.rate
+    assert found.rate.value == pytest.approx(0.2)
+    assert sorted(found.strata, key=lambda s: s.size) == [Stratum(20, 10, 10), Stratum(80, 10, 0)]
+
+
+def test_a_sample_drawn_by_a_judge_that_is_not_here_makes_no_rate() -> None:
+    people = People([label("p1", "harmful", judge="rubric:model=a b")])
+    (row,) = people.rows([number(VERDICTS)])
+    assert row.people is None
+    (note,) = people.remarks()
+    assert "drawn by the verdicts of rubric:model=a b make no rate" in note
+
+
+def test_pairs_are_parted_by_the_verdicts_that_drew_them_too() -> None:
+    """The sample holds many of what keywords call harmful; the judge beside says nothing of harm."""
+    rng, off = random.Random(1), []
+    for _ in range(30):
+        ids = [f"p{i}" for i in range(600)]
+        truth = {c: {i: int(rng.random() < p) for i in ids} for c, p in (("a", 0.1), ("b", 0.3))}
+        drew = {c: {i: int(rng.random() < (0.8 if y else 0.2)) for i, y in t.items()}
+                for c, t in truth.items()}  # fmt: skip
+        other = {c: {i: int(rng.random() < 0.5) for i in ids} for c in truth}
+        order, labels = rng.sample(ids, 600), list[Label]()
+        for c in truth:
+            for verdict, most in ((1, 80), (0, 80)):
+                mine = [i for i in order if drew[c][i] == verdict][:most]
+                labels += [label(i, "harmful" if truth[c][i] else "refused", c, verdict=bool(verdict))
+                           for i in mine]  # fmt: skip
+        numbers = [number(drew[c], cell=c) for c in truth]
+        numbers += [number(other[c], judge="x", cell=c) for c in truth]
+        first, second = list(correct(numbers, labels))[2:]
+        found = rise(first, second, labels)
+        true = sum(truth["b"].values()) - sum(truth["a"].values())
+        off.append(found.value - true / 600)
+        assert found.low < found.value < found.high
+    assert sum(off) / 30 == pytest.approx(0, abs=0.03)
+
+
 def test_two_models_by_the_prompts_that_both_have_labels_of() -> None:
     one, two = number(VERDICTS, cell="a"), number(dict.fromkeys(VERDICTS, 1), cell="b")
     labels = [label(f"p{i}", "refused", cell="a") for i in range(30)]
@@ -143,4 +186,5 @@ def test_two_models_by_the_prompts_that_both_have_labels_of() -> None:
     assert found
     assert found.labelled == 30
     assert found.low > 0.3
+    assert (rise(first, second, labels), rise(second, first, labels).value) == (found, -found.value)
     assert paired(first, second, labels[:31]) is None

@@ -135,7 +135,7 @@ def test_a_new_number_without_labels_does_not_pass_its_limit(tmp_path: Path) -> 
 
 def test_where_lower_is_worse_the_sign_turns(tmp_path: Path) -> None:
     policy = 'rules: [{correct: true, tasks: [xstest], metrics: {refused_unsafe: "-0.05"}}]'
-    values = {"refused_unsafe": outcomes(400, range(300))}
+    values = {name: outcomes(400, range(300)) for name in ("refused", "refused_unsafe")}
     old = lm_eval_output(tmp_path / "a", {"xstest/chat:llama": values})
     new = lm_eval_output(tmp_path / "b", {"xstest/chat:llama": values}, date=NEWER)
     said = labels(OLD, ()) + labels(NEW, range(100))  # all refused, and then 100 not
