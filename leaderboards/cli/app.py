@@ -12,6 +12,7 @@ from leaderboards.cli import demo
 from leaderboards.cli import studies as study_commands
 from leaderboards.cli import tasks as task_commands
 from leaderboards.cli.check import check
+from leaderboards.cli.judges import judges
 from leaderboards.cli.label import label
 from leaderboards.cli.score import score
 from ptst_tasks import __version__, command
@@ -46,6 +47,7 @@ app.command()(train)
 app.command()(align)
 app.command()(score)
 app.command()(label)
+app.command()(judges)
 app.command()(check)
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ptst_tasks.digests import digest_json, ids_digest, read_json, weights_digest, write_json
+from ptst_tasks.digests import (
+    digest_json,
+    ids_digest,
+    peak_memory,
+    read_json,
+    weights_digest,
+    write_json,
+)
 from ptst_tasks.errors import ConfigError
 
 
@@ -41,3 +50,16 @@ def test_json_is_read_back_and_what_is_none_is_not_there(tmp_path: Path) -> None
     for text in ("[1]", "{", "[" * 100_000):
         file.write_text(text)
         assert read_json(file) is None
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="Linux says it process by process"
+)
+def test_peak_memory_is_the_process_s_own_and_not_that_of_who_started_it() -> None:
+    ballast = b"x" * (900 << 20)
+    told = subprocess.run(
+        [sys.executable, "-c", "from ptst_tasks.digests import peak_memory; print(peak_memory())"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert 0 < int(told.stdout) < len(ballast)
+    assert peak_memory() >= len(ballast)

@@ -1,0 +1,95 @@
+"""``ptst judges``: how far judges agree with people, on sets that people labelled."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ptst_tasks.command import JsonFile, Quiet, put_json, screen
+from ptst_tasks.errors import UnknownNameError
+from ptst_tasks.files import check_outputs, printable, write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from leaderboards.judging.records import Interval, Record
+
+__all__ = ["judges"]
+
+
+def judges(
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME or NAME:key=value,...; several are fine.  [all keyword lists]",
+                     show_default=False),
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Of these sets alone; several are fine.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write a CSV here.")] = None,
+    quiet: Quiet = False,
+    json: JsonFile = None,
+) -> None:  # fmt: skip
+    """Measure judges on responses that people labelled: kappa, and what they miss.
+
+    The sets are read from $PTST_DATA_DIR/judged. A judge behind an endpoint is asked about every response
+    (10,950 of all sets) and is paid for that. As JSON: {records, per_second}.
+    """
+    from leaderboards.judging.labelled_sets import SETS, read
+    from leaderboards.judging.records import COLUMNS, measure
+    from ptst_tasks.judges.group import make_all
+    from ptst_tasks.judges.keywords import LISTS
+
+    for name in sets or ():
+        if name not in SETS:
+            raise UnknownNameError("set that people labelled", name, SETS)
+    check_outputs([], out=out, json=json)
+    made = make_all(judge or [f"keywords:{name}" for name in LISTS])
+    found: list[Record] = []
+    speed: dict[str, float] = {}
+    for name in sets or SETS:
+        answers = read(name)
+        for one in made:
+            record, speed[f"{one.spec} {name}"] = measure(one, name, SETS[name].about, answers)
+            found.append(record)
+    if out:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *(r.cells() for r in found)])
+        write_text(out, text.getvalue(), what="--out")
+    _print(found, speed, screen(quiet=quiet, json=json))
+    put_json(json, {"records": [asdict(r) for r in found], "per_second": speed})
+
+
+def _print(found: Sequence[Record], speed: dict[str, float], console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for name in ("judge", "set", "of", "n", "unscored", "kappa (95 %)", "TPR (95 %)", "TNR (95 %)",
+                 "accuracy (floor)", "F1 (floor)", "people's kappa", "a second"):  # fmt: skip
+        table.add_column(name, overflow="fold")
+    for r in found:
+        line: list[Any] = [
+            r.judge, r.set_name, r.about, f"{r.n:,}", f"{r.unscored:,}",
+            *(_interval(x) for x in (r.kappa, r.tpr, r.tnr)),
+            f"{_two(r.accuracy)} ({r.floor_accuracy:.2f})", f"{_two(r.f1)} ({r.floor_f1:.2f})",
+            _two(r.people_kappa), f"{speed[f'{r.judge} {r.set_name}']:,.0f}",
+        ]  # fmt: skip
+        table.add_row(*(Text(printable(cell)) for cell in line))
+    console.print(table, soft_wrap=True)
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _interval(one: Interval) -> str:
+    ends = "" if one.low is None or one.high is None else f" ({one.low:.2f} to {one.high:.2f})"
+    return _two(one.value) + ends
