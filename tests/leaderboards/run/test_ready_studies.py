@@ -120,7 +120,7 @@ def tokenizer_of(kind: str, study: Study, request: pytest.FixtureRequest) -> Any
         return make_tokenizer()
     if kind == "bytes":
         return byte_tokenizer()
-    if made_bases.is_made(study.base):  # ChatML, as SmolLM2's
+    if made_bases.is_made(study.base) or study.base.startswith("packaged:"):  # ChatML, both of them
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(
