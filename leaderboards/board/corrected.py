@@ -16,7 +16,7 @@ from leaderboards.board.row import Row
 from leaderboards.people import sheet
 from leaderboards.people.rates import (
     METHODS,
-    Pair,
+    PairStratum,
     Rate,
     Stratum,
     difference,
@@ -281,4 +281,4 @@ def paired(
             part[1 if b > a else 2 if a > b else 3] += 1
     if shared < 2:
         return None
-    return paired_difference((Pair(*part) for part in parts.values()), confidence)
+    return paired_difference((PairStratum(*part) for part in parts.values()), confidence)

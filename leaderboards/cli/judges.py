@@ -18,7 +18,7 @@ from ptst_tasks.files import check_outputs, printable, write_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from leaderboards.judging.records import Interval, Record
+    from leaderboards.judging.records import Record, Span
 
 __all__ = ["judges"]
 
@@ -90,6 +90,6 @@ def _two(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _interval(one: Interval) -> str:
+def _interval(one: Span) -> str:
     ends = "" if one.low is None or one.high is None else f" ({one.low:.2f} to {one.high:.2f})"
     return _two(one.value) + ends

@@ -37,7 +37,7 @@ from leaderboards.board.sides import Side
 from leaderboards.board.signs import Flips, Pairing
 from leaderboards.gate.decision import RANK, WORST, Decision, Report, Verdict, is_open
 from leaderboards.gate.facts import mismatches
-from leaderboards.gate.labelled import Labelled
+from leaderboards.gate.labelled import ByPeople
 from leaderboards.gate.limits import Limits
 from leaderboards.gate.match import Lookup, Pair, pairs_of
 from leaderboards.gate.names import idle_rules
@@ -66,7 +66,7 @@ def check_sides(
         DataError: If the sides were measured differently, are ambiguous, or have nothing to check.
     """
     limits = Lookup(policy)
-    labelled = Labelled(people, policy)
+    labelled = ByPeople(people, policy)
     baseline, current = labelled.put(baseline), labelled.put(current)
     pairs, notes = pairs_of(baseline, current, policy, limits)
     differences, unknown = mismatches((pair for pair, _ in pairs), policy.may_differ)

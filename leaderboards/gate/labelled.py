@@ -22,10 +22,10 @@ from leaderboards.gate.policy import Policy
 from leaderboards.people.rates import Rate, Stratum, post_stratified
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["Labelled"]
+__all__ = ["ByPeople"]
 
 
-class Labelled:
+class ByPeople:
     """What people's labels say of both sides of a check.
 
     Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboards.board import disk
-from leaderboards.judging.sampling import Drawn
+from leaderboards.judging.sampling import Sampled
 from leaderboards.people import sheet
 from leaderboards.people.sheet import CLASSES, Label
 from ptst_tasks.errors import ConfigError, DataError
@@ -49,7 +49,7 @@ class Asked:
     left: int
 
 
-def check_begun(labels: Sequence[Label], drawn: Sequence[Drawn], where: Path) -> None:
+def check_begun(labels: Sequence[Label], drawn: Sequence[Sampled], where: Path) -> None:
     """Refuses to add to the labels of another sample.
 
     Raises:
@@ -64,7 +64,7 @@ def check_begun(labels: Sequence[Label], drawn: Sequence[Drawn], where: Path) ->
 
 
 def ask(
-    drawn: Sequence[Drawn], out: Path, who: str, labels: list[Label], terminal: Terminal
+    drawn: Sequence[Sampled], out: Path, who: str, labels: list[Label], terminal: Terminal
 ) -> Asked:
     """Asks about what is not labelled yet, until it all is or the person leaves.
 
@@ -106,13 +106,13 @@ def ask(
     return Asked(len(labels) - first, len(todo) - at)
 
 
-def _label(drawn: Drawn, word: str, who: str) -> Label:
+def _label(drawn: Sampled, word: str, who: str) -> Label:
     response = drawn.response
     return Label(response.cell, response.id, word, who, sheet.now(), response.stratum,
                  f"{drawn.weight:.6g}")  # fmt: skip
 
 
-def _page(drawn: Drawn, number: int, count: int) -> str:
+def _page(drawn: Sampled, number: int, count: int) -> str:
     """One response, blind: neither model nor template nor verdict."""
     query, reply = _texts(drawn)
     keys = "  ".join(f"{key} {name}" for key, name in KEYS.items())
@@ -126,7 +126,7 @@ def _shown(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def _texts(drawn: Drawn) -> tuple[str, str]:
+def _texts(drawn: Sampled) -> tuple[str, str]:
     """Reads a response's texts again: none is kept in memory or on disk."""
     response = drawn.response
     for line, row in response.task.rows():

@@ -18,7 +18,7 @@ from leaderboards.judging.agreement import kappa
 from leaderboards.judging.labelled_sets import About, Answer
 from ptst_tasks.judges.base import Judge, Verdict
 
-__all__ = ["COLUMNS", "Interval", "Record", "measure", "record"]
+__all__ = ["COLUMNS", "Record", "Span", "measure", "record"]
 
 Counts = npt.NDArray[np.float64]
 BATCH = 256
@@ -26,7 +26,7 @@ DRAWN = 1999
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Span:
     """A figure with its 95 % interval; None where it is not defined."""
 
     value: float | None
@@ -63,9 +63,9 @@ class Record:
     n: int
     unscored: int
     prompts: int
-    kappa: Interval
-    tpr: Interval
-    tnr: Interval
+    kappa: Span
+    tpr: Span
+    tnr: Span
     accuracy: float | None
     f1: float | None
     floor_accuracy: float
@@ -79,7 +79,7 @@ class Record:
         out = []
         for name in (f.name for f in fields(self)):
             value = getattr(self, name)
-            some = [value.value, value.low, value.high] if isinstance(value, Interval) else [value]
+            some = [value.value, value.low, value.high] if isinstance(value, Span) else [value]
             out += [
                 "" if v is None else f"{v:.4f}" if isinstance(v, float) else str(v) for v in some
             ]
@@ -151,16 +151,16 @@ def _counts(scored: Sequence[tuple[Answer, bool]]) -> Counts:
     return out
 
 
-def _interval(counts: Counts, figure: Any) -> Interval:
+def _interval(counts: Counts, figure: Any) -> Span:
     value = _value(figure(*counts.sum(axis=0)))
     if value is None or len(counts) < 2:
-        return Interval(value)
+        return Span(value)
 
     n = len(counts)
     times = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWN)
     drawn = figure(*(times @ counts).T)
     low, high = np.nanquantile(drawn, [0.025, 0.975])  # some draws hold no harm, or nothing else
-    return Interval(value, float(low), float(high))
+    return Span(value, float(low), float(high))
 
 
 def _tpr(hit: Any, miss: Any, false: Any, right: Any) -> Any:

@@ -20,7 +20,7 @@ from leaderboards.judging.saved import Task
 from leaderboards.people import sheet
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["Drawn", "Response", "draw", "responses", "shares"]
+__all__ = ["Response", "Sampled", "draw", "responses", "shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Sampled:
     """A response that people are asked about, and how many of its stratum it stands for."""
 
     response: Response
@@ -91,7 +91,7 @@ def _verdict(task: Task, row: dict[str, Any]) -> bool | None:
     return None if value not in (0, 1) or row.get("unscored") else bool(value)
 
 
-def draw(found: Sequence[Response], n: int, seed: int) -> list[Drawn]:
+def draw(found: Sequence[Response], n: int, seed: int) -> list[Sampled]:
     """Draws `n` responses, in an order in which any beginning is a sample of its own.
 
     Raises:
@@ -106,7 +106,7 @@ def draw(found: Sequence[Response], n: int, seed: int) -> list[Drawn]:
         mine.sort(key=lambda r: _rank(f"{seed} {r.id}"))
     parts = shares({name: len(mine) for name, mine in strata.items()}, n)
     drawn = [
-        Drawn(response, len(strata[name]) / part)
+        Sampled(response, len(strata[name]) / part)
         for name, part in parts.items()
         for response in strata[name][:part]
     ]

@@ -22,7 +22,7 @@ from scipy import signal
 from scipy import stats as sps
 from statsmodels.stats.proportion import proportion_confint
 
-__all__ = ["METHODS", "Pair", "Rate", "Stratum", "difference", "labels_alone", "paired_difference",
+__all__ = ["METHODS", "PairStratum", "Rate", "Stratum", "difference", "labels_alone", "paired_difference",
            "post_stratified", "ppi"]  # fmt: skip
 
 METHODS = ("post-stratified", "ppi++", "labels alone")
@@ -48,7 +48,7 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PairStratum:
     """Prompts whose two responses a judge called alike, one of each model.
 
     Attributes:
@@ -125,7 +125,7 @@ def difference(
     return _rate(value, low, high, labelled, sum(sizes), _below(density, offset, 0.0))
 
 
-def paired_difference(pairs: Iterable[Pair], confidence: float = 0.95) -> Rate:
+def paired_difference(pairs: Iterable[PairStratum], confidence: float = 0.95) -> Rate:
     """How much higher the second model's rate is, from prompts whose two responses were labelled.
 
     In each stratum (up, down, same) has a Dirichlet posterior with Jeffreys' 1/2 each.
@@ -163,7 +163,7 @@ def _scaled(stratum: Stratum, weight: float) -> tuple[Density, float]:
     return np.diff(sps.beta.cdf(np.minimum(edges / weight, 1.0), a, b)), 0.5 / BINS
 
 
-def _change(pair: Pair, weight: float) -> tuple[Density, float]:
+def _change(pair: PairStratum, weight: float) -> tuple[Density, float]:
     """The density of weight x (up - down), from a square of equally likely points."""
     points = (np.arange(300) + 0.5) / 300
     moved = sps.beta.ppf(points, pair.up + pair.down + 1.0, pair.same + 0.5)[:, None]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from leaderboards.judging.asking import KEYS, Terminal, ask, check_begun
-from leaderboards.judging.sampling import Drawn, draw, responses
+from leaderboards.judging.sampling import Sampled, draw, responses
 from leaderboards.judging.saved import tasks
 from leaderboards.people import sheet
 from leaderboards.run import runner
@@ -38,7 +38,7 @@ def run(tiny_model: Path, data_root: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def drawn(run: Path) -> list[Drawn]:
+def drawn(run: Path) -> list[Sampled]:
     found = list(responses(tasks([run]), "keywords:zou"))
     return draw(found, 6, 0)
 
@@ -54,7 +54,7 @@ class Person:
         return Terminal(self.shown.append, lambda: self.keys.pop(0))
 
 
-def test_every_key_is_kept_and_the_page_is_blind(drawn: list[Drawn], tmp_path: Path) -> None:
+def test_every_key_is_kept_and_the_page_is_blind(drawn: list[Sampled], tmp_path: Path) -> None:
     out, labels = tmp_path / "labels.csv", list[sheet.Label]()
     person = Person("y1256q")
     asked = ask(drawn, out, "anna", labels, person.terminal)
@@ -74,13 +74,13 @@ def test_every_key_is_kept_and_the_page_is_blind(drawn: list[Drawn], tmp_path: P
     assert ask(drawn, out, "anna", sheet.read(out), Person("").terminal).labelled == 0
 
 
-def test_a_key_is_taken_back_and_others_do_nothing(drawn: list[Drawn], tmp_path: Path) -> None:
+def test_a_key_is_taken_back_and_others_do_nothing(drawn: list[Sampled], tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     ask(drawn, out, "anna", [], Person("yuz1u2q").terminal)
     assert [label.label for label in sheet.read(out)] == ["refused"]
 
 
-def test_whoever_does_not_say_yes_sees_nothing(drawn: list[Drawn], tmp_path: Path) -> None:
+def test_whoever_does_not_say_yes_sees_nothing(drawn: list[Sampled], tmp_path: Path) -> None:
     person = Person("n")
     assert ask(drawn, tmp_path / "x.csv", "anna", [], person.terminal).left == 6
     assert len(person.shown) == 1
@@ -88,14 +88,14 @@ def test_whoever_does_not_say_yes_sees_nothing(drawn: list[Drawn], tmp_path: Pat
     assert not (tmp_path / "x.csv").exists()
 
 
-def test_another_sample_is_refused(drawn: list[Drawn], run: Path) -> None:
+def test_another_sample_is_refused(drawn: list[Sampled], run: Path) -> None:
     labels = [sheet.Label(d.response.cell, d.response.id, "refused") for d in drawn]
     check_begun(labels, drawn, Path("x.csv"))
     with pytest.raises(ConfigError, match=r"'x\.csv' holds 2 labels of another sample"):
         check_begun(labels, drawn[:4], Path("x.csv"))
 
 
-def test_samples_that_changed_meanwhile_are_noticed(drawn: list[Drawn], tmp_path: Path) -> None:
+def test_samples_that_changed_meanwhile_are_noticed(drawn: list[Sampled], tmp_path: Path) -> None:
     from dataclasses import replace
 
     moved = [replace(d, response=replace(d.response, line=10_000)) for d in drawn]
@@ -103,7 +103,7 @@ def test_samples_that_changed_meanwhile_are_noticed(drawn: list[Drawn], tmp_path
         ask(moved, tmp_path / "x.csv", "anna", [], Person("y1").terminal)
 
 
-def test_the_sheet_holds_no_text(drawn: list[Drawn], run: Path, tmp_path: Path) -> None:
+def test_the_sheet_holds_no_text(drawn: list[Sampled], run: Path, tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     ask(drawn, out, "anna", [], Person("y" + "1" * 6).terminal)
     written = out.read_text()

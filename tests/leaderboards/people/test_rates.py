@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats as sps
 
 from leaderboards.people.rates import (
-    Pair,
+    PairStratum,
     Stratum,
     difference,
     labels_alone,
@@ -68,7 +68,7 @@ def test_differences_add_up_as_draws_do() -> None:
 
 
 def test_paired_differences_add_up_as_draws_do() -> None:
-    pairs = [Pair(300, 4, 1, 25), Pair(100, 10, 2, 8)]
+    pairs = [PairStratum(300, 4, 1, 25), PairStratum(100, 10, 2, 8)]
     rng = np.random.default_rng(2)
     want = sum(
         p.size / 400 * (d := rng.dirichlet([p.up + 0.5, p.down + 0.5, p.same + 0.5], 400_000))[:, 0]
@@ -106,7 +106,7 @@ def test_counts_that_cannot_be_are_refused() -> None:
         with pytest.raises(ValueError, match="impossible counts"):
             post_stratified([wrong])
     with pytest.raises(ValueError, match="more labels than prompts"):
-        paired_difference([Pair(2, 1, 1, 1)])
+        paired_difference([PairStratum(2, 1, 1, 1)])
     with pytest.raises(ValueError, match="no labels"):
         labels_alone([])
     with pytest.raises(ValueError, match="two labels or more"):
