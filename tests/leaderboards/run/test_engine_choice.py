@@ -17,7 +17,7 @@ from leaderboards.run import engine_choice, runner
 from leaderboards.run.study import Study
 from ptst_tasks.engines.engine_args import args_of
 from ptst_tasks.errors import EngineError
-from tests.support import NEEDS_VLLM, VLLM_CPU, save_adapter
+from tests.support import NEEDS_VLLM, VLLM_CPU, byte_tokenizer, save_adapter, save_tiny_model
 
 TEST = {"sets": ["gsm8k", "advbench"], "templates": ["CV"], "limit": 3,
         "gen_kwargs": {"max_gen_toks": 4}}  # fmt: skip
@@ -170,15 +170,17 @@ class TestMeasured:
     pytestmark = NEEDS_VLLM
 
     def test_both_are_timed_and_the_run_is_one_engines(
-        self, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in VLLM_CPU.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(engine_choice, "FEW", 1)
-        adapter = save_adapter(tiny_model, tmp_path / "a", 1, r=4)
+        save_tiny_model(tmp_path / "base", byte_tokenizer(), hidden=64, heads=2, spread=0.2)
+        adapter = save_adapter(tmp_path / "base", tmp_path / "a", 1, r=4)
         own = {"adapters": [{"name": "a", "path": str(adapter)}]}
         args = {k: v for k, v in ARGS.items() if k != "device"}
-        outcome = runner.run(study(tiny_model, train=own, engine_args=args), tmp_path / "run")
+        base = tmp_path / "base"
+        outcome = runner.run(study(base, train=own, engine_args=args), tmp_path / "run")
         assert (outcome.done, outcome.failed) == (4, [])
         found = told(tmp_path / "run")
         assert found["engine"] == "hf"  # for a dozen answers of a tiny model
