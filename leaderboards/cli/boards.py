@@ -76,6 +76,8 @@ def board(
     view, fmt = _view(layout, fmt, out, compare=bool(compare), pool=pool)
     if quiet and out is None and json is None:
         raise ConfigError("--quiet without --out or --json shows nothing; name a file with -o")
+    if compare and human:
+        raise ConfigError("--compare sets published figures beside a judge's; leave out --human")
     if correct_by and not human:
         raise ConfigError("--correct-by does nothing without --human; leave it out")
     check_targets(

@@ -106,7 +106,9 @@ def test_bad_labels_are_one_line(run: Path, tmp_path: Path, text: str, says: str
         assert ran.stderr.count("\n") == 1
 
 
-def test_options_that_do_nothing_are_refused(run: Path, tmp_path: Path) -> None:
+def test_options_that_do_nothing_are_refused(run: Path, labels: Path, tmp_path: Path) -> None:
+    ran = ptst("board", run, "--compare", "published", "--human", labels)
+    assert (ran.exit_code, "leave out --human" in ran.stderr) == (2, True)
     for command in (("board", run), ("score", run, "--judge", "keywords:qi")):
         ran = ptst(*command, "--correct-by", "ppi++")
         assert ran.exit_code == 2
