@@ -4,6 +4,9 @@ The tests of such a number rest on the rate that people would give (`leaderboard
 the judge's counts: the rise from one side to the other, by prompts labelled on both where these are
 half of the labels or more, and the rate itself where there is an absolute limit. In place of an exact
 p-value stands the posterior probability that nothing got worse, or that the limit is kept.
+
+Labels of one side alone are left out of a pairing, and without labels on either side nothing is tested:
+that fails under ``--strict`` alone.
 """
 
 from __future__ import annotations
