@@ -3,8 +3,9 @@
 Post-stratified: responses are parted by what the judge said (and by template and adapter where asked).
 In each stratum the share of ones among the labelled has a Jeffreys posterior, Beta(k + 1/2, n - k + 1/2);
 the interval is that of their sum, weighted by how many responses each stratum has. A judge's errors cost
-width: where it is bad, strata are alike. Each stratum brings half a one and half a zero of its own, so with
-many strata, few labels and a rate near 0 or 1 the interval leans to the middle and covers less than it says.
+width: where it is bad, strata are alike. Each stratum brings half a one and half a zero of its own, so
+with many strata, few labels and a rate near 0 or 1 the interval leans to the middle and covers less than
+it says.
 
 PPI++: Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), the mean, with
 the power-tuned weight of its section 6. It leans on a normal approximation, poor at rates near 0 or 1.
