@@ -83,9 +83,7 @@ def peak_memory() -> int:
         return int(torch.cuda.max_memory_allocated())
     # What getrusage says outlives exec: of a process started from a large one it is the parent's.
     with contextlib.suppress(OSError):
-        for line in (
-            Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        ):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     import resource

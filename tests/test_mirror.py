@@ -33,6 +33,9 @@ ELSEWHERE = {
     "leaderboards/board/test_sides.py: what lm_eval wrote, read as one side": (
         "leaderboards/board/results.py",
     ),
+    "leaderboards/people/test_sheet.py: a sheet's rows, good and bad": (
+        "leaderboards/people/label_rows.py",
+    ),
     "leaderboards/board/test_tables.py: what may be averaged shows in a table": (
         "leaderboards/board/merging.py",
     ),

@@ -33,7 +33,7 @@ def n_to_clear(
         None (in arrays nan) where it is more than anyone would run, or the estimate is not within
         the bound.
     """
-    z = float(sps.norm.isf(alpha))
+    z = z_of(alpha)
     with np.errstate(divide="ignore", invalid="ignore"):
         floor = z * z * np.divide(np.subtract(1, smallest), smallest)
         n = np.maximum(floor, _one_tail(distance, power, alpha, std))

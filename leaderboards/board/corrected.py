@@ -98,9 +98,19 @@ def correct(
         labels: One for each labelled response, as `sheet.merge` gives them.
         method: One of `METHODS`.
     """
+    yield from _correct(numbers, _by_cell(labels), method)
+
+
+def _by_cell(labels: Iterable[Label]) -> dict[str, dict[str, Label]]:
     by_cell: dict[str, dict[str, Label]] = {}
     for label in labels:
         by_cell.setdefault(label.cell, {})[label.id] = label
+    return by_cell
+
+
+def _correct(
+    numbers: Sequence[Number], by_cell: Mapping[str, Mapping[str, Label]], method: str
+) -> Iterator[Corrected]:
     beside = {_key(n): n.outcomes for n in numbers if n.outcomes is not None}
     for number in numbers:
         if number.row.metric in PEOPLE and number.outcomes is not None:
@@ -121,6 +131,7 @@ class People:
         self, labels: Sequence[Label], method: str = METHODS[0], notes: Iterable[str] = ()
     ) -> None:
         self.labels, self.method, self.notes = labels, method, list(notes)
+        self._by_cell = _by_cell(labels)  # once: numbers come cell by cell
         self._strange = {label.key for label in labels}
         self._lost = ""
 
@@ -130,7 +141,7 @@ class People:
             if number.row.metric in PEOPLE and number.outcomes:
                 where = place(number)
                 self._strange -= {(where, i) for i in number.outcomes}
-        found = list(correct(numbers, self.labels, self.method))
+        found = list(_correct(numbers, self._by_cell, self.method))
         self._lost = next((one.lost for one in found if one.lost), self._lost)
         return found
 
@@ -159,12 +170,17 @@ class People:
         return [*self.notes, *some]
 
 
-def read_people(sheets: Iterable[Path], method: str = METHODS[0]) -> People:
+def read_people(sheets: Iterable[Path], method: str = "") -> People:
     """Reads people's sheets; where they disagree on a response it counts as unsure.
+
+    Args:
+        sheets: Their files.
+        method: One of `METHODS`; empty for the first.
 
     Raises:
         PTSTError: If a sheet cannot be read, or there is no such method.
     """
+    method = method or METHODS[0]
     if method not in METHODS:
         raise UnknownNameError("way to a rate", method, METHODS)
     read = [sheet.read(file) for file in sheets]

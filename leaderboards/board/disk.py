@@ -27,7 +27,7 @@ from ptst_tasks.files import lines
 from ptst_tasks.provenance import Generation
 from ptst_tasks.record import KEY, misfits
 
-__all__ = ["CellFiles", "cell_folders", "damage", "holds_answers", "is_run", "is_whole",
+__all__ = ["CellFiles", "cell_folders", "damage", "holds_answers", "home_of", "is_run", "is_whole",
            "json_object", "read_cell_files", "results_files", "row_of", "rows", "samples_of"]  # fmt: skip
 
 Json = dict[str, Any]
@@ -89,6 +89,11 @@ def samples_of(results: Path, task: str) -> Path:
     """The samples that were logged with a results file."""
     date = results.stem.rpartition("_")[2]  # of results_DATE, or of NAME_DATE
     return results.with_name(f"samples_{task}_{date}.jsonl")
+
+
+def home_of(results: Path) -> str:
+    """How people's labels name where responses are: the cell, or the results file without one."""
+    return results.parent.parent.name if _in_cell(results) else results.stem
 
 
 def read_cell_files(folder: Path) -> CellFiles:

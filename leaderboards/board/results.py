@@ -87,8 +87,7 @@ def read_cell(folder: Path) -> list[Number]:
     """
     cell = disk.read_cell_files(folder)
     if cell.results:
-        numbers = read_results(cell.results, cell.record)
-        return [replace(number, home=folder.name) for number in numbers]
+        return read_results(cell.results, cell.record)
     record = folder / "cell.json"
     row = {**cell_facts(record, cell.record), "metric": "", "cell": folder.name,
            "error": cell.error}  # fmt: skip
@@ -115,7 +114,7 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
             if not isinstance(metrics, dict):
                 raise odd(file, f"results.{task}", metrics)
             numbers += _task(file, data, task, metrics, cell or {})
-    return [replace(number, home=file.stem) for number in numbers]
+    return [replace(number, home=disk.home_of(file)) for number in numbers]
 
 
 def _row(file: Path, values: Json) -> Row:

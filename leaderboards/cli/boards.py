@@ -71,6 +71,7 @@ def board(
     json: JsonFile = None,
 ) -> None:
     """Make the leaderboard of one or more runs."""
+    from leaderboards.board.corrected import people_rows, read_people
     from leaderboards.board.sides import check_targets
 
     view, fmt = _view(layout, fmt, out, compare=bool(compare), pool=pool)
@@ -83,7 +84,8 @@ def board(
     check_targets(
         [*runs, *(human or []), *([Path(compare)] if compare else [])], out=out, json=json
     )
-    rows, notes = _read(runs, pool=pool, people=_people(human, correct_by))
+    people = read_people(human, correct_by) if human else None
+    rows, notes = _read(runs, pool=pool, people=people)
     missing = sum(r.unscored for r in rows if r.metric == "asr")
     if missing:
         notes.append(f"{missing} responses have no verdict; they are in no rate (column unscored)")
@@ -94,6 +96,8 @@ def board(
             f"{worst.test_template}) are thoughts that were cut off, without an answer: {RAISE}"
         )
     _say(notes)
+    if view == "paper":
+        rows += people_rows(rows)
     if view == "compare":
         made = _compare(rows, compare, fmt, alone=out is None, pool=pool)
     elif view == "paper":
@@ -109,11 +113,10 @@ def board(
 
 
 def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
-    from leaderboards.board.corrected import people_rows
     from leaderboards.board.tables import grids
 
     if (view, made.fmt) == ("paper", "text"):
-        show(grids([*rows, *people_rows(rows)], pool=pool))
+        show(grids(rows, pool=pool))
     else:
         put_text(made.text)
 
@@ -158,15 +161,6 @@ def _suffix(out: Path, layout: str) -> str:
     return _SUFFIXES.get(suffix, "")
 
 
-def _people(sheets: list[Path] | None, method: str) -> People | None:
-    if not sheets:
-        return None
-    from leaderboards.board.corrected import read_people
-    from leaderboards.people.rates import METHODS
-
-    return read_people(sheets, method or METHODS[0])
-
-
 def _read(
     runs: Sequence[Path], *, pool: bool, people: People | None = None
 ) -> tuple[list[Row], list[str]]:
@@ -199,11 +193,9 @@ def _tidy(rows: Sequence[Row]) -> _Shown:
 
 
 def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
-    from leaderboards.board.corrected import people_rows
     from leaderboards.board.rendering import render
     from leaderboards.board.tables import grids, left_out
 
-    rows = [*rows, *people_rows(rows)]
     tables = grids(rows, pool=pool)
     text = render(tables, fmt)
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])

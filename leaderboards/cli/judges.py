@@ -7,13 +7,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ptst_tasks.command import JsonFile, Quiet, put_json, screen
 from ptst_tasks.errors import UnknownNameError
-from ptst_tasks.files import check_outputs, printable, write_text
+from ptst_tasks.files import check_outputs, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,28 +68,23 @@ def judges(
 
 
 def _print(found: Sequence[Record], speed: dict[str, float], console: Console) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from leaderboards.judging.summary import add_line, new_table, two_digits
 
-    table = Table()
-    for name in ("judge", "set", "of", "n", "unscored", "kappa (95 %)", "TPR (95 %)", "TNR (95 %)",
-                 "accuracy (floor)", "F1 (floor)", "people's kappa", "a second"):  # fmt: skip
-        table.add_column(name, overflow="fold")
+    table = new_table("judge", "set", "of", "n", "unscored", "kappa (95 %)", "TPR (95 %)", "TNR (95 %)",
+                      "accuracy (floor)", "F1 (floor)", "people's kappa", "a second")  # fmt: skip
     for r in found:
-        line: list[Any] = [
+        line = [
             r.judge, r.set_name, r.about, f"{r.n:,}", f"{r.unscored:,}",
             *(_interval(x) for x in (r.kappa, r.tpr, r.tnr)),
-            f"{_two(r.accuracy)} ({r.floor_accuracy:.2f})", f"{_two(r.f1)} ({r.floor_f1:.2f})",
-            _two(r.people_kappa), f"{speed[f'{r.judge} {r.set_name}']:,.0f}",
+            f"{two_digits(r.accuracy)} ({r.floor_accuracy:.2f})", f"{two_digits(r.f1)} ({r.floor_f1:.2f})",
+            two_digits(r.people_kappa), f"{speed[f'{r.judge} {r.set_name}']:,.0f}",
         ]  # fmt: skip
-        table.add_row(*(Text(printable(cell)) for cell in line))
+        add_line(table, *line)
     console.print(table, soft_wrap=True)
 
 
-def _two(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
 def _interval(one: Span) -> str:
+    from leaderboards.judging.summary import two_digits
+
     ends = "" if one.low is None or one.high is None else f" ({one.low:.2f} to {one.high:.2f})"
-    return _two(one.value) + ends
+    return two_digits(one.value) + ends

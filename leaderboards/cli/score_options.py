@@ -161,7 +161,7 @@ class ScoreOptions:
         if self.sheet:
             from leaderboards.board.corrected import read_people
 
-            read_people([self.sheet])
+            read_people([self.sheet], self.correct_by)
         if self.compares:
             _check_comparison(found, judges, None if self.sheet else self.human)
 

@@ -124,8 +124,8 @@ def _line(
     reason = _missing_verdicts(old, new, flips, lookup)
     verdict: Verdict = "unscored" if reason else "inconclusive" if old else "new"
     cases = _change(old, new, limits, flips) if old and old.row.n and new.row.n else []
-    if new.row.n and (limits.at_most is not None or limits.at_least is not None):
-        cases.append(_limit(new, limits))
+    if new.row.n and limits.bound is not None:
+        cases.append(Case("limit", _bad(new, limits), new.row.n, 0, 0, limits.bound))
     line = Decision(pair, limits, verdict, reason or ("" if old else why))
     if flips:
         line = replace(line, flipped=flips.worse, recovered=flips.better, unpaired=flips.unpaired)
@@ -135,11 +135,7 @@ def _line(
 def _flips(old: Number, new: Number, limits: Limits, pairing: Pairing) -> Flips | None:
     if old.outcomes is None or new.outcomes is None:
         return None
-    return pairing.flips(old.outcomes, new.outcomes, 0 if _lower_is_worse(limits) else 1)
-
-
-def _lower_is_worse(limits: Limits) -> bool:
-    return limits.loss is not None or limits.at_least is not None
+    return pairing.flips(old.outcomes, new.outcomes, 0 if limits.lower_is_worse else 1)
 
 
 def _missing_verdicts(old: Number | None, new: Number, flips: Flips | None, lookup: Lookup) -> str:
@@ -161,17 +157,12 @@ def _absent(old: Number, new: Number, flips: Flips | None) -> int:
 
 
 def _bad(number: Number, limits: Limits) -> int:
-    return number.row.n - number.count if _lower_is_worse(limits) else number.count
-
-
-def _limit(number: Number, limits: Limits) -> Case:
-    bound = limits.at_most if limits.at_most is not None else 1 - (limits.at_least or 0.0)
-    return Case("limit", _bad(number, limits), number.row.n, 0, 0, bound)
+    return number.row.n - number.count if limits.lower_is_worse else number.count
 
 
 def _change(old: Number, new: Number, limits: Limits, flips: Flips | None) -> list[Case]:
     """The pairs, and the two rates over all prompts where some are not among the pairs."""
-    margin = limits.increase if limits.increase is not None else limits.loss
+    margin = limits.margin
     if margin is None:
         return []
     cases = []

@@ -111,7 +111,7 @@ def is_open(line: Decision) -> str:
     old, new = line.pair.baseline, line.pair.current
     if new and new.stale:
         return new.stale
-    relative = line.limits.increase is not None or line.limits.loss is not None
+    relative = line.limits.margin is not None
     if new and old and old.row.error and relative:
         return f"failed in the baseline: {old.row.error}"
     return ""

@@ -11,7 +11,6 @@ that fails under ``--strict`` alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from leaderboards.board.corrected import Corrected, People, rise
@@ -22,7 +21,7 @@ from leaderboards.gate.limits import Limits
 from leaderboards.gate.match import Lookup
 from leaderboards.gate.paired import Case
 from leaderboards.gate.policy import Policy
-from leaderboards.people.rates import Rate, Stratum, post_stratified
+from leaderboards.people.rates import Stratum, post_stratified
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["ByPeople"]
@@ -47,21 +46,20 @@ class ByPeople:
         if people and not asks:
             raise ConfigError("--human does nothing: no rule of the policy says correct: true")
         self._people, self._confidence = people, 1 - 2 * policy.alpha
-        self._found: Mapping[int, Corrected] = {}
+        self._found: dict[int, Corrected] = {}
 
     def put(self, side: Side) -> Side:
         """The side with people's rates in its rows."""
         if not self._people:
             return side
         found = {id(one.number): one for one in self._people.correct(side.numbers)}
-        numbers, known = [], dict(self._found)
+        numbers = []
         for number in side.numbers:
             if one := found.get(id(number)):
                 number = replace(number, row=one.row)
-                known[id(number)] = one
+                self._found[id(number)] = one
             numbers.append(number)
-        self._found = known
-        return Side(side.where, tuple(numbers), side.notes)
+        return replace(side, numbers=tuple(numbers))
 
     def draft(
         self, line: Decision, cases: list[Case], lookup: Lookup
@@ -87,23 +85,16 @@ class ByPeople:
         assert self._people
         old, new = sides
         assert new
-        worse_if_lower = limits.loss is not None or limits.at_least is not None
-        margin = limits.increase if limits.increase is not None else limits.loss
-        cases = []
+        margin, bound, cases = limits.margin, limits.bound, []
         if margin is not None and old:
-            pair = (new, old) if worse_if_lower else (old, new)
+            pair = (new, old) if limits.lower_is_worse else (old, new)
             found = rise(*pair, self._people.labels, self._confidence)
-            cases = [_case("people", found, margin)]
-        if limits.at_most is not None or limits.at_least is not None:
-            bound = limits.at_most if limits.at_most is not None else 1 - (limits.at_least or 0.0)
-            strata = [_turned(s) for s in new.strata] if worse_if_lower else new.strata
-            cases.append(_case("limit", post_stratified(strata, self._confidence, bound), bound))
+            cases = [Case("people", 0, 0, 0, 0, margin, found)]
+        if bound is not None:
+            strata = [_turned(s) for s in new.strata] if limits.lower_is_worse else new.strata
+            rate = post_stratified(strata, self._confidence, bound)
+            cases.append(Case("limit", 0, 0, 0, 0, bound, rate))
         return cases
-
-
-def _case(method: str, found: Rate, bound: float) -> Case:
-    assert method in ("people", "limit")
-    return Case("people" if method == "people" else "limit", 0, 0, 0, 0, bound, found)
 
 
 def _turned(stratum: Stratum) -> Stratum:

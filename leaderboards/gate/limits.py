@@ -71,6 +71,23 @@ class Limits(BaseModel):
             raise ValueError(f"'{self}' says both that higher is worse and that lower is worse")
         return self
 
+    @property
+    def margin(self) -> float | None:
+        """The allowed worsening; None where only a rate is limited."""
+        return self.increase if self.increase is not None else self.loss
+
+    @property
+    def bound(self) -> float | None:
+        """The allowed rate of bad outcomes; None where only a change is limited."""
+        if self.at_most is not None:
+            return self.at_most
+        return None if self.at_least is None else 1 - self.at_least
+
+    @property
+    def lower_is_worse(self) -> bool:
+        """Which way is worse."""
+        return self.loss is not None or self.at_least is not None
+
     def __str__(self) -> str:
         """As it is written in a policy."""
         names = {"at_most": "<= ", "at_least": ">= ", "increase": "+", "loss": "-"}

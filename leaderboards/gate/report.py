@@ -188,7 +188,7 @@ def _caught_from(line: Decision) -> str:
     test = line.detectable
     if test is None or test.detectable is None:
         return "nothing" if test else ""
-    lower_is_worse = line.limits.loss is not None or line.limits.at_least is not None
+    lower_is_worse = line.limits.lower_is_worse
     if test.method == "limit":
         rate = 1 - test.detectable if lower_is_worse else test.detectable
         return f"{'<=' if lower_is_worse else '>='} {rate:.1%}"

@@ -10,7 +10,6 @@ the `krippendorff` package.
 
 from __future__ import annotations
 
-import csv
 import itertools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.judging.saved import Task
-from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean
+from leaderboards.people.label_rows import label_rows
+from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError
 
 __all__ = [
     "Agreement",
@@ -33,8 +33,6 @@ __all__ = [
     "labels",
 ]
 
-# Of a mixed set `refused` is of the safe prompts alone.
-_LABELS = {"harmful": ("asr",), "overrefusal": ("refused", "refused_unsafe")}
 _WORDS = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
 COLUMNS = ("id", "label", "set", "template", "model", "annotator")
 
@@ -101,16 +99,11 @@ def labels(found: Iterable[Task], *, texts: bool = False) -> list[Labelled]:
     for task in found:
         model = task.model
         for at, row in task.rows():
-            if "id" not in row["doc"]:
-                raise DataError(f"{str(task.samples)!r}, line {at}: doc holds no id: damaged; "
-                                "evaluate again or delete the file")  # fmt: skip
-            key = (str(task.results), task.name, str(row["doc"]["id"]))
+            key = (str(task.results), task.name, task.prompt_id(at, row))
             new = Labelled(task.set_name, task.template, str(task.results), key[2], model=model)
             item = out.setdefault(key, new)
-            named = (row.get(name) for name in _LABELS[task.kind])
-            value = next((v for v in named if v is not None), None)
             judge = str(row.get("filter", ""))
-            item.by[judge] = bool(value) if value in (0, 1) and not row.get("unscored") else None
+            item.by[judge] = task.verdict(row)
             item.scores[judge] = row.get("score")
             if texts:
                 item.text = task.prefill + row["resps"][0][0]
@@ -175,26 +168,13 @@ def _read(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
     where = _named(path)
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as f:
-            reader = csv.DictReader(f, strict=True)
-            header = reader.fieldnames or []
-            for name in header:
-                if name not in COLUMNS:
-                    hint = did_you_mean(name, COLUMNS)
-                    raise DataError(
-                        f"{where}: unknown column {name[:80]!r}; {hint}known: {', '.join(COLUMNS)}"
-                    )
-            if not {"id", "label"} <= set(header) or len(set(header)) < len(header):
-                raise DataError(f"{where}: needs the columns id and label, and each column once")
-            for row in reader:
-                if None in row or None in row.values():
-                    raise DataError(
-                        f"{where}, line {reader.line_num}: not {len(header)} fields, as its header has"
-                    )
+            needs = "id and label, and each column once"
+            for line, row in label_rows(f, where, COLUMNS, ("id", "label"), needs):
                 if row["label"].strip().lower() not in _WORDS:
                     raise DataError(
-                        f"{where}, line {reader.line_num}: label {row['label'][:80]!r}, expected 1 or 0"
+                        f"{where}, line {line}: label {row['label'][:80]!r}, expected 1 or 0"
                     )
-                yield reader.line_num, row
+                yield line, row
     except FileNotFoundError as e:
         raise DataNotFoundError(f"{where} does not exist") from e
     except OSError as e:
@@ -204,8 +184,6 @@ def _read(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(
             f"{where} cannot be read: not UTF-8 (byte {byte:#04x}); save it as UTF-8"
         ) from e
-    except csv.Error as e:
-        raise DataError(f"{where} cannot be read: behind line {reader.line_num}: {e}") from e
 
 
 def _named(path: str | os.PathLike[str]) -> str:

@@ -14,8 +14,8 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from leaderboards.board import disk
 from leaderboards.judging.saved import Task
 from leaderboards.people import sheet
 from ptst_tasks.errors import ConfigError
@@ -58,12 +58,6 @@ class Sampled:
     weight: float
 
 
-def cell_of(task: Task) -> str:
-    """How a sheet names the cell of a task."""
-    home = task.results.parent.parent
-    return home.name if (home / "cell.json").is_file() else task.results.stem
-
-
 def responses(found: Iterable[Task], judge: str) -> Iterator[Response]:
     """Every response, with the verdict of one judge.
 
@@ -72,23 +66,19 @@ def responses(found: Iterable[Task], judge: str) -> Iterator[Response]:
         DataError: If a line is damaged.
     """
     for task in found:
-        cell, judged = cell_of(task), set[str]()
+        cell, judged = disk.home_of(task.results), set[str]()
         for line, row in task.rows():
             judged.add(str(row.get("filter", "")))
             if row.get("filter") == judge:
-                yield Response(task, cell, str(row["doc"]["id"]), _verdict(task, row), line, judge)
+                yield Response(
+                    task, cell, task.prompt_id(line, row), task.verdict(row), line, judge
+                )
         if judge not in judged:
             others = ", ".join(sorted(judged - {""})) or "nobody"
             raise ConfigError(
                 f"{task.model} {task.set_name} {task.template} is not judged by {judge!r}, but by "
                 f"{others}; name one of them, or `ptst score --judge {judge}` first"
             )
-
-
-def _verdict(task: Task, row: dict[str, Any]) -> bool | None:
-    names = ("asr",) if task.kind == "harmful" else ("refused", "refused_unsafe")
-    value = next((row[name] for name in names if row.get(name) is not None), None)
-    return None if value not in (0, 1) or row.get("unscored") else bool(value)
 
 
 def draw(found: Sequence[Response], n: int, seed: int) -> list[Sampled]:

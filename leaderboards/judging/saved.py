@@ -28,6 +28,8 @@ BLOCK = 2000
 
 MEASURES = {"harmful": metrics.harmful, "overrefusal": metrics.overrefusal}
 """Kind of a task -> its metrics of one verdict."""
+# Of a mixed set `refused` is of the safe prompts alone.
+_CALLS = {"harmful": ("asr",), "overrefusal": ("refused", "refused_unsafe")}
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,23 @@ class Task:
                     "the file"
                 )
             yield at, row
+
+    def prompt_id(self, at: int, row: Json) -> str:
+        """The id of a line's prompt.
+
+        Raises:
+            DataError: If it has none.
+        """
+        if "id" not in row["doc"]:
+            raise DataError(f"{str(self.samples)!r}, line {at}: doc holds no id: damaged; "
+                            "evaluate again or delete the file")  # fmt: skip
+        return str(row["doc"]["id"])
+
+    def verdict(self, row: Json) -> bool | None:
+        """What a line's judge says: harmful, or refused where prompts are safe; None for no verdict."""
+        named = (row.get(name) for name in _CALLS[self.kind])
+        value = next((v for v in named if v is not None), None)
+        return bool(value) if value in (0, 1) and not row.get("unscored") else None
 
     def reply(self, row: Json) -> Reply:
         """What a judge sees of a line of its samples."""

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from leaderboards.judging.score import Scored
 
 __all__ = [
+    "add_line",
     "agreement",
     "as_json",
     "models",
+    "new_table",
     "people",
     "rates",
     "replaced",
     "say",
     "say_unscored",
     "texts",
+    "two_digits",
 ]
 
 Judged = Sequence[tuple[str, "Scored"]]
@@ -42,7 +45,8 @@ def say(console: Console, text: str) -> None:
     console.print(Text(printable(text)), soft_wrap=True)
 
 
-def _table(*names: str) -> Table:
+def new_table(*names: str) -> Table:
+    """A table with these columns, which folds what is too wide."""
     from rich.table import Table
 
     table = Table()
@@ -51,7 +55,7 @@ def _table(*names: str) -> Table:
     return table
 
 
-def _add(table: Table, *cells: str) -> None:
+def add_line(table: Table, *cells: str) -> None:
     """Names are data: an adapter called ``[/b]`` is no mark-up."""
     from rich.text import Text
 
@@ -71,7 +75,7 @@ def rates(console: Console, scored: Judged) -> None:
     for spec, one in scored:
         value = one.values.get
         mean = value("score")
-        _add(
+        add_line(
             table, one.task.model, one.task.set_name, one.task.template, spec, str(one.n - one.unscored),
             *(rate(value(name)) for name in ("asr", "refused", "incoherent", *thought)),
             "-" if mean is None or mean != mean else f"{mean:.2f}",
@@ -162,13 +166,13 @@ def agreement(
                 f"warning: {len(unused)} labels of {str(human)!r} match no response of these runs: "
                 f"{', '.join(unused[:5])}{' ...' if len(unused) > 5 else ''}",
             )
-    table = _table("set", "template", "judges", "n", "same", "kappa (95 %)", "alpha")
+    table = new_table("set", "template", "judges", "n", "same", "kappa (95 %)", "alpha")
     rows = agreements(items)
     for row in rows:
         ends = "" if row.low is None else f" ({row.low:.2f} to {row.high:.2f})"
-        _add(table, *row.where, f"{row.first} / {row.second}", str(row.n),
+        add_line(table, *row.where, f"{row.first} / {row.second}", str(row.n),
                       "-" if row.same is None else f"{100 * row.same:.1f} %",
-                      _number(row.kappa) + ends, _number(row.alpha))  # fmt: skip
+                      two_digits(row.kappa) + ends, two_digits(row.alpha))  # fmt: skip
     console.print(table, soft_wrap=True)
     worst = disputed(items)
     if worst:
@@ -187,17 +191,16 @@ def people(
     """Prints, beside every judge's rate, the rate that people would give."""
     from leaderboards.board.corrected import read_people
     from leaderboards.board.sides import read_side
-    from leaderboards.people.rates import METHODS
 
-    given = read_people([labels], method or METHODS[0])
+    given = read_people([labels], method)
     found = [one for run in runs for one in given.correct(read_side(run).numbers)]
     for note in given.remarks():
         _to_stderr(f"note: {note}")
-    table = _table("model", "set", "template", "judge", "metric", "judge's (95 %)",
+    table = new_table("model", "set", "template", "judge", "metric", "judge's (95 %)",
                    "people's (95 %)", "labels")  # fmt: skip
     rows = [one.row for one in found]
     for row in rows:
-        _add(table, row.adapter or row.base, row.task, row.test_template, row.judge, row.metric,
+        add_line(table, row.adapter or row.base, row.task, row.test_template, row.judge, row.metric,
              _interval(row.value, row.ci_low, row.ci_high),
              _interval(row.people, row.people_low, row.people_high), str(row.labelled))  # fmt: skip
     console.print(table, soft_wrap=True)
@@ -225,7 +228,8 @@ def _to_stderr(line: str) -> None:
     typer.echo(printable(line), err=True)
 
 
-def _number(value: float | None) -> str:
+def two_digits(value: float | None) -> str:
+    """A figure, or a dash for none."""
     return "-" if value is None else f"{value:.2f}"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from leaderboards.people.label_rows import label_rows
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import replacing
 
@@ -156,28 +157,14 @@ def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
     where = f"labels {str(path)!r}"
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = reader.fieldnames or []
-            for name in header:
-                if name not in COLUMNS:
-                    hint = did_you_mean(name, COLUMNS)
-                    raise DataError(
-                        f"{where}: unknown column {name[:80]!r}; {hint}known: {', '.join(COLUMNS)}"
-                    )
-            if not set(_NEEDED) <= set(header) or len(set(header)) < len(header):
-                raise DataError(f"{where}: needs the columns {', '.join(_NEEDED)}, each once")
-            for row in reader:
-                if None in row or None in row.values():
-                    raise DataError(f"{where}, line {reader.line_num}: not {len(header)} fields")
-                yield reader.line_num, row
+            needs = f"{', '.join(_NEEDED)}, each once"
+            yield from label_rows(file, where, COLUMNS, _NEEDED, needs)
     except FileNotFoundError as e:
         raise DataNotFoundError(f"{where} does not exist; ptst label makes it") from e
     except OSError as e:
         raise DataError(f"{where} cannot be read: {said(e)}") from e
     except UnicodeDecodeError as e:
         raise DataError(f"{where} cannot be read: not UTF-8 at byte {e.start}") from e
-    except csv.Error as e:
-        raise DataError(f"{where} cannot be read: behind line {reader.line_num}: {e}") from e
 
 
 def merge(sheets: Sequence[Sequence[Label]]) -> tuple[list[Label], list[str]]:

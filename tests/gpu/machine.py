@@ -7,15 +7,16 @@ import datetime
 import gc
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from ptst_tasks.digests import peak_memory
+
 ROOT = Path(__file__).parents[2]
-_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
 
 
 class Machine:
@@ -80,15 +81,7 @@ class Machine:
 
     def peak(self) -> int:
         """Largest memory in bytes: of tensors on a GPU, of the whole process on a CPU."""
-        if self.gpu:
-            import torch
-
-            return int(torch.cuda.max_memory_allocated())
-        with contextlib.suppress(OSError):
-            for line in _STATUS.read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) << 10
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+        return peak_memory()
 
     def free(self) -> None:
         """Gives back what nobody holds any more."""

@@ -12,29 +12,13 @@ from leaderboards.judging.sampling import draw, responses
 from leaderboards.judging.saved import tasks
 from leaderboards.people import sheet
 from leaderboards.people.sheet import Label
-from leaderboards.run import runner
-from leaderboards.run.study import Study
 from tests.support import ptst
 
 
-@pytest.fixture(scope="module")
-def run(tiny_model: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PTST_DATA_DIR", str(data_root))
-    folder = tmp_path_factory.mktemp("run") / "r"
-    study = Study(
-        base=str(tiny_model), engine_args={"dtype": "float32", "device": "cpu", "batch_size": 8},
-        test={"sets": ["advbench", "xstest"], "templates": ["CV", "CL"], "gen_kwargs": {"max_gen_toks": 4}},
-    )  # fmt: skip
-    assert runner.run(study, folder).failed == []
-    patch.undo()
-    return folder
-
-
 @pytest.fixture
-def labels(run: Path, tmp_path: Path) -> Path:
+def labels(small_run: Path, tmp_path: Path) -> Path:
     """Of all that was drawn, every other one harmful."""
-    drawn = draw(list(responses(tasks([run]), "keywords:zou")), 8, 0)
+    drawn = draw(list(responses(tasks([small_run]), "keywords:zou")), 8, 0)
     said = [
         Label(d.response.cell, d.response.id, "harmful" if at % 2 else "refused", "anna",
               "2026-01-31T12:00:00Z", d.response.stratum, f"{d.weight:.6g}")
@@ -45,10 +29,10 @@ def labels(run: Path, tmp_path: Path) -> Path:
 
 
 def test_the_board_holds_both_rates_and_the_same_bytes(
-    run: Path, labels: Path, tmp_path: Path
+    small_run: Path, labels: Path, tmp_path: Path
 ) -> None:
     for name in ("a.csv", "b.csv"):
-        ran = ptst("board", run, "--human", labels, "-o", tmp_path / name)
+        ran = ptst("board", small_run, "--human", labels, "-o", tmp_path / name)
         assert ran.exit_code == 0, ran.stderr
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     table = pd.read_csv(tmp_path / "a.csv")
@@ -61,27 +45,29 @@ def test_the_board_holds_both_rates_and_the_same_bytes(
     assert not table[~table.metric.isin(["asr", "refused", "refused_unsafe"])].labelled.any()
 
 
-def test_a_table_says_what_is_not_calibrated(run: Path, labels: Path) -> None:
-    ran = ptst("board", run, "--layout", "paper")
+def test_a_table_says_what_is_not_calibrated(small_run: Path, labels: Path) -> None:
+    ran = ptst("board", small_run, "--layout", "paper")
     titles = [
         line for line in ran.stdout.splitlines() if ": asr on" in line or ": refused on" in line
     ]
     assert len(titles) == ran.stdout.count("not calibrated: no person has labelled") == 3
-    ran = ptst("board", run, "--layout", "paper", "--human", labels)
+    ran = ptst("board", small_run, "--layout", "paper", "--human", labels)
     assert "(people, post-stratified by keywords:zou)" in ran.stdout
     assert "not calibrated" not in ran.stdout
 
 
 def test_score_sets_peoples_rates_beside_the_judges(
-    run: Path, labels: Path, tmp_path: Path
+    small_run: Path, labels: Path, tmp_path: Path
 ) -> None:
     told = tmp_path / "told.json"
-    ran = ptst("score", run, "--human", labels, "--json", told)
+    ran = ptst("score", small_run, "--human", labels, "--json", told)
     assert ran.exit_code == 0, ran.stderr
     assert "people's (95 %)" in ran.stdout
     rows = json.loads(told.read_text())["people"]
     assert sum(row["labelled"] for row in rows if row["metric"] == "asr") > 0
-    ran = ptst("score", run, "--human", labels, "--correct-by", "labels alone", "--json", told)
+    ran = ptst(
+        "score", small_run, "--human", labels, "--correct-by", "labels alone", "--json", told
+    )
     assert ran.exit_code == 0, ran.stderr
     again = json.loads(told.read_text())["people"]
     assert {row["people_by"] for row in again if row["labelled"]} == {"labels alone"}
@@ -97,19 +83,19 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "says"), BAD, ids=[says for _, says in BAD])
-def test_bad_labels_are_one_line(run: Path, tmp_path: Path, text: str, says: str) -> None:
+def test_bad_labels_are_one_line(small_run: Path, tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "l.csv").write_text(text)
     for command in ("board", "score"):
-        ran = ptst(command, run, "--human", tmp_path / "l.csv")
+        ran = ptst(command, small_run, "--human", tmp_path / "l.csv")
         assert ran.exit_code == 2
         assert says in ran.stderr
         assert ran.stderr.count("\n") == 1
 
 
-def test_options_that_do_nothing_are_refused(run: Path, labels: Path, tmp_path: Path) -> None:
-    ran = ptst("board", run, "--compare", "published", "--human", labels)
+def test_options_that_do_nothing_are_refused(small_run: Path, labels: Path, tmp_path: Path) -> None:
+    ran = ptst("board", small_run, "--compare", "published", "--human", labels)
     assert (ran.exit_code, "leave out --human" in ran.stderr) == (2, True)
-    for command in (("board", run), ("score", run, "--judge", "keywords:qi")):
+    for command in (("board", small_run), ("score", small_run, "--judge", "keywords:qi")):
         ran = ptst(*command, "--correct-by", "ppi++")
         assert ran.exit_code == 2
         assert "--correct-by" in ran.stderr

@@ -18,28 +18,12 @@ from leaderboards.judging.asking import KEYS, Terminal, ask, check_begun
 from leaderboards.judging.sampling import Sampled, draw, responses
 from leaderboards.judging.saved import tasks
 from leaderboards.people import sheet
-from leaderboards.run import runner
-from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError, DataError
 
 
-@pytest.fixture(scope="module")
-def run(tiny_model: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PTST_DATA_DIR", str(data_root))
-    folder = tmp_path_factory.mktemp("run") / "r"
-    study = Study(
-        base=str(tiny_model), engine_args={"dtype": "float32", "device": "cpu", "batch_size": 8},
-        test={"sets": ["advbench", "xstest"], "templates": ["CV", "CL"], "gen_kwargs": {"max_gen_toks": 4}},
-    )  # fmt: skip
-    assert runner.run(study, folder).failed == []
-    patch.undo()
-    return folder
-
-
 @pytest.fixture
-def drawn(run: Path) -> list[Sampled]:
-    found = list(responses(tasks([run]), "keywords:zou"))
+def drawn(small_run: Path) -> list[Sampled]:
+    found = list(responses(tasks([small_run]), "keywords:zou"))
     return draw(found, 6, 0)
 
 
@@ -88,7 +72,7 @@ def test_whoever_does_not_say_yes_sees_nothing(drawn: list[Sampled], tmp_path: P
     assert not (tmp_path / "x.csv").exists()
 
 
-def test_another_sample_is_refused(drawn: list[Sampled], run: Path) -> None:
+def test_another_sample_is_refused(drawn: list[Sampled], small_run: Path) -> None:
     labels = [sheet.Label(d.response.cell, d.response.id, "refused") for d in drawn]
     check_begun(labels, drawn, Path("x.csv"))
     with pytest.raises(ConfigError, match=r"'x\.csv' holds 2 labels of another sample"):
@@ -103,20 +87,20 @@ def test_samples_that_changed_meanwhile_are_noticed(drawn: list[Sampled], tmp_pa
         ask(moved, tmp_path / "x.csv", "anna", [], Person("y1").terminal)
 
 
-def test_the_sheet_holds_no_text(drawn: list[Sampled], run: Path, tmp_path: Path) -> None:
+def test_the_sheet_holds_no_text(drawn: list[Sampled], small_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     ask(drawn, out, "anna", [], Person("y" + "1" * 6).terminal)
     written = out.read_text()
-    for file in run.rglob("samples_*.jsonl"):
+    for file in small_run.rglob("samples_*.jsonl"):
         for line in file.read_text().splitlines():
             row = json.loads(line)
             assert row["doc"]["prompt"] not in written
 
 
-def test_in_a_real_terminal(run: Path, tmp_path: Path) -> None:
+def test_in_a_real_terminal(small_run: Path, tmp_path: Path) -> None:
     """The command on a pseudo-terminal: keys in, a sheet out."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "leaderboards", "label", str(run), "--n", "3", "--who", "ben",
+    command = [sys.executable, "-m", "leaderboards", "label", str(small_run), "--n", "3", "--who", "ben",
                "-o", str(tmp_path / "l.csv")]  # fmt: skip
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
