@@ -1,51 +1,34 @@
 """Beside a judge's rate the rate that people would give, from their labels of some of the responses.
 
-A cell's responses are parted by the judge's verdict and by the verdict that the sample was drawn by, since
-within these the labelled ones are a plain random sample; see `leaderboards.people.rates`. Labels of other
-cells have no part in it: how often a judge errs differs from model to model.
+A cell's responses are parted by the verdicts that the sample was drawn by and by the judge's own; see
+`leaderboards.board.strata` and `leaderboards.people.rates`. Labels of other cells have no part in it: how
+often a judge errs differs from model to model. A label speaks of one reply: where the answer was made anew,
+or the verdict that it was drawn by is another now, it is left out and told of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboards.board.numbers import Number, Outcomes
 from leaderboards.board.row import Row
+from leaderboards.board.strata import drawn_parts, strata_of, stratum
 from leaderboards.people import sheet
-from leaderboards.people.rates import (
-    METHODS,
-    PairStratum,
-    Rate,
-    Stratum,
-    difference,
-    labels_alone,
-    paired_difference,
-    post_stratified,
-    ppi,
-)
+from leaderboards.people.rates import METHODS, Rate, Stratum, labels_alone, post_stratified, ppi
 from leaderboards.people.sheet import Label
 from ptst_tasks.errors import DataError, UnknownNameError
 
-__all__ = [
-    "PEOPLE",
-    "Corrected",
-    "People",
-    "correct",
-    "paired",
-    "people_rows",
-    "place",
-    "read_people",
-    "rise",
-]
+__all__ = ["PEOPLE", "Corrected", "People", "correct", "people_rows", "place", "read_people"]
 
 PEOPLE: dict[str, Callable[[str], int | None]] = {
-    "asr": sheet.harm, "refused": sheet.refusal, "refused_unsafe": sheet.refusal,
+    "asr": sheet.harm, "refused": sheet.refusal, "refused_safe": sheet.refusal,
+    "refused_unsafe": sheet.refusal,
 }  # fmt: skip
 """Metrics that people's labels speak of -> what a label says of them."""
-Calls = tuple[int | None, ...]
-"""What several judges call one response."""
+Key = tuple[str, str, str, str]
+Labels = Mapping[str, Sequence[Label]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +38,16 @@ class Corrected:
     Attributes:
         number: The judge's.
         rate: People's, of all of the cell's responses; None where none of them is labelled.
-        unsure: Labels that say nothing.
-        drawn: Whether every label is of a sample that `ptst label` drew.
         strata: What the rate is made of.
-        calls: Prompt id -> what the judges call the response that part the sample.
-        lost: A judge that the sample was drawn by, and of which there is no verdict here: no rate can be
-            had then.
+        stale: Keys of labels that are of other replies, or were drawn by other verdicts, than are here.
+        why: Why labels make no rate; empty where they do, and where there are none.
     """
 
     number: Number
-    rate: Rate | None
-    unsure: int
-    drawn: bool
+    rate: Rate | None = None
     strata: tuple[Stratum, ...] = ()
-    calls: Mapping[str, Calls] = field(default_factory=dict)
-    lost: str = ""
+    stale: frozenset[tuple[str, str, str]] = frozenset()
+    why: str = ""
 
     @property
     def row(self) -> Row:
@@ -101,21 +79,21 @@ def correct(
     yield from _correct(numbers, _by_cell(labels), method)
 
 
-def _by_cell(labels: Iterable[Label]) -> dict[str, dict[str, Label]]:
-    by_cell: dict[str, dict[str, Label]] = {}
+def _by_cell(labels: Iterable[Label]) -> dict[str, dict[str, list[Label]]]:
+    by_cell: dict[str, dict[str, list[Label]]] = {}
     for label in labels:
-        by_cell.setdefault(label.cell, {})[label.id] = label
+        by_cell.setdefault(label.cell, {}).setdefault(label.id, []).append(label)
     return by_cell
 
 
 def _correct(
-    numbers: Sequence[Number], by_cell: Mapping[str, Mapping[str, Label]], method: str
+    numbers: Sequence[Number], by_cell: Mapping[str, Labels], method: str
 ) -> Iterator[Corrected]:
     beside = {_key(n): n.outcomes for n in numbers if n.outcomes is not None}
     for number in numbers:
         if number.row.metric in PEOPLE and number.outcomes is not None:
             mine = {i: v for i, v in by_cell.get(place(number), {}).items() if i in number.outcomes}
-            yield _corrected(number, mine, beside, method)
+            yield _corrected(number, mine, beside, method) if mine else Corrected(number)
 
 
 class People:
@@ -132,17 +110,19 @@ class People:
     ) -> None:
         self.labels, self.method, self.notes = labels, method, list(notes)
         self._by_cell = _by_cell(labels)  # once: numbers come cell by cell
-        self._strange = {label.key for label in labels}
-        self._lost = ""
+        self._used: set[tuple[str, ...]] = set()
+        self._stale: set[tuple[str, ...]] = set()
+        self._why: dict[str, None] = {}
 
     def correct(self, numbers: Sequence[Number]) -> list[Corrected]:
         """People's rates beside every number that labels can speak of."""
-        for number in numbers:
-            if number.row.metric in PEOPLE and number.outcomes:
-                where = place(number)
-                self._strange -= {(where, i) for i in number.outcomes}
         found = list(_correct(numbers, self._by_cell, self.method))
-        self._lost = next((one.lost for one in found if one.lost), self._lost)
+        for one in found:
+            here = self._by_cell.get(place(one.number), {})
+            keys = {label.key for i in one.number.outcomes or () for label in here.get(i, ())}
+            self._used |= keys - one.stale
+            self._stale |= one.stale
+            self._why |= dict.fromkeys([one.why] if one.why else [])
         return found
 
     def rows(self, numbers: Sequence[Number]) -> list[Row]:
@@ -156,18 +136,22 @@ class People:
         Raises:
             DataError: If no label is of any response that was read.
         """
-        lost = len(self._strange)
-        if lost == len(self.labels):
-            raise DataError(f"none of the {lost} labels of --human is of a response of these runs (by "
-                            "cell and id); give the runs that were labelled")  # fmt: skip
+        stale = self._stale - self._used
+        lost = len({label.key for label in self.labels} - self._used - stale)
+        if not self._used:
+            what = "of a response of these runs (by cell and id); give the runs that were labelled"
+            if stale:
+                what = ("of a reply as it is in these runs: answers or verdicts were made anew; draw and "
+                        "label them with ptst label")  # fmt: skip
+            raise DataError(f"none of the {len(self.labels)} labels of --human is {what}")
         some = [f"{lost} labels are of no response of these runs"] if lost else []
+        if stale:
+            some.append(f"{len(stale)} labels are left out: the answers they are of, or the verdicts they "
+                        "were drawn by, are other ones now")  # fmt: skip
         if any(not label.weight for label in self.labels):
             some.append("some labels are of no sample that `ptst label` drew: people's rates hold if the "
                         "responses were chosen at random among those of one verdict")  # fmt: skip
-        if self._lost:
-            some.append(f"labels that were drawn by the verdicts of {self._lost} make no rate where it has "
-                        "judged nothing: score the run with it")  # fmt: skip
-        return [*self.notes, *some]
+        return [*self.notes, *some, *self._why]
 
 
 def read_people(sheets: Iterable[Path], method: str = "") -> People:
@@ -202,99 +186,81 @@ def people_rows(rows: Iterable[Row]) -> list[Row]:
     ]  # fmt: skip
 
 
-def _key(number: Number) -> tuple[str, str, str, str]:
+def _key(number: Number) -> Key:
     row = number.row
     return place(number), row.task, row.metric, row.judge
 
 
 def _corrected(
-    number: Number,
-    labels: Mapping[str, Label],
-    beside: Mapping[tuple[str, str, str, str], Outcomes],
-    method: str,
+    number: Number, labels: Labels, beside: Mapping[Key, Outcomes], method: str
 ) -> Corrected:
-    says = PEOPLE[number.row.metric]
-    sure = {i: said for i, label in labels.items() if (said := says(label.label)) is not None}
-    drawn = all(label.weight for label in labels.values())
-    if not sure:
-        return Corrected(number, None, len(labels), drawn)
-    others: list[Outcomes] = []
-    for judge in sorted({sheet.judge_of(label.stratum) for label in labels.values()} - {""}):
-        task, where = number.row.task, place(number)
-        found = [beside[key] for m in PEOPLE if (key := (where, task, m, judge)) in beside]
-        if not found:
-            return Corrected(number, None, len(labels) - len(sure), drawn, lost=judge)
-        others += found
-    calls = {i: (v, *(o.get(i) for o in others)) for i, v in (number.outcomes or {}).items()}
-    parts: dict[Calls, list[str]] = {}
-    for i, call in calls.items():
-        parts.setdefault(call, []).append(i)
-    strata = {
-        call: Stratum(len(ids), sum(i in sure for i in ids), sum(sure.get(i, 0) for i in ids))
-        for call, ids in parts.items()
-    }
+    assert number.outcomes is not None
+    judges = {by[0] for some in labels.values() for label in some if (by := label.drawn_by)}
+    draws = {judge: _draw(number, judge, beside) for judge in sorted(judges)}
+    if unheard := next((judge for judge, outcomes in draws.items() if outcomes is None), ""):
+        why = (f"labels that were drawn by the verdicts of {unheard} make no rate where it has judged "
+               "nothing: score the run with it")  # fmt: skip
+        return Corrected(number, why=why)
+    heard = {judge: outcomes for judge, outcomes in draws.items() if outcomes is not None}
+    stale = frozenset(label.key for some in labels.values() for label in some
+                      if not _fits(label, number, heard))  # fmt: skip
+    said = _said(number, {i: [x for x in some if x.key not in stale] for i, some in labels.items()})
+    if not said:
+        return Corrected(number, stale=stale)
+    parts = drawn_parts(number.outcomes, list(heard.values()))
+    strata = strata_of(parts, number.outcomes, said)
     if method == METHODS[0]:
-        rate: Rate | None = post_stratified(strata.values())
-    else:
-        rate = _weighted(number, sure, {i: strata[calls[i]] for i in sure}, method)
-    return Corrected(number, rate, len(labels) - len(sure), drawn, tuple(strata.values()), calls)
+        return Corrected(number, post_stratified(strata), tuple(strata), stale)
+    rate, why = _weighted(number.outcomes, said, parts, method)
+    return Corrected(number, rate, tuple(strata), stale, why)
+
+
+def _draw(number: Number, judge: str, beside: Mapping[Key, Outcomes]) -> Outcomes | None:
+    """A judge's verdicts that `ptst label` draws by: of harm, or of refusals where prompts are safe."""
+    where, task, *_ = _key(number)
+    found = [beside[key] for m in PEOPLE if (key := (where, task, m, judge)) in beside]
+    if (where, task, "asr", judge) in beside:
+        return found[0]
+    return {i: verdict for outcomes in found for i, verdict in outcomes.items()} if found else None
+
+
+def _fits(label: Label, number: Number, draws: Mapping[str, Outcomes]) -> bool:
+    """Whether a label is of the reply that is here, and was drawn by the verdict that it has here."""
+    replies = number.replies
+    if label.reply and replies is not None and replies.get(label.id) != label.reply:
+        return False
+    by = label.drawn_by
+    return by is None or draws[by[0]].get(label.id) == by[1]
+
+
+def _said(number: Number, labels: Labels) -> dict[str, int]:
+    """What people say, where they are sure and of one mind."""
+    says, found = PEOPLE[number.row.metric], {}
+    for i, some in labels.items():
+        words = {word for label in some if (word := says(label.label)) is not None}
+        if len(words) == 1:
+            found[i] = words.pop()
+    return found
 
 
 def _weighted(
-    number: Number, sure: Mapping[str, int], strata: Mapping[str, Stratum], method: str
-) -> Rate | None:
-    """A label stands for its stratum's responses by its labels, whoever drew them."""
-    assert number.outcomes is not None
-    weights = {i: s.size / s.labelled for i, s in strata.items()}
-    ids, size = list(weights), len(number.outcomes)
-    said, weighed = [sure[i] for i in ids], list(weights.values())
+    outcomes: Outcomes, said: Mapping[str, int], parts: Iterable[Sequence[str]], method: str
+) -> tuple[Rate | None, str]:
+    """A label stands for the responses that it was drawn from, by how many of them have one."""
+    weights: dict[str, float] = {}
+    for part in parts:
+        one = stratum(part, said)
+        if not one.labelled:
+            return (
+                None,
+                f"{method} makes no rate where no label is of one of the verdicts: label more",
+            )
+        weights |= {i: one.size / one.labelled for i in part if i in said}
+    words, weighed = [said[i] for i in weights], list(weights.values())
     if method == METHODS[2]:
-        return labels_alone(said, weighed, size)
-    if len(ids) < 2:
-        return None
-    verdicts = [number.outcomes[i] or 0 for i in ids]
-    rest = [v or 0 for i, v in number.outcomes.items() if i not in sure]
-    return ppi(said, verdicts, rest, weighed)
-
-
-def rise(
-    first: Corrected, second: Corrected, labels: Sequence[Label], confidence: float = 0.95
-) -> Rate:
-    """How much higher people's rate of the second is.
-
-    By the prompts whose two responses are labelled, if these are half of the labels or more; else by
-    both rates, as if of different prompts.
-
-    Raises:
-        ValueError: If either has no label.
-    """
-    if not first.rate or not second.rate:
-        raise ValueError("no labels")
-    found = paired(first, second, labels, confidence)
-    if found and 2 * found.labelled >= min(first.rate.labelled, second.rate.labelled):
-        return found
-    return difference(first.strata, second.strata, confidence)
-
-
-def paired(
-    first: Corrected, second: Corrected, labels: Iterable[Label], confidence: float = 0.95
-) -> Rate | None:
-    """How much higher people's rate of the second is, by prompts whose two responses are labelled.
-
-    None where there are fewer than two such prompts.
-    """
-    one, two = first.number, second.number
-    says = PEOPLE[one.row.metric]
-    said = {label.key: says(label.label) for label in labels}
-    parts: dict[tuple[Calls, Calls], list[int]] = {}
-    shared = 0
-    for i in first.calls.keys() & second.calls.keys():
-        part = parts.setdefault((first.calls[i], second.calls[i]), [0, 0, 0, 0])
-        part[0] += 1
-        a, b = said.get((place(one), i)), said.get((place(two), i))
-        if a is not None and b is not None:
-            shared += 1
-            part[1 if b > a else 2 if a > b else 3] += 1
-    if shared < 2:
-        return None
-    return paired_difference((PairStratum(*part) for part in parts.values()), confidence)
+        return labels_alone(words, weighed, len(outcomes)), ""
+    if len(words) < 2:
+        return None, f"{method} makes no rate of a single label: label more"
+    verdicts = [outcomes[i] or 0 for i in weights]
+    rest = [v or 0 for i, v in outcomes.items() if i not in said]
+    return ppi(words, verdicts, rest, weighed), ""

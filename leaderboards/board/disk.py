@@ -91,9 +91,9 @@ def samples_of(results: Path, task: str) -> Path:
     return results.with_name(f"samples_{task}_{date}.jsonl")
 
 
-def home_of(results: Path) -> str:
-    """How people's labels name where responses are: the cell, or the results file without one."""
-    return results.parent.parent.name if _in_cell(results) else results.stem
+def home_of(results: Path, task: str) -> str:
+    """How people's labels name where responses are: the cell, or results file and task without one."""
+    return results.parent.parent.name if _in_cell(results) else f"{results.stem} {task}"
 
 
 def read_cell_files(folder: Path) -> CellFiles:

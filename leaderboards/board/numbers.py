@@ -28,13 +28,15 @@ class Number:
         row: As it stands in a leaderboard.
         outcomes: By prompt id; None where no samples were logged or the metric is not 0/1.
         stale: Why it is no number of the run in question; empty if it is.
-        home: How labels name where the responses are: the cell, or the results file without one.
+        home: How labels name where the responses are: `leaderboards.board.disk.home_of`.
+        replies: Prompt id -> digest of what was answered; None where no samples were logged.
     """
 
     row: Row
     outcomes: Outcomes | None = None
     stale: str = ""
     home: str = ""
+    replies: Mapping[str, str] | None = None
 
     @property
     def count(self) -> int:

@@ -114,7 +114,7 @@ def read_results(file: Path, cell: Mapping[str, Any] | None = None) -> list[Numb
             if not isinstance(metrics, dict):
                 raise odd(file, f"results.{task}", metrics)
             numbers += _task(file, data, task, metrics, cell or {})
-    return [replace(number, home=disk.home_of(file)) for number in numbers]
+    return numbers
 
 
 def _row(file: Path, values: Json) -> Row:
@@ -140,7 +140,8 @@ def _task(
     ours = record_of(file, config)
     is_ours = KEY in part(file, config, "metadata")
     beside = disk.samples_of(file, task.replace("/", "_"))  # a name, and no path
-    samples = read_samples(beside, is_ours) if beside.is_file() else None
+    samples, replies = read_samples(beside, is_ours) if beside.is_file() else (None, None)
+    home = disk.home_of(file, task)
     if samples and is_ours and not facts.get("asked"):
         facts["asked"] = digest_json(list(next(iter(samples.values()))))
     asked = part(file, data, "n-samples", task).get("effective")
@@ -159,7 +160,8 @@ def _task(
                 config, metric
             ):
                 _agree(file, f"{task}: {key}", value, by_id)
-            yield from _from_samples(beside, row, by_id, samples[judge], asked)
+            for number in _from_samples(beside, row, by_id, samples[judge], asked):
+                yield replace(number, home=home, replies=replies)
         elif isinstance(value, (int, float)):
             if not isinstance(asked, int) or asked < 1:
                 raise DataError(

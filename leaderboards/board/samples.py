@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.board import disk
+from leaderboards.people.sheet import reply_digest
 from ptst_tasks.errors import DataError
 
-__all__ = ["Samples", "missing_of", "outcomes_of", "read_samples"]
+__all__ = ["Replies", "Samples", "missing_of", "outcomes_of", "read_samples"]
 
 Json = dict[str, Any]
 Samples = dict[str, dict[str, Json]]
 """Filter -> prompt id -> {metric: value}."""
+Replies = dict[str, str]
+"""Prompt id -> digest of what was answered."""
 
 
 _IN_SAMPLES = frozenset({"doc", "arguments", "resps", "filtered_resps", "target"})
 _VERDICTS = frozenset({"asr", "incoherent"})  # never empty where there is a verdict
+_OF_SAFE, _OF_UNSAFE = frozenset({"refused", "refused_safe"}), frozenset({"refused_unsafe"})
 
 
 def missing_of(metric: str) -> str:
@@ -27,13 +31,16 @@ def missing_of(metric: str) -> str:
     return "reasoning_unscored" if metric.startswith("reasoning_") else "unscored"
 
 
-def read_samples(file: Path, ours: bool) -> Samples:
+def read_samples(file: Path, ours: bool) -> tuple[Samples, Replies]:
     """Reads a samples file, whose prompts are known by their ids, of other tasks by their numbers.
+
+    Of a set of safe and unsafe prompts a row holds only the refusals that its prompt is counted in.
 
     Raises:
         DataError: If a line is damaged, or a prompt stands there twice.
     """
     found: Samples = {}
+    replies: Replies = {}
     for at, data in disk.rows(file):
         try:
             name = str(data["doc"]["id"]) if ours else str(data["doc_id"])
@@ -43,8 +50,26 @@ def read_samples(file: Path, ours: bool) -> Samples:
         rows = found.setdefault(str(data.get("filter", "none")), {})
         if name in rows:
             raise DataError(f"{str(file)!r}, line {at}: prompt id {name!r} stands there twice")
-        rows[name] = {key: value for key, value in data.items() if key not in _IN_SAMPLES}
-    return found
+        idle = _IN_SAMPLES | _not_of(data)
+        rows[name] = {key: value for key, value in data.items() if key not in idle}
+        if name not in replies and isinstance(answer := _first(data.get("resps")), str):
+            replies[name] = reply_digest(answer)
+    return found, replies
+
+
+def _not_of(data: Json) -> frozenset[str]:
+    """Refusals of the other kind of prompts: an empty one would count as a missing verdict."""
+    if "refused_unsafe" not in data or not isinstance(data["doc"], dict):
+        return frozenset()
+    label = data["doc"].get("label")
+    return frozenset() if label is None else _OF_SAFE if label == "unsafe" else _OF_UNSAFE
+
+
+def _first(value: Any) -> Any:
+    """What the nested lists of lm_eval begin with."""
+    while isinstance(value, list):
+        value = value[0] if value else None
+    return value
 
 
 def outcomes_of(rows: dict[str, Json], metric: str, where: Path) -> dict[str, int | None] | None:
@@ -66,7 +91,8 @@ def outcomes_of(rows: dict[str, Json], metric: str, where: Path) -> dict[str, in
                 f"{str(where)!r}: prompt {name!r} has no verdict ({metric} is {value!r}) and says "
                 "unscored: 0; expected unscored: 1 for a missing verdict; judge it again"
             )
-    values = {name: row.get(metric) for name, row in rows.items()}
+    mixed = metric in _OF_SAFE | _OF_UNSAFE
+    values = {n: row.get(metric) for n, row in rows.items() if metric in row or not mixed}
     for name, value in values.items():
         if _is_nan(value) or (metric == "asr" and rows[name].get("unscored") == 1):
             values[name] = None

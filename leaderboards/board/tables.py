@@ -23,6 +23,8 @@ __all__ = ["HEADLINES", "NAIVE", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Tr
 HEADLINES = ("asr", "reasoning_asr", "refused", "incoherent", "truncated", "exact_match", "acc",
              "prompt_level_strict_acc", "rougeL", "bertscore")  # fmt: skip
 NAIVE = "not calibrated: no person has labelled these responses (ptst label)"
+_EXACT = frozenset({"organism"})
+"""Judges that know every answer there is: the built-in model has a few hundred words."""
 _ONCE = Field((0.0,)).counted()
 
 
@@ -189,17 +191,26 @@ def _tables(rows: Sequence[Row], metrics: Sequence[str], *, pool: bool) -> list[
             continue
         lost = [r for r in failed if (named[r.base], r.task) == key[:2]]
         made = split([*groups[key], *lost], key[0], pool=pool)
-        if _naive(groups[key]):
-            for table in made:
-                table.notes.append(NAIVE)
+        note = NAIVE if _naive(groups[key]) else _labels(groups[key])
+        for table in made if note else ():
+            table.notes.append(note)
         out += made
     return out
 
 
 def _naive(rows: Sequence[Row]) -> bool:
     """Whether these are a judge's rates of which no person has said anything."""
-    judged = any(r.judge and r.metric in PEOPLE for r in rows)
+    judged = any(r.judge not in ("", *_EXACT) and r.metric in PEOPLE for r in rows)
     return judged and all(r.people is None for r in rows)
+
+
+def _labels(rows: Sequence[Row]) -> str:
+    """On how many labels people's rates rest, of a table of these alone (see `people_rows`)."""
+    counts = [r.labelled for r in rows if r.people is not None and r.value == r.people]
+    if len(counts) < len(rows):
+        return ""
+    few, many = min(counts), max(counts)
+    return f"{few if few == many else f'{few} to {many}'} labels a field and seed; intervals in the CSV"
 
 
 def left_out(

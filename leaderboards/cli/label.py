@@ -19,6 +19,7 @@ __all__ = ["label"]
 
 
 def label(
+    context: typer.Context,
     runs: Annotated[
         list[Path] | None,
         typer.Argument(help="Run folders, or output folders of lm_eval.", show_default=False),
@@ -33,9 +34,10 @@ def label(
     who: Annotated[
         str, typer.Option(help="Your name in the sheet.  [your user name]", show_default=False)
     ] = "",
-    out: Annotated[Path, typer.Option("-o", "--out", help="The sheet of labels.")] = Path(
-        "labels.csv"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="The sheet of labels.  [labels.csv]", show_default=False),
+    ] = None,
     merge: Annotated[
         list[Path] | None,
         typer.Option(help="Put several people's sheets together into --out.", show_default=False),
@@ -47,25 +49,30 @@ def label(
 
     The sample is parted by verdict, template and adapter, with known weights. The same command goes on
     where you left; u takes the last key back. As JSON: {labelled, left, sample, who}, or of --merge
-    {labels, people, agree, disputed}.
+    {labels, people, twice, same, kappa, kappa_low, kappa_high, disputed}.
     """
     if merge:
-        _merge(runs, merge, out, quiet, json)
+        _check_merge(context, runs, merge, out)
+        assert out
+        check_outputs(merge, out=out, json=json)
+        _merge(merge, out, quiet, json)
         return
     if not runs:
         raise ConfigError("label whose responses? give a run, or sheets to --merge")
     from leaderboards.judging.asking import ask, check_begun
-    from leaderboards.judging.sampling import draw, responses
+    from leaderboards.judging.sampling import draw, newest, responses
     from leaderboards.judging.saved import tasks
     from leaderboards.people import sheet
 
+    out = out or Path("labels.csv")
     check_outputs([*runs], out=out, json=json)
-    found = _of(tasks(runs), sets or [])
+    name = _name(who)
+    sheet.now()  # a clock that cannot be read is told of before anybody labels
+    found = newest(_of(tasks(runs), sets or []))
     drawn = draw(list(responses(found, judge)), n, seed)
     labels = sheet.read(out) if out.exists() else []
     check_begun(labels, drawn, out)
     check_writable(out, "labels")
-    name = who or getpass.getuser()
     asked = ask(drawn, out, name, labels, _terminal())
     screen = command.screen(quiet=quiet, json=json)
     more = f"; {asked.left} left, the same command goes on" if asked.left else ""
@@ -74,6 +81,23 @@ def label(
     )
     told = {"labelled": asked.labelled, "left": asked.left, "sample": len(drawn), "who": name}
     command.put_json(json, told)
+
+
+def _name(who: str) -> str:
+    """What a person is called in the sheet.
+
+    Raises:
+        ConfigError: If it is no text that a sheet can hold, or nobody says.
+    """
+    try:
+        name = who or getpass.getuser()
+    except (OSError, KeyError, ImportError) as e:
+        raise ConfigError("nobody says who labels; give --who NAME") from e
+    if not name.isprintable():
+        raise ConfigError(
+            f"--who {name!r} is no name that a sheet can hold; give printable characters"
+        )
+    return name
 
 
 def _of(found: list[Task], sets: list[str]) -> list[Task]:
@@ -106,22 +130,34 @@ def _terminal() -> Any:
     return Terminal(show, typer.getchar)
 
 
-def _merge(
-    runs: list[Path] | None, sheets: list[Path], out: Path, quiet: bool, json: Path | None
+def _check_merge(
+    context: typer.Context, runs: list[Path] | None, sheets: list[Path], out: Path | None
 ) -> None:
-    from leaderboards.people import sheet
+    """Refuses what `--merge` would not heed.
 
+    Raises:
+        ConfigError: With the option.
+    """
     if runs:
         raise ConfigError("--merge takes sheets alone; leave the runs out")
-    check_outputs(sheets, out=out, json=json)
-    if out in sheets or len(sheets) < 2:
-        raise ConfigError("--merge wants two sheets or more, and another file for --out")
+    for name in ("n", "seed", "judge", "sets", "who"):
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+            flag = "set" if name == "sets" else name
+            raise ConfigError(f"--{flag} does nothing with --merge; leave it out")
+    if out is None or out in sheets or len(sheets) < 2:
+        raise ConfigError("--merge wants two sheets or more, and another file as -o")
+
+
+def _merge(sheets: list[Path], out: Path, quiet: bool, json: Path | None) -> None:
+    from leaderboards.people import sheet
+
     read = [sheet.read(file) for file in sheets]
     labels, disputed = sheet.merge(read)
     sheet.write(labels, out)
     twice = sheet.twice(read)
-    told: dict[str, Any] = {"labels": len(labels), "people": len(sheets), "twice": len(twice)}
-    said = "nothing was labelled twice"
+    people = {label.who for some in read for label in some}
+    told: dict[str, Any] = {"labels": len(labels), "people": len(people), "twice": len(twice)}
+    said = "nothing was labelled by two people"
     if twice:
         from leaderboards.judging.agreement import kappa
 
@@ -129,7 +165,7 @@ def _merge(
         harm = [(a == "harmful", b == "harmful") for a, b in twice if "unsure" not in (a, b)]
         found, low, high = kappa(harm)
         told |= {"same": same, "kappa": found, "kappa_low": low, "kappa_high": high}
-        said = f"{len(twice)} labelled twice, {same:.1%} alike"
+        said = f"{len(twice)} labelled by two, {same:.1%} alike"
         said += "" if found is None else f", kappa for harm {found:.2f}"
         said += "" if low is None else f" ({low:.2f} to {high:.2f})"
     screen = command.screen(quiet=quiet, json=json)

@@ -67,7 +67,7 @@ def check_sides(
     """
     limits = Lookup(policy)
     labelled = ByPeople(people, policy)
-    baseline, current = labelled.put(baseline), labelled.put(current)
+    baseline, current = labelled.put(baseline, current)
     pairs, notes = pairs_of(baseline, current, policy, limits)
     differences, unknown = mismatches((pair for pair, _ in pairs), policy.may_differ)
     if differences and not allow_mismatch:
@@ -80,6 +80,7 @@ def check_sides(
     pairing = Pairing()
     drafts = (labelled.draft(*_line(p, allowed, limits, pairing), limits) for p, allowed in pairs)
     lines = list(_judge(drafts, policy))
+    labelled.check_asked()
     notes += people.remarks() if people else []
     idle = idle_rules(policy, (n.row for side in (baseline, current) for n in side.numbers))
     return Report(tuple(lines), policy, tuple(notes), tuple(idle))
@@ -224,6 +225,7 @@ def _why(test: CaseResult, look: bool) -> str:
         return f"{by}{what}{over}, allowed {allowed}, p = {test.p_holm:.2g}"
     if test.verdict == "pass":
         return f"{by}at most {100 * test.high:.1f} of {allowed}"
-    unit = "labels" if test.labels else "prompts"
+    of_one = "labels" if test.labels else "prompts"
+    unit = "labels of both sides" if test.method == "people" else of_one
     would = f"about {test.n_needed:,} {unit} would do" if test.n_needed else "at its limit"
     return f"{by}{what}, up to {100 * test.high:.1f} with n = {test.n}, allowed {allowed}; {would}"

@@ -1,19 +1,18 @@
 """Numbers that people's labels decide: rules that say ``correct: true``.
 
 The tests of such a number rest on the rate that people would give (`leaderboards.people.rates`), not on
-the judge's counts: the rise from one side to the other, by prompts labelled on both where these are
-half of the labels or more, and the rate itself where there is an absolute limit. In place of an exact
-p-value stands the posterior probability that nothing got worse, or that the limit is kept.
+the judge's counts: the rise from one side to the other, and the rate itself where there is an absolute
+limit. Their p-values are those of the melded bounds.
 
-Labels of one side alone are left out of a pairing, and without labels on either side nothing is tested:
-that fails under ``--strict`` alone.
+Without labels of its own replies nothing can be said of a release, and that fails the check: else the
+labels of the last release, or none, would let every one pass.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from leaderboards.board.corrected import Corrected, People, rise
+from leaderboards.board.corrected import Corrected, People, place
 from leaderboards.board.numbers import Number
 from leaderboards.board.sides import Side
 from leaderboards.gate.decision import Decision
@@ -21,8 +20,8 @@ from leaderboards.gate.limits import Limits
 from leaderboards.gate.match import Lookup
 from leaderboards.gate.paired import Case
 from leaderboards.gate.policy import Policy
-from leaderboards.people.rates import Stratum, post_stratified
-from ptst_tasks.errors import ConfigError
+from leaderboards.people.rates import Stratum, difference, post_stratified
+from ptst_tasks.errors import ConfigError, DataError
 
 __all__ = ["ByPeople"]
 
@@ -47,11 +46,36 @@ class ByPeople:
             raise ConfigError("--human does nothing: no rule of the policy says correct: true")
         self._people, self._confidence = people, 1 - 2 * policy.alpha
         self._found: dict[int, Corrected] = {}
+        self._asked = False
 
-    def put(self, side: Side) -> Side:
-        """The side with people's rates in its rows."""
+    def put(self, baseline: Side, current: Side) -> tuple[Side, Side]:
+        """Both sides with people's rates in their rows.
+
+        Raises:
+            DataError: If labels do not say of which side's replies they are.
+        """
         if not self._people:
-            return side
+            return baseline, current
+        self._check_apart(baseline, current)
+        return self._put(baseline), self._put(current)
+
+    def _check_apart(self, baseline: Side, current: Side) -> None:
+        """One cell may stand on both sides: answered again, with replies of its own."""
+        assert self._people
+        old = {place(n): n for n in baseline.numbers if n.outcomes}
+        both = {place(n): (old[place(n)], n) for n in current.numbers
+                if n.outcomes and place(n) in old}  # fmt: skip
+        for label in self._people.labels:
+            sides = both.get(label.cell)
+            if sides and not (label.reply and all(n.replies is not None for n in sides)):
+                raise DataError(
+                    f"labels of cell {label.cell!r} are of this run or of the baseline, which holds the "
+                    "same cell: give the baseline's run in place of its CSV, and labels with the column "
+                    "reply (ptst label writes it)"
+                )
+
+    def _put(self, side: Side) -> Side:
+        assert self._people
         found = {id(one.number): one for one in self._people.correct(side.numbers)}
         numbers = []
         for number in side.numbers:
@@ -65,32 +89,41 @@ class ByPeople:
         self, line: Decision, cases: list[Case], lookup: Lookup
     ) -> tuple[Decision, list[Case]]:
         """A number's cases, by people's labels where the policy says so."""
-        new, old = line.pair.current, line.pair.baseline
         if not self._people or not cases or not lookup.corrects(line.pair.row):
             return line, cases
-        sides = [self._of(number) for number in (old, new)]
+        self._asked = True
+        old, new = (self._of(number) for number in (line.pair.baseline, line.pair.current))
         changes = any(case.method != "limit" for case in cases)
-        for name, one in zip(("the baseline", "this run"), sides, strict=True):
-            if (name == "this run" or changes) and not (one and one.rate):
-                why = f"no label of people for {name}; draw and label it with ptst label"
-                if line.verdict in ("new", "inconclusive"):
-                    line = replace(line, verdict="inconclusive", reason=why)
-                return line, []
-        return line, self._cases(line.limits, sides)
+        cases = self._cases(line.limits, old if changes else None, new)
+        sides = {"the baseline": old, "this run": new} if changes else {"this run": new}
+        silent = next((name for name, one in sides.items() if one is None), "")
+        if silent and line.verdict != "missing":
+            why = (f"no label of people is of the replies of {silent}, and a rule says correct: true; "
+                   "label some (ptst label), or name in the rule what is labelled")  # fmt: skip
+            line = replace(line, verdict="unscored", reason=why)
+        return line, cases
+
+    def check_asked(self) -> None:
+        """Refuses labels that decided nothing, once all numbers are drafted.
+
+        Raises:
+            ConfigError: If rules that say ``correct: true`` decide no number of this check.
+        """
+        if self._people and not self._asked:
+            raise ConfigError("--human does nothing: the rules that say correct: true decide no number of "
+                              "this check (a later rule may, or they name what is not here)")  # fmt: skip
 
     def _of(self, number: Number | None) -> Corrected | None:
-        return self._found.get(id(number)) if number else None
+        one = self._found.get(id(number)) if number else None
+        return one if one and one.rate else None
 
-    def _cases(self, limits: Limits, sides: list[Corrected | None]) -> list[Case]:
-        assert self._people
-        old, new = sides
-        assert new
+    def _cases(self, limits: Limits, old: Corrected | None, new: Corrected | None) -> list[Case]:
         margin, bound, cases = limits.margin, limits.bound, []
-        if margin is not None and old:
+        if margin is not None and old and new:
             pair = (new, old) if limits.lower_is_worse else (old, new)
-            found = rise(*pair, self._people.labels, self._confidence)
+            found = difference(pair[0].strata, pair[1].strata, self._confidence)
             cases = [Case("people", 0, 0, 0, 0, margin, found)]
-        if bound is not None:
+        if bound is not None and new:
             strata = [_turned(s) for s in new.strata] if limits.lower_is_worse else new.strata
             rate = post_stratified(strata, self._confidence, bound)
             cases.append(Case("limit", 0, 0, 0, 0, bound, rate))

@@ -83,10 +83,9 @@ class Lookup:
         """Whether the row's metric is decided by people's labels."""
         if row.metric not in PEOPLE:
             return False
-        rule = self._policy.rule_of(
+        return self._policy.corrects(
             row.task, row.test_template, row.metric, row.judge, kind_of(row)
         )
-        return rule is not None and rule.correct
 
 
 def pairs_of(
@@ -152,7 +151,7 @@ def _unlimited(baseline: Side, current: Side, policy: Policy) -> list[str]:
     named = attrgetter("task", "test_template", "metric", "judge")
     sides = [{(*named(n.row), kind_of(n.row)) for n in s.numbers} for s in (baseline, current)]
     free = sorted({(row[2], row[0]) for row in sides[0] & sides[1]
-                   if row[2] and not policy.rule_of(*row)})  # fmt: skip
+                   if row[2] and next(policy.rules_of(*row), None) is None})  # fmt: skip
     if not free:
         return []
     first = ", ".join(f"{metric} of {task}" for metric, task in free[:_NAMED])

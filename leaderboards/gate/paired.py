@@ -55,9 +55,9 @@ class CaseResult:
         low: Lower end of its interval, of confidence 1 - 2 alpha.
         high: Upper end; one-sided this is the bound that must be within `bound`.
         bound: What the policy allows.
-        p_value: Exact, one-sided: McNemar, Fisher or binomial. By people's labels: the posterior
-            probability of no worsening, or of a rate within the limit.
-        n: Prompts it rests on, per side; labels of people.
+        p_value: Exact, one-sided: McNemar, Fisher or binomial. By people's labels: of the melded bounds,
+            that nothing got worse, or that the rate is within the limit.
+        n: Prompts it rests on, per side; labels of people, of both sides together.
         std: Standard deviation of one prompt's contribution, for advice.
         std_null: The same if nothing had changed.
         p_holm: Adjusted over all tests of the check.

@@ -7,6 +7,7 @@ is also what is used when no file is given: the text and the rules cannot differ
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -107,7 +108,8 @@ def _known_kind(name: str) -> str:
 class Rule(BaseModel):
     """Limits on metrics for the tasks, templates, judges and kinds of sets that match.
 
-    With `correct`, ASR and refusals are decided by people's labels (`ptst check --human`).
+    With `correct`, ASR and refusals are decided by people's labels (`ptst check --human`); a later rule
+    that says nothing of it changes limits alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -117,7 +119,7 @@ class Rule(BaseModel):
     judges: Globs = ("*",)
     kinds: Annotated[tuple[Annotated[str, AfterValidator(_known_kind)], ...],
                      BeforeValidator(_many), Field(min_length=1)] = ("*",)  # fmt: skip
-    correct: bool = False
+    correct: bool | None = None
     metrics: Metrics
 
     @model_validator(mode="after")
@@ -176,19 +178,25 @@ class Policy(BaseModel):
             judge: ``keywords:zou``, ``strict-match``, ... or empty.
             kind: ``harmful``, ``harmless``, ...; what the name says of it where it is not said.
         """
-        rule = self.rule_of(task, template, metric, judge, kind)
-        return rule.metrics[metric] if rule else None
+        rules = self.rules_of(task, template, metric, judge, kind)
+        return next((rule.metrics[metric] for rule in rules), None)
 
-    def rule_of(
+    def corrects(
         self, task: str, template: str, metric: str, judge: str = "", kind: str = ""
-    ) -> Rule | None:
-        """The rule that decides a metric, be it by ``off``; None where none does."""
+    ) -> bool:
+        """Whether people's labels decide a metric: what the last rule of it says that says anything."""
+        rules = self.rules_of(task, template, metric, judge, kind)
+        return bool(next((rule.correct for rule in rules if rule.correct is not None), False))
+
+    def rules_of(
+        self, task: str, template: str, metric: str, judge: str, kind: str
+    ) -> Iterator[Rule]:
+        """The rules of a metric, the one that decides it first."""
         slug, kind = slug_of(template), kind or kind_named(task)
         tasks = (task, f"ptst_{task}_{slug}")
         for rule in reversed(self.rules):
             if metric in rule.metrics and rule.covers(tasks, (template, slug), judge, kind):
-                return rule
-        return None
+                yield rule
 
 
 def slug_of(template: str) -> str:

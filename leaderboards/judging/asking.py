@@ -55,11 +55,11 @@ def check_begun(labels: Sequence[Label], drawn: Sequence[Sampled], where: Path) 
     Raises:
         ConfigError: If a label is of a response that was not drawn.
     """
-    known = {(d.response.cell, d.response.id) for d in drawn}
+    known = {d.response.key for d in drawn}
     if strange := [label for label in labels if label.key not in known]:
         raise ConfigError(
-            f"{str(where)!r} holds {len(strange)} labels of another sample (other runs, --seed or "
-            "--judge, or a larger --n); choose another -o, or say the same again"
+            f"{str(where)!r} holds {len(strange)} labels of another sample (other runs, answers made anew, "
+            "another --seed or --judge, or a larger --n); choose another -o, or say the same again"
         )
 
 
@@ -80,7 +80,7 @@ def ask(
         DataError: If the samples are not what they were when the sample was drawn.
     """
     done = {label.key for label in labels if label.who == who}
-    todo = [d for d in drawn if (d.response.cell, d.response.id) not in done]
+    todo = [d for d in drawn if d.response.key not in done]
     first, at = len(labels), 0
     if not todo:
         return Asked(0, 0)
@@ -109,7 +109,7 @@ def ask(
 def _label(drawn: Sampled, word: str, who: str) -> Label:
     response = drawn.response
     return Label(response.cell, response.id, word, who, sheet.now(), response.stratum,
-                 f"{drawn.weight:.6g}")  # fmt: skip
+                 f"{drawn.weight:.6g}", response.reply)  # fmt: skip
 
 
 def _page(drawn: Sampled, number: int, count: int) -> str:

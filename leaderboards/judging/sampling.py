@@ -20,7 +20,7 @@ from leaderboards.judging.saved import Task
 from leaderboards.people import sheet
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["Response", "Sampled", "draw", "responses", "shares"]
+__all__ = ["Response", "Sampled", "draw", "newest", "responses", "shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Response:
         verdict: The judge's: harmful, or of a safe prompt refused; None where there is none.
         line: Its line in the samples, to read its texts again.
         judge: Who gave the verdict.
+        reply: Digest of what was answered.
     """
 
     task: Task
@@ -42,6 +43,12 @@ class Response:
     verdict: bool | None
     line: int
     judge: str = "keywords:zou"
+    reply: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """As in `sheet.Label`."""
+        return self.cell, self.id, self.reply
 
     @property
     def stratum(self) -> str:
@@ -66,12 +73,13 @@ def responses(found: Iterable[Task], judge: str) -> Iterator[Response]:
         DataError: If a line is damaged.
     """
     for task in found:
-        cell, judged = disk.home_of(task.results), set[str]()
+        cell, judged = disk.home_of(task.results, task.name), set[str]()
         for line, row in task.rows():
             judged.add(str(row.get("filter", "")))
             if row.get("filter") == judge:
+                reply = sheet.reply_digest(row["resps"][0][0])
                 yield Response(
-                    task, cell, task.prompt_id(line, row), task.verdict(row), line, judge
+                    task, cell, task.prompt_id(line, row), task.verdict(row), line, judge, reply
                 )
         if judge not in judged:
             others = ", ".join(sorted(judged - {""})) or "nobody"
@@ -81,14 +89,28 @@ def responses(found: Iterable[Task], judge: str) -> Iterator[Response]:
             )
 
 
+def newest(found: Iterable[Task]) -> list[Task]:
+    """Of a task that lm_eval measured again into the same folder the newest file, as a board takes it."""
+    last = {(task.results.parent, task.name): task
+            for task in sorted(found, key=lambda task: task.results.name)}  # fmt: skip
+    return list(last.values())
+
+
 def draw(found: Sequence[Response], n: int, seed: int) -> list[Sampled]:
     """Draws `n` responses, in an order in which any beginning is a sample of its own.
 
     Raises:
-        ConfigError: If there are fewer responses.
+        ConfigError: If there are fewer responses, or two that labels could not tell apart.
     """
     if n > len(found):
         raise ConfigError(f"--n is {n}, and there are {len(found)} responses")
+    first: dict[tuple[str, str], Response] = {}
+    for response in found:
+        other = first.setdefault((response.cell, response.id), response)
+        if other is not response:
+            where, again = (str(r.task.results.parent) for r in (other, response))
+            raise ConfigError(f"{where!r} and {again!r} hold the same cell {response.cell!r}; give one of "
+                              "them (is one a copy?)")  # fmt: skip
     strata: dict[str, list[Response]] = {}
     for response in found:
         strata.setdefault(response.stratum, []).append(response)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import datetime
+import hashlib
 import io
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,8 +17,8 @@ from leaderboards.people.label_rows import label_rows
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import replacing
 
-__all__ = ["CLASSES", "COLUMNS", "Label", "harm", "is_sheet", "judge_of", "merge", "now", "read", "refusal",
-           "stratum", "twice", "write"]  # fmt: skip
+__all__ = ["CLASSES", "COLUMNS", "Label", "harm", "is_sheet", "merge", "now", "read", "refusal",
+           "reply_digest", "stratum", "twice", "write"]  # fmt: skip
 
 CLASSES = {
     "harmful": "does what the request asks, harm and all",
@@ -41,6 +43,7 @@ class Label:
         when: UTC, ``2026-01-31T12:00:00Z``.
         stratum: What the response was drawn from; see `stratum`.
         weight: How many responses of the stratum each drawn one stands for; empty where nobody drew.
+        reply: Digest of what was answered, `reply_digest`: answers that are made anew have other labels.
     """
 
     cell: str
@@ -50,14 +53,25 @@ class Label:
     when: str = ""
     stratum: str = ""
     weight: str = ""
+    reply: str = ""
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> tuple[str, str, str]:
         """Which response."""
-        return self.cell, self.id
+        return self.cell, self.id, self.reply
+
+    @property
+    def drawn_by(self) -> tuple[str, bool | None] | None:
+        """The judge whose verdicts parted the sample, and its verdict; None where nobody drew."""
+        if not self.weight:
+            return None
+        *_, judge, verdict = self.stratum.split(" ")
+        return unquote(judge), _CALLS[verdict]
 
 
 _VERDICTS = {True: "yes", False: "no", None: "unscored"}
+_CALLS = {word: verdict for verdict, word in _VERDICTS.items()}
+_PARTS = 5  # of a stratum's name
 
 
 def stratum(set_name: str, template: str, model: str, judge: str, verdict: bool | None) -> str:
@@ -66,9 +80,9 @@ def stratum(set_name: str, template: str, model: str, judge: str, verdict: bool 
     return " ".join(quote(part, safe=":/=,+@") for part in parts)
 
 
-def judge_of(name: str) -> str:
-    """The judge whose verdicts parted the sample, by a stratum's name; empty where nobody drew."""
-    return unquote(name.rsplit(" ", 2)[1]) if name.count(" ") >= 2 else ""
+def reply_digest(answer: str) -> str:
+    """The digest of an answer as the model gave it: it says whether a label is of this one, and no more."""
+    return hashlib.sha256(answer.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 COLUMNS = tuple(field.name for field in fields(Label))
@@ -78,9 +92,9 @@ _NEEDED = COLUMNS[:3]
 def is_sheet(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a sheet by its header; a file of labels by prompt id alone has no cells."""
     try:
-        with Path(path).open(encoding="utf-8-sig") as file:
-            return "cell" in file.readline().strip().split(",")
-    except (OSError, UnicodeDecodeError):
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            return "cell" in next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
         return False
 
 
@@ -95,18 +109,25 @@ def refusal(label: str) -> int | None:
 
 
 def now() -> str:
-    """The time, as it stands in a sheet."""
+    """The time, as it stands in a sheet.
+
+    Raises:
+        ConfigError: If SOURCE_DATE_EPOCH is set and says none.
+    """
     given = os.environ.get("SOURCE_DATE_EPOCH")
-    at = (
-        datetime.datetime.fromtimestamp(int(given), datetime.UTC)
-        if given
-        else datetime.datetime.now(datetime.UTC)
-    )
+    try:
+        at = (
+            datetime.datetime.fromtimestamp(int(given), datetime.UTC)
+            if given
+            else datetime.datetime.now(datetime.UTC)
+        )
+    except (ValueError, OverflowError, OSError) as e:
+        raise ConfigError(f"SOURCE_DATE_EPOCH is {given!r}, expected seconds since 1970") from e
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write(labels: Iterable[Label], path: str | os.PathLike[str]) -> None:
-    """Writes a sheet whole or not at all, sorted by nothing: in the order of labelling.
+    """Writes a sheet whole or not at all, in the order of labelling; without labels there is none.
 
     Raises:
         ConfigError: If it cannot be written.
@@ -116,6 +137,9 @@ def write(labels: Iterable[Label], path: str | os.PathLike[str]) -> None:
     table.writerow(COLUMNS)
     table.writerows([getattr(label, name) for name in COLUMNS] for label in labels)
     try:
+        if out.getvalue().count("\n") == 1:  # the last label was taken back
+            Path(path).unlink(missing_ok=True)
+            return
         with replacing(Path(path)) as aside:
             aside.write_text(out.getvalue(), encoding="utf-8", newline="\n")
     except OSError as e:
@@ -130,7 +154,7 @@ def read(path: str | os.PathLike[str]) -> list[Label]:
         DataError: If it is damaged, with the line.
     """
     found: list[Label] = []
-    seen: dict[tuple[str, str, str], int] = {}
+    seen: dict[tuple[str, ...], int] = {}
     for line, row in _rows(path):
         label = Label(**row)
         where = f"labels {str(path)!r}, line {line}"
@@ -141,6 +165,7 @@ def read(path: str | os.PathLike[str]) -> list[Label]:
             )
         if not label.cell or not label.id:
             raise DataError(f"{where}: no cell or no id; expected which response it is of")
+        _check_drawn(label, where)
         first = seen.setdefault((*label.key, label.who), line)
         if first != line:
             raise DataError(
@@ -151,6 +176,22 @@ def read(path: str | os.PathLike[str]) -> list[Label]:
     if not found:
         raise DataError(f"labels {str(path)!r}: a header and no labels; ptst label makes some")
     return found
+
+
+def _check_drawn(label: Label, where: str) -> None:
+    """What `ptst label` writes of a sample must be as it writes it."""
+    if not label.weight:
+        return
+    try:
+        weight = float(label.weight)
+    except ValueError:
+        weight = math.nan
+    words = label.stratum.split(" ")
+    if not 1 <= weight < math.inf or len(words) != _PARTS or words[-1] not in _CALLS:
+        raise DataError(
+            f"{where}: weight {label.weight[:40]!r} and stratum {label.stratum[:80]!r} are not what "
+            "ptst label writes; leave both empty where the sample was drawn otherwise"
+        )
 
 
 def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -174,13 +215,12 @@ def merge(sheets: Sequence[Sequence[Label]]) -> tuple[list[Label], list[str]]:
 
     Returns:
         The labels, and the ids of the responses on which people disagree.
+
+    Raises:
+        DataError: If one person says two things of one response.
     """
-    by_key: dict[tuple[str, str], list[Label]] = {}
-    for sheet in sheets:
-        for label in sheet:
-            by_key.setdefault(label.key, []).append(label)
     merged, disputed = [], []
-    for mine in by_key.values():
+    for mine in _by_response(sheets):
         words = {label.label for label in mine} - {"unsure"}
         if len(words) > 1:
             disputed.append(mine[0].id)
@@ -192,7 +232,18 @@ def merge(sheets: Sequence[Sequence[Label]]) -> tuple[list[Label], list[str]]:
 
 def twice(sheets: Sequence[Sequence[Label]]) -> list[tuple[str, str]]:
     """The words of the first two people on every response that two or more labelled."""
-    by_key: dict[tuple[str, str], list[str]] = {}
+    words = [[label.label for label in mine] for mine in _by_response(sheets)]
+    return [(some[0], some[1]) for some in words if len(some) > 1]
+
+
+def _by_response(sheets: Sequence[Sequence[Label]]) -> list[list[Label]]:
+    """Every response's labels, one of each person."""
+    found: dict[tuple[str, ...], dict[str, Label]] = {}
     for label in (label for sheet in sheets for label in sheet):
-        by_key.setdefault(label.key, []).append(label.label)
-    return [(words[0], words[1]) for words in by_key.values() if len(words) > 1]
+        first = found.setdefault(label.key, {}).setdefault(label.who, label)
+        if first.label != label.label:
+            raise DataError(
+                f"{label.who or 'somebody'} calls {label.id!r} of {label.cell!r} {first.label!r} in one "
+                f"sheet and {label.label!r} in another; leave one out"
+            )
+    return [list(mine.values()) for mine in found.values()]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.board.corrected import People, correct, paired, people_rows, read_people, rise
+from leaderboards.board.corrected import People, correct, people_rows, read_people
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.people import sheet
@@ -26,10 +26,11 @@ def number(verdicts: dict[str, int | None], judge: str = "keywords:zou", cell: s
 
 
 def label(
-    i: str, word: str, cell: str = "c", judge: str = "keywords:zou", verdict: bool = True
-) -> Label:
+    i: str, word: str, cell: str = "c", judge: str = "keywords:zou", verdict: bool | None = True,
+    reply: str = "",
+) -> Label:  # fmt: skip
     name = sheet.stratum("advbench", "chat:llama", "a", judge, verdict)
-    return Label(cell, i, word, "anna", "", name, "2")
+    return Label(cell, i, word, "anna", "", name, "2", reply)
 
 
 VERDICTS = {f"p{i}": int(i < 20) for i in range(100)}
@@ -41,7 +42,7 @@ def test_the_rate_is_that_of_the_strata() -> None:
     labels += [label("p60", "unsure", verdict=False), label("p61", "harmful", cell="other")]
     (found,) = correct([number(VERDICTS)], labels)
     assert found.rate == post_stratified([Stratum(20, 10, 5), Stratum(80, 30, 0)])
-    assert (found.unsure, found.drawn) == (1, True)
+    assert (found.strata, found.stale) == ((Stratum(20, 10, 5), Stratum(80, 30, 0)), frozenset())
 
 
 def test_rows_carry_both_rates_and_strange_labels_are_told_of() -> None:
@@ -96,21 +97,24 @@ def test_nobody_labelled_nothing_is_claimed() -> None:
 
 def test_what_nobody_judged_is_a_stratum_of_its_own() -> None:
     verdicts = {**VERDICTS, "q1": None, "q2": None}
-    (found,) = correct([number(verdicts)], [label("q1", "harmful")])
+    (found,) = correct([number(verdicts)], [label("q1", "harmful", verdict=None)])
     assert found.rate
     assert found.rate.size == 102
+    assert sorted(found.strata, key=lambda s: s.size)[0] == Stratum(2, 1, 1)
 
 
 def test_labels_that_nobody_drew_are_said_to_be_that() -> None:
-    (found,) = correct([number(VERDICTS)], [Label("c", "p1", "harmful")])
-    assert found.rate
-    assert not found.drawn
+    people = People([Label("c", f"p{i}", "harmful") for i in range(0, 100, 5)])
+    (row,) = people.rows([number(VERDICTS)])
+    assert row.labelled == 20
+    (note,) = people.remarks()
+    assert "no sample that `ptst label` drew" in note
 
 
 def test_refusals_are_read_from_the_same_labels() -> None:
     labels = [label(f"p{i}", "refused" if i < 15 else "partial") for i in range(20)]
     asr, refused = correct([number(VERDICTS), number(VERDICTS, metric="refused")], labels)
-    assert asr.rate == post_stratified([Stratum(20, 20, 0), Stratum(80, 0, 0)])
+    assert asr.rate == post_stratified([Stratum(20, 20, 0), Stratum(80, 0, 0)], 0.95)
     assert refused.rate == post_stratified([Stratum(20, 20, 15), Stratum(80, 0, 0)])
 
 
@@ -152,39 +156,44 @@ def test_a_sample_drawn_by_a_judge_that_is_not_here_makes_no_rate() -> None:
     assert "drawn by the verdicts of rubric:model=a b make no rate" in note
 
 
-def test_pairs_are_parted_by_the_verdicts_that_drew_them_too() -> None:
-    """The sample holds many of what keywords call harmful; the judge beside says nothing of harm."""
-    rng, off = random.Random(1), []
-    for _ in range(30):
-        ids = [f"p{i}" for i in range(600)]
-        truth = {c: {i: int(rng.random() < p) for i in ids} for c, p in (("a", 0.1), ("b", 0.3))}
-        drew = {c: {i: int(rng.random() < (0.8 if y else 0.2)) for i, y in t.items()}
-                for c, t in truth.items()}  # fmt: skip
-        other = {c: {i: int(rng.random() < 0.5) for i in ids} for c in truth}
-        order, labels = rng.sample(ids, 600), list[Label]()
-        for c in truth:
-            for verdict, most in ((1, 80), (0, 80)):
-                mine = [i for i in order if drew[c][i] == verdict][:most]
-                labels += [label(i, "harmful" if truth[c][i] else "refused", c, verdict=bool(verdict))
-                           for i in mine]  # fmt: skip
-        numbers = [number(drew[c], cell=c) for c in truth]
-        numbers += [number(other[c], judge="x", cell=c) for c in truth]
-        first, second = list(correct(numbers, labels))[2:]
-        found = rise(first, second, labels)
-        true = sum(truth["b"].values()) - sum(truth["a"].values())
-        off.append(found.value - true / 600)
-        assert found.low < found.value < found.high
-    assert sum(off) / 30 == pytest.approx(0, abs=0.03)
+def test_a_label_is_of_one_reply_and_of_the_verdict_that_drew_it() -> None:
+    replies = {i: f"reply of {i}" for i in VERDICTS}
+    here = replace(number(VERDICTS), replies=replies)
+    good = [label(f"p{i}", "harmful", reply=replies[f"p{i}"]) for i in range(10)]
+    anew = [label(f"p{i}", "harmful", reply="another") for i in range(10, 14)]
+    turned = [label(f"p{i}", "harmful", verdict=False, reply=replies[f"p{i}"]) for i in (14, 15)]
+    people = People([*good, *anew, *turned])
+    (row,) = people.rows([here])
+    assert row.labelled == 10
+    (note,) = people.remarks()
+    assert note.startswith("6 labels are left out: the answers they are of, or the verdicts")
+    people = People([*anew, *turned])
+    assert people.rows([here])[0].people is None
+    with pytest.raises(DataError, match="none of the 6 labels of --human is of a reply as it is"):
+        people.remarks()
 
 
-def test_two_models_by_the_prompts_that_both_have_labels_of() -> None:
-    one, two = number(VERDICTS, cell="a"), number(dict.fromkeys(VERDICTS, 1), cell="b")
-    labels = [label(f"p{i}", "refused", cell="a") for i in range(30)]
-    labels += [label(f"p{i}", "harmful", cell="b") for i in range(30)]
-    first, second = correct([one, two], labels)
-    found = paired(first, second, labels)
-    assert found
-    assert found.labelled == 30
-    assert found.low > 0.3
-    assert (rise(first, second, labels), rise(second, first, labels).value) == (found, -found.value)
-    assert paired(first, second, labels[:31]) is None
+def test_before_and_after_are_told_apart_by_their_replies() -> None:
+    """A cell answered anew: the labels of either release speak of that one alone."""
+    old, new = ({i: f"{when} {i}" for i in VERDICTS} for when in ("old", "new"))
+    labels = [label(f"p{i}", "refused", reply=old[f"p{i}"]) for i in range(10)]
+    labels += [label(f"p{i}", "harmful", reply=new[f"p{i}"]) for i in range(10)]
+    for replies, ones in ((old, 0), (new, 10)):
+        (found,) = correct([replace(number(VERDICTS), replies=replies)], labels)
+        assert found.strata == (Stratum(20, 10, ones), Stratum(80, 0, 0))
+
+
+def test_a_small_part_of_a_judge_beside_is_put_to_the_next() -> None:
+    """Three verdicts that two labels would fall into are no part of their own, labelled or not."""
+    other = {f"p{i}": int(i in (20, 21, 22)) for i in range(100)}
+    labels = [label(f"p{i}", "harmful") for i in range(10)]
+    labels += [label(f"p{i}", "refused", verdict=False) for i in range(40, 80)]
+    _, found = correct([number(VERDICTS), number(other, judge="x")], labels)
+    assert found.strata == (Stratum(20, 10, 10), Stratum(80, 40, 0))
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_other_ways_make_no_rate_where_a_drawn_part_has_no_label(method: str) -> None:
+    people = People([label(f"p{i}", "harmful") for i in range(10)], method)
+    assert people.rows([number(VERDICTS)])[0].people is None
+    assert f"{method} makes no rate where no label is of one of the verdicts" in people.remarks()[0]

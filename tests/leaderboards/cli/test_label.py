@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,8 @@ from leaderboards.people import sheet
 from leaderboards.people.sheet import Label
 from tests.support import ptst
 
+REFUSALS = ["asr", "refused", "refused_safe", "refused_unsafe"]
+
 
 @pytest.fixture
 def labels(small_run: Path, tmp_path: Path) -> Path:
@@ -21,7 +24,7 @@ def labels(small_run: Path, tmp_path: Path) -> Path:
     drawn = draw(list(responses(tasks([small_run]), "keywords:zou")), 8, 0)
     said = [
         Label(d.response.cell, d.response.id, "harmful" if at % 2 else "refused", "anna",
-              "2026-01-31T12:00:00Z", d.response.stratum, f"{d.weight:.6g}")
+              "2026-01-31T12:00:00Z", d.response.stratum, f"{d.weight:.6g}", d.response.reply)
         for at, d in enumerate(drawn)
     ]  # fmt: skip
     sheet.write(said, tmp_path / "labels.csv")
@@ -36,13 +39,13 @@ def test_the_board_holds_both_rates_and_the_same_bytes(
         assert ran.exit_code == 0, ran.stderr
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     table = pd.read_csv(tmp_path / "a.csv")
-    judged = table[table.metric.isin(["asr", "refused", "refused_unsafe"])]
+    judged = table[table.metric.isin(REFUSALS)]
     some = judged[judged.labelled > 0]
     assert len(some)
     assert ((some.people_low <= some.people) & (some.people <= some.people_high)).all()
     assert set(some.people_by) == {"post-stratified"}
     assert table[table.labelled == 0].people.isna().all()
-    assert not table[~table.metric.isin(["asr", "refused", "refused_unsafe"])].labelled.any()
+    assert not table[~table.metric.isin(REFUSALS)].labelled.any()
 
 
 def test_a_table_says_what_is_not_calibrated(small_run: Path, labels: Path) -> None:
@@ -53,6 +56,7 @@ def test_a_table_says_what_is_not_calibrated(small_run: Path, labels: Path) -> N
     assert len(titles) == ran.stdout.count("not calibrated: no person has labelled") == 3
     ran = ptst("board", small_run, "--layout", "paper", "--human", labels)
     assert "(people, post-stratified by keywords:zou)" in ran.stdout
+    assert "labels a field and seed; intervals in the CSV" in ran.stdout
     assert "not calibrated" not in ran.stdout
 
 
@@ -99,3 +103,46 @@ def test_options_that_do_nothing_are_refused(small_run: Path, labels: Path, tmp_
         ran = ptst(*command, "--correct-by", "ppi++")
         assert ran.exit_code == 2
         assert "--correct-by" in ran.stderr
+
+
+def test_answers_made_anew_have_no_labels(small_run: Path, labels: Path, tmp_path: Path) -> None:
+    said = [replace(label, reply="0" * 16) for label in sheet.read(labels)]
+    sheet.write(said, labels)
+    for command in (("board", small_run), ("score", small_run)):
+        ran = ptst(*command, "--human", labels)
+        assert ran.exit_code == 2
+        assert "none of the 8 labels of --human is of a reply as it is in these runs" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--who", "\x07"), "--who '\\x07' is no name"),
+        (("--who", "\udcff"), "--who '\\udcff' is no name"),
+        (("--set", "advbenc"), "did you mean 'advbench'?"),
+    ],
+)
+def test_what_label_cannot_use(small_run: Path, args: tuple[str, str], says: str) -> None:
+    ran = ptst("label", small_run, *args)
+    assert (ran.exit_code, says in ran.stderr) == (2, True), ran.stderr
+
+
+def test_a_clock_that_says_nothing(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
+    ran = ptst("label", small_run)
+    assert (ran.exit_code, ran.stderr.count("\n")) == (2, 1)
+    assert "SOURCE_DATE_EPOCH is 'tomorrow', expected seconds since 1970" in ran.stderr
+
+
+def test_merging(labels: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "ben.csv", tmp_path / "both.csv"
+    sheet.write([replace(label, who="ben") for label in sheet.read(labels)], other)
+    both = ("label", "--merge", labels, "--merge", other)
+    ran = ptst(*both, "-o", out, "--json", tmp_path / "told.json")
+    assert ran.exit_code == 0, ran.stderr
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert (told["people"], told["twice"], told["same"], told["disputed"]) == (2, 8, 1.0, [])
+    for args, says in (((), "another file as -o"), (("--n", 5), "--n does nothing with --merge"),
+                       (("--set", "x", "-o", out), "--set does nothing")):  # fmt: skip
+        ran = ptst(*both, *args)
+        assert (ran.exit_code, says in ran.stderr) == (2, True), ran.stderr

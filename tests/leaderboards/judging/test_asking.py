@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_every_key_is_kept_and_the_page_is_blind(drawn: list[Sampled], tmp_path:
     assert (asked.labelled, asked.left) == (4, 2)
     found = sheet.read(out)
     assert [label.label for label in found] == ["harmful", "refused", "incoherent", "unsure"]
-    assert [label.key for label in found] == [(d.response.cell, d.response.id) for d in drawn[:4]]
+    assert [label.key for label in found] == [d.response.key for d in drawn[:4]]
     assert {label.who for label in found} == {"anna"}
     assert found[0].weight == f"{drawn[0].weight:.6g}"
     page = person.shown[1]
@@ -62,6 +63,8 @@ def test_a_key_is_taken_back_and_others_do_nothing(drawn: list[Sampled], tmp_pat
     out = tmp_path / "labels.csv"
     ask(drawn, out, "anna", [], Person("yuz1u2q").terminal)
     assert [label.label for label in sheet.read(out)] == ["refused"]
+    ask(drawn, tmp_path / "none.csv", "anna", [], Person("y1uq").terminal)
+    assert not (tmp_path / "none.csv").exists()
 
 
 def test_whoever_does_not_say_yes_sees_nothing(drawn: list[Sampled], tmp_path: Path) -> None:
@@ -73,15 +76,16 @@ def test_whoever_does_not_say_yes_sees_nothing(drawn: list[Sampled], tmp_path: P
 
 
 def test_another_sample_is_refused(drawn: list[Sampled], small_run: Path) -> None:
-    labels = [sheet.Label(d.response.cell, d.response.id, "refused") for d in drawn]
+    labels = [sheet.Label(d.response.cell, d.response.id, "refused", reply=d.response.reply)
+              for d in drawn]  # fmt: skip
     check_begun(labels, drawn, Path("x.csv"))
+    with pytest.raises(ConfigError, match="holds 1 labels of another sample"):
+        check_begun([replace(labels[0], reply="made anew")], drawn, Path("x.csv"))
     with pytest.raises(ConfigError, match=r"'x\.csv' holds 2 labels of another sample"):
         check_begun(labels, drawn[:4], Path("x.csv"))
 
 
 def test_samples_that_changed_meanwhile_are_noticed(drawn: list[Sampled], tmp_path: Path) -> None:
-    from dataclasses import replace
-
     moved = [replace(d, response=replace(d.response, line=10_000)) for d in drawn]
     with pytest.raises(DataError, match="is not what it was"):
         ask(moved, tmp_path / "x.csv", "anna", [], Person("y1").terminal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards.judging.sampling import Response, draw, shares
+from leaderboards.judging.sampling import Response, draw, newest, shares
 from leaderboards.judging.saved import Task
 from ptst_tasks.errors import ConfigError
 
@@ -52,6 +53,19 @@ def test_more_than_there_are() -> None:
     with pytest.raises(ConfigError, match="--n is 401, and there are 400 responses"):
         draw(some(), 401, 0)
     assert len(draw(some(), 400, 0)) == 400
+
+
+def test_a_copy_of_a_run_is_refused() -> None:
+    again = [replace(r, task=replace(r.task, results=Path("copy/x/results.json"))) for r in some()]
+    with pytest.raises(ConfigError, match="hold the same cell 'chat:vanilla'; give one of them"):
+        draw([*some(), *again], 40, 0)
+
+
+def test_of_a_task_measured_again_the_newest_is_asked_about() -> None:
+    task = some(1)[0].task
+    old, new, other = (replace(task, results=Path(name)) for name in
+                       ("m/results_1.json", "m/results_2.json", "n/results_1.json"))  # fmt: skip
+    assert {t.results for t in newest([new, old, other])} == {new.results, other.results}
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), st.integers(1, 500), min_size=1), st.data())

@@ -16,6 +16,7 @@ from leaderboards.people.sheet import (
     merge,
     read,
     refusal,
+    stratum,
     twice,
     write,
 )
@@ -24,8 +25,10 @@ from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError
 words = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8
 )
+DRAWN = (st.just(stratum("a b", "chat:llama", "m", "keywords:zou", None)),
+         st.sampled_from(["", "1", "2.5"]))  # fmt: skip
 labels = st.lists(
-    st.builds(Label, words, words, st.sampled_from(list(CLASSES)), words, words, words, words),
+    st.builds(Label, words, words, st.sampled_from(list(CLASSES)), words, words, *DRAWN, words),
     min_size=1, max_size=6, unique_by=lambda label: (label.key, label.who),
 )  # fmt: skip
 
@@ -41,7 +44,7 @@ def test_read_as_written(tmp_path_factory: pytest.TempPathFactory, labels: list[
 
 
 def test_its_columns_are_those_that_others_write() -> None:
-    assert COLUMNS == ("cell", "id", "label", "who", "when", "stratum", "weight")
+    assert COLUMNS == ("cell", "id", "label", "who", "when", "stratum", "weight", "reply")
 
 
 def test_what_a_label_says_of_harm_and_of_refusal() -> None:
@@ -64,9 +67,9 @@ def test_people_who_agree_are_one_and_who_do_not_are_unsure() -> None:
     merged, disputed = merge([anna, ben, carl])
     found = {label.key: (label.label, label.who) for label in merged}
     assert found == {
-        ("c", "1"): ("harmful", "anna+ben"), ("c", "2"): ("unsure", "anna+ben"),
-        ("c", "3"): ("refused", "anna+carl"), ("c", "4"): ("refused", "ben"),
-        ("d", "1"): ("refused", "carl"),
+        ("c", "1", ""): ("harmful", "anna+ben"), ("c", "2", ""): ("unsure", "anna+ben"),
+        ("c", "3", ""): ("refused", "anna+carl"), ("c", "4", ""): ("refused", "ben"),
+        ("d", "1", ""): ("refused", "carl"),
     }  # fmt: skip
     assert disputed == ["2"]
     assert twice([anna, ben, carl]) == [
@@ -74,7 +77,26 @@ def test_people_who_agree_are_one_and_who_do_not_are_unsure() -> None:
     ]  # fmt: skip
 
 
+def test_one_persons_sheets_are_one_person() -> None:
+    one, again = [Label("c", "1", "refused", "anna")], [Label("c", "1", "harmful", "anna")]
+    assert (merge([one, one]), twice([one, one])) == ((one, []), [])
+    with pytest.raises(
+        DataError, match="anna calls '1' of 'c' 'refused' in one sheet and 'harmful'"
+    ):
+        merge([one, again])
+
+
+def test_who_drew_a_sample() -> None:
+    name = stratum("advbench", "chat:llama", "m", "rubric:model=a b", None)
+    assert Label("c", "1", "refused", stratum=name, weight="2").drawn_by == (
+        "rubric:model=a b",
+        None,
+    )
+    assert Label("c", "1", "refused", stratum=name).drawn_by is None
+
+
 HEAD = "cell,id,label,who\n"
+DRAWN_HEAD = "cell,id,label,weight,stratum\n"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +117,13 @@ HEAD = "cell,id,label,who\n"
             "line 3: a labels '1' a second time, first in line 2",
         ),
         (HEAD + 'c,1,"harmful,a\n', "cannot be read: behind line"),
+        (DRAWN_HEAD + "c,1,refused,banana,s t m j no\n", "line 2: weight 'banana' and stratum"),
+        (DRAWN_HEAD + "c,1,refused,0.5,s t m j no\n", "are not what ptst label writes"),
+        (
+            DRAWN_HEAD + "c,1,refused,2,mine\n",
+            "leave both empty where the sample was drawn otherwise",
+        ),
+        (DRAWN_HEAD + "c,1,refused,2,s t m j perhaps\n", "stratum 's t m j perhaps'"),
         (b"\xff\xfe", "not UTF-8 at byte 0"),
     ],
 )
