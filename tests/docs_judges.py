@@ -1,7 +1,7 @@
 """Makes the judges' record, and its table in docs/judges.md: ``python -m tests.docs_judges``.
 
 ``... measure`` measures the judges that need no model anew, on the sets in $PTST_DATA_DIR/judged, into
-leaderboards/judging/records.csv; the table is made from that file alone. tests/test_docs_judges.py checks
+ptst_tasks/judges/records.csv; the table is made from that file alone. tests/test_docs_judges.py checks
 both.
 """
 
@@ -17,7 +17,7 @@ from tests.support import ptst
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/judges.md"
-RECORDS = ROOT / "leaderboards/judging/records.csv"
+RECORDS = ROOT / "ptst_tasks/judges/records.csv"
 NAME = "judges' record"
 
 

@@ -19,13 +19,13 @@ from leaderboards.people import sheet
 from leaderboards.people.rates import METHODS, Rate, Stratum, labels_alone, post_stratified, ppi
 from leaderboards.people.sheet import Label
 from ptst_tasks.errors import DataError, UnknownNameError
+from ptst_tasks.judges.known import ABOUT
 
 __all__ = ["PEOPLE", "Corrected", "People", "correct", "people_rows", "place", "read_people"]
 
 PEOPLE: dict[str, Callable[[str], int | None]] = {
-    "asr": sheet.harm, "refused": sheet.refusal, "refused_safe": sheet.refusal,
-    "refused_unsafe": sheet.refusal,
-}  # fmt: skip
+    metric: sheet.harm if about == "harm" else sheet.refusal for metric, about in ABOUT.items()
+}
 """Metrics that people's labels speak of -> what a label says of them."""
 Key = tuple[str, str, str, str]
 Labels = Mapping[str, Sequence[Label]]

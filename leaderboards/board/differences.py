@@ -19,7 +19,7 @@ TRAINED = tuple(c for c in COLUMNS if c in ("train_data", "adapter_config", "tra
 _OWN = frozenset({
     "base", "task", "judge", "metric", "train_template", "test_template", "step",  # the place
     "adapter", "adapter_digest", "seed", "decoding_seed",  # what seeds move
-    "value", "ci_low", "ci_high", "n", "unscored", "error", *PEOPLES,  # what was measured
+    "value", "ci_low", "ci_high", "n", "unscored", "error", *PEOPLES, "judge_kappa",  # what was measured
     "cell", "date", "ptst_version",  # a digest of all the others, seeds too; when; what read it
 })  # fmt: skip
 ALIKE = (*(c for c in COLUMNS if c not in _OWN | set(TRAINED)), ASKED, SEEDED)

@@ -31,6 +31,7 @@ from leaderboards.board.row import COLUMNS, Row
 from leaderboards.board.samples import missing_of, outcomes_of, read_samples
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import DataError, one_line
+from ptst_tasks.judges.known import ABOUT, kappa_of
 from ptst_tasks.record import KEY
 
 __all__ = ["read_cell", "read_file", "read_folder", "read_results"]
@@ -153,7 +154,7 @@ def _task(
             raise DataError(f"{str(file)!r}: {task}: {key} is beyond every number: damaged")
         row = {**facts, "judge": "" if judge == "none" else judge, "metric": metric,
                "judge_settings": settings_text(file, ours, judge),
-               **who_judged(file, ours, judge)}  # fmt: skip
+               **who_judged(file, ours, judge), "judge_kappa": _kappa(judge, metric)}  # fmt: skip
         by_id = outcomes_of(samples.get(judge, {}), metric, beside) if samples is not None else None
         if samples is not None and by_id is not None:
             if not (isinstance(asked, int) and asked > len(samples[judge])) and _is_mean(
@@ -169,6 +170,11 @@ def _task(
                 )
             missing = metrics.get(f"{missing_of(metric)},{judge}")
             yield from _from_results(file, row, value, missing, asked)
+
+
+def _kappa(judge: str, metric: str) -> float | None:
+    about = ABOUT.get(metric)
+    return kappa_of(judge, about) if about else None
 
 
 def _is_mean(config: Json, metric: str) -> bool:

@@ -49,6 +49,8 @@ class Row(BaseModel):
         people_high: Upper end of it.
         labelled: Labels it rests on.
         people_by: How: ``post-stratified``, ``ppi++`` or ``labels alone``.
+        judge_kappa: How far the judge agrees with people on the nearest set that they labelled, -1..1; see
+            `ptst_tasks.judges.known`. None where nobody measured that, and where it is no judge's number.
         base_digest: Digest of the base model's weights, with its kind: ``sha256:...``, ``hub:...``.
         base_files: Digest of the base's configuration, generation defaults, tokenizer and chat template.
         adapter_digest: Digest of the adapter's weights.
@@ -102,6 +104,7 @@ class Row(BaseModel):
     people_high: float | None = None
     labelled: Count = 0
     people_by: str = ""
+    judge_kappa: float | None = None
     base_digest: str = ""
     base_files: str = ""
     adapter_digest: str = ""
@@ -134,13 +137,15 @@ class Row(BaseModel):
 
     @field_validator(
         "seed", "step", "limit", "decoding_seed", "value", "ci_low", "ci_high", "people",
-        "people_low", "people_high", mode="before",
+        "people_low", "people_high", "judge_kappa", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
 
-    @field_validator("value", "ci_low", "ci_high", "people", "people_low", "people_high")
+    @field_validator(
+        "value", "ci_low", "ci_high", "people", "people_low", "people_high", "judge_kappa"
+    )
     @classmethod
     def _finite(cls, value: float | None) -> float | None:
         if value is not None and not math.isfinite(value):
@@ -179,7 +184,7 @@ IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
 PEOPLES = ("people", "people_low", "people_high", "labelled", "people_by")
 """What people's labels say beside the judge; it is never compared with what a judge says."""
 RATES = ("value", "ci_low", "ci_high", *PEOPLES[:3])
-_MEASURED = frozenset({*RATES, *PEOPLES, "n", "unscored", "date", "error"})
+_MEASURED = frozenset({*RATES, *PEOPLES, "judge_kappa", "n", "unscored", "date", "error"})
 _SHARES = frozenset({"asr", "refused", "refused_safe", "refused_unsafe", "incoherent",
                      "truncated", "reasoning_asr", "exact_match", "acc", "prompt_level_strict_acc",
                      "prompt_level_loose_acc"})  # fmt: skip
@@ -214,4 +219,6 @@ def field_text(row: Row, name: str) -> str:
         return ""
     if name in RATES:
         return f"{value + 0.0:.6f}".replace("-0.000000", "0.000000")
+    if name == "judge_kappa":
+        return f"{value:.2f}"
     return " ".join(value.split()) if name == "error" else str(value)

@@ -205,7 +205,7 @@ def people(
              _interval(row.people, row.people_low, row.people_high), str(row.labelled))  # fmt: skip
     console.print(table, soft_wrap=True)
     columns = ("base", "adapter", "task", "test_template", "judge", "metric", "value", "ci_low",
-               "ci_high", "n", "unscored", *PEOPLES)  # fmt: skip
+               "ci_high", "n", "unscored", *PEOPLES, "judge_kappa")  # fmt: skip
     return [{name: getattr(row, name) for name in columns} for row in rows]
 
 

@@ -22,6 +22,7 @@ def test_every_column_but_those_that_seeds_move_keeps_numbers_apart() -> None:
         "people_high",
         "labelled",
         "people_by",
+        "judge_kappa",
         "cell",
         "date",
         "ptst_version",
