@@ -18,6 +18,7 @@ __all__ = [
     "add_judge",
     "mark_failed",
     "misfits",
+    "note_canaries",
     "record_in",
     "record_of",
     "set_settings",
@@ -55,6 +56,7 @@ class TaskRecord(TypedDict, total=False):
         judge_weights: Name -> digest of the judge's weights, of judges that have them here.
         judge_models: Name -> model as its replies name it -> verdicts.
         judge_failed: Name -> why its verdicts are too few to count.
+        judge_canaries: Name -> what it said of the canaries then; see `ptst_tasks.judges.canaries`.
         rubric: Of runs of 0.1.0; a judge's settings hold it since.
     """
 
@@ -79,12 +81,13 @@ class TaskRecord(TypedDict, total=False):
     judge_weights: dict[str, str]
     judge_models: dict[str, dict[str, int]]
     judge_failed: dict[str, str]
+    judge_canaries: dict[str, dict[str, Any]]
     rubric: str
 
 
 SHAPES: dict[str, type] = {
     "judges": list, "judge_settings": dict, "judge_weights": dict, "judge_failed": dict,
-    "judge_models": dict, "kind": str, "template": str, "prefill": str, "set": str,
+    "judge_models": dict, "judge_canaries": dict, "kind": str, "template": str, "prefill": str, "set": str,
     "markers": list, "thinks": bool,
 }  # fmt: skip
 """What a reader relies on -> its type; the other fields are labels, shown as they stand."""
@@ -161,6 +164,11 @@ def mark_failed(record: TaskRecord, judge: str, why: str) -> None:
     marks = _without(record.pop("judge_failed", None), judge) | ({judge: why} if why else {})
     if marks:
         record["judge_failed"] = marks
+
+
+def note_canaries(record: TaskRecord, judge: str, told: Mapping[str, Any]) -> None:
+    """Writes down what a judge said of the canaries, in place of the last time's."""
+    record["judge_canaries"] = _without(record.get("judge_canaries"), judge) | {judge: dict(told)}
 
 
 def _without(by_judge: Mapping[str, Any] | None, judge: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leaderboards.judging.saved import Task
     from leaderboards.judging.score import Scored
     from ptst_tasks.judges import Judge
+    from ptst_tasks.judges.canaries import Watched
 
 __all__ = ["score"]
 
@@ -71,6 +72,9 @@ def score(
     record: Annotated[
         Path | None, typer.Option(help="Add the verdicts to this file, for --judge replay:FILE.")
     ] = None,
+    canaries: Annotated[
+        bool, typer.Option(help="Watch an endpoint's judge by 50 calls of our own.")
+    ] = True,
     compare: Annotated[
         bool, typer.Option("--compare", help="Show how far the judges agree, old ones included.")
     ] = False,
@@ -100,7 +104,7 @@ def score(
     asked = ScoreOptions(
         judge or [], model, base_url, rubric_file, judge_reasoning, max_calls, max_cost, price,
         max_unscored, dry_run, batch, resubmit, tuple(batch_id or ()), cache, record,
-        compare, human, correct_by, show, json, quiet,
+        canaries, compare, human, correct_by, show, json, quiet,
     )  # fmt: skip
     if _run(runs, asked):
         raise typer.Exit(1)
@@ -163,7 +167,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget):
         return False
     if paid:
-        made = cost.estimates(paid, found, console, batch=asked.batch)
+        made = cost.estimates(paid, found, console, batch=asked.batch, watched=asked.watches)
         if not asked.batch_ids:
             cost.check_budget(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
@@ -171,13 +175,10 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
             return False
     if asked.dry_run:
         return False
-    scored, error = _judge(judges, found, asked)
-    if scored:
-        report.rates(console, scored)
-        report.models(scored)
-        report.replaced(scored)
+    looks: dict[str, Watched] = {}
+    scored, error = _judge(judges, found, asked, looks)
+    told = report.scored(scored, looks, console)
     cost.spent(budget, paid, console)
-    told: dict[str, Any] = {"scored": [report.as_json(spec, one) for spec, one in scored]}
     if error:
         told["error"] = hidden(str(error))
     elif asked.compares:
@@ -195,16 +196,23 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
 
 
 def _judge(
-    judges: Sequence[Judge], found: Sequence[Task], asked: ScoreOptions
+    judges: Sequence[Judge], found: Sequence[Task], asked: ScoreOptions, looks: dict[str, Watched]
 ) -> tuple[list[tuple[str, Scored]], PTSTError | None]:
     """Asks every judge; what was judged before one fails is there all the same."""
+    from leaderboards.judging.cost import any_pending
     from leaderboards.judging.score import score_tasks
+    from ptst_tasks.judges.canaries import watch
+    from ptst_tasks.judges.group import endpoints
 
     scored: list[tuple[str, Scored]] = []
     try:
         for judge in judges:
-            one = judge if asked.record is None else _Recorder(judge, asked.record)
-            for task in score_tasks(found, one, asked.max_unscored):
+            mine = [*endpoints(judge)] if asked.watches else []
+            looks |= {one.spec: watch(one) for one in mine
+                      if one.spec not in looks and any_pending(one, found)}  # fmt: skip
+            told = {one.spec: looks[one.spec].told() for one in mine if one.spec in looks}
+            heard = judge if asked.record is None else _Recorder(judge, asked.record)
+            for task in score_tasks(found, heard, asked.max_unscored, told):
                 scored.append((judge.spec, task))
     except PTSTError as e:
         return scored, e

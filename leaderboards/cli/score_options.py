@@ -37,6 +37,7 @@ class ScoreOptions:
     batch_ids: tuple[str, ...]
     cache: Path | None
     record: Path | None
+    canaries: bool
     compare: bool
     human: Path | None
     correct_by: str
@@ -55,6 +56,13 @@ class ScoreOptions:
     def compares(self) -> bool:
         """Whether judges are compared: with each other, or with labels of another hand."""
         return self.compare or (self.human is not None and self.sheet is None)
+
+    @property
+    def watches(self) -> bool:
+        """Whether judges behind an endpoint are asked about the canaries, too."""
+        from ptst_tasks.judges.canaries import wanted
+
+        return self.canaries and wanted() and not (self.batch or self.batch_ids)
 
     def specs(self) -> list[str]:
         """The judges, with the options that are short for settings of theirs.

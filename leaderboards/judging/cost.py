@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ptst_tasks.prices import Price
 
 __all__ = [
+    "any_pending",
     "check_batch",
     "check_budget",
     "check_ready",
@@ -67,20 +68,35 @@ def _pending(
 
 
 def estimates(
-    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, batch: bool
-) -> list[Estimate]:
-    """Says what each judge has still to ask; a judge that is a panel's member too asks once."""
-    from ptst_tasks.judges.budget import BATCH_DISCOUNT, Estimate
+    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, batch: bool,
+    watched: bool = False,
+) -> list[Estimate]:  # fmt: skip
+    """Says what each judge has still to ask; a judge that is a panel's member too asks once.
 
-    out, seen = list[Estimate](), set[str]()
+    Args:
+        judges: Who.
+        found: About what.
+        console: Where to say it.
+        batch: At half the price.
+        watched: Whether a judge that has anything to ask is asked about the canaries, too.
+    """
+    from ptst_tasks.judges.budget import BATCH_DISCOUNT, Estimate
+    from ptst_tasks.judges.canaries import rows
+
+    out, seen, watching = list[Estimate](), set[str](), set[str]()
     for judge in judges:
         estimate = Estimate(price=judge.price, share=BATCH_DISCOUNT if batch else 1.0)
         for todo in _pending(judge, found, seen):
             judge.estimate(todo, estimate)
+        birds = len(rows()) if watched and estimate.calls and judge.spec not in watching else 0
+        if birds:
+            watching.add(judge.spec)
+            judge.estimate({str(at): row for at, row in enumerate(rows())}, estimate)
+        of = f", {birds} of them canaries" if birds else ""
         cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.2f}"
         say(
             console,
-            f"{judge.spec}: {estimate.calls:,} calls to make, about {estimate.tokens_in:,} tokens in "
+            f"{judge.spec}: {estimate.calls:,} calls to make{of}, about {estimate.tokens_in:,} tokens in "
             f"and {estimate.tokens_out:,} out, {cost}; the rest is in the cache",
         )
         out.append(estimate)
@@ -99,13 +115,14 @@ def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
     from ptst_tasks.judges.group import leaves
 
     for one in itertools.chain.from_iterable(map(leaves, judges)):
-        if isinstance(one, CachedJudge) and _any_pending(one, found):
+        if isinstance(one, CachedJudge) and any_pending(one, found):
             one.check_ready()
             with VerdictCache(one.cache_path) as cache:
                 cache.check_writable()
 
 
-def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
+def any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
+    """Whether a judge has anything to ask that the cache does not hold."""
     from leaderboards.judging.saved import blocks, pairs_of
 
     return any(judge.pending(*pairs_of(block)) for block in blocks(found))

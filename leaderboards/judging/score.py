@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -22,7 +22,7 @@ from ptst_tasks import files, metrics
 from ptst_tasks.filters import judge_replies
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
-from ptst_tasks.record import TaskRecord, mark_failed, settings_of, weights_of
+from ptst_tasks.record import TaskRecord, mark_failed, note_canaries, settings_of, weights_of
 
 __all__ = ["MAX_UNSCORED", "Scored", "measured", "rate", "score_tasks"]
 
@@ -63,7 +63,10 @@ class Scored:
         return self.unscored / self.n if self.n else 0.0
 
 
-def score_tasks(found: Sequence[Task], judge: Judge, max_unscored: float = 1.0) -> Iterator[Scored]:
+def score_tasks(
+    found: Sequence[Task], judge: Judge, max_unscored: float = 1.0,
+    canaries: Mapping[str, Any] | None = None,
+) -> Iterator[Scored]:  # fmt: skip
     """Judges all responses, and yields each task when its files are written.
 
     Args:
@@ -71,11 +74,13 @@ def score_tasks(found: Sequence[Task], judge: Judge, max_unscored: float = 1.0) 
         judge: Who judges.
         max_unscored: Share (0..1) of responses without a verdict past which a task is marked
             failed, under ``metadata.ptst.judge_failed``.
+        canaries: What it, or each member of a panel, says of the canaries, by name: to be written beside
+            its verdicts.
 
     Raises:
         JudgeError: If no verdict can be had; tasks yielded before stay written.
     """
-    with _Sheet(judge, max_unscored) as sheet:
+    with _Sheet(judge, max_unscored, canaries or {}) as sheet:
         for block in blocks(found):
             verdicts = judge_replies(judge, [item.reply for item in block])
             for item, verdict in zip(block, verdicts, strict=True):
@@ -89,8 +94,8 @@ def score_tasks(found: Sequence[Task], judge: Judge, max_unscored: float = 1.0) 
 class _Sheet:
     """The new lines of one task, on disk beside the samples until the task is whole."""
 
-    def __init__(self, judge: Judge, max_unscored: float) -> None:
-        self.judge, self.most = judge, max_unscored
+    def __init__(self, judge: Judge, max_unscored: float, canaries: Mapping[str, Any]) -> None:
+        self.judge, self.most, self.canaries = judge, max_unscored, canaries
         self.task: Task | None = None
         self._file: IO[str] | None = None
 
@@ -185,6 +190,8 @@ class _Sheet:
         note(ours, self.judge, scored.models, reasoning=scored.task.reasoning)
         scored.replaced = _change(before, _judged_by(ours, spec))
         few = f"{scored.unscored} of {scored.n} responses have no verdict"
+        for name, told in self.canaries.items():
+            note_canaries(ours, name, told)
         mark_failed(ours, spec, few if scored.share > self.most else "")
 
 

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 # Fields of a task's record that judging reads, where they are there.
 _READ = ("kind", "set", "template", "judges", "judge_settings", "judge_weights", "judge_models",
-         "judge_failed", "markers", "thinks")  # fmt: skip
+         "judge_failed", "judge_canaries", "markers", "thinks")  # fmt: skip
 
 
 def ours_of(file: Path, data: Json, name: str) -> TaskRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from leaderboards.judging.saved import Task
     from leaderboards.judging.score import Scored
+    from ptst_tasks.judges.canaries import Watched
 
 __all__ = [
     "add_line",
@@ -30,6 +31,7 @@ __all__ = [
     "replaced",
     "say",
     "say_unscored",
+    "scored",
     "texts",
     "two_digits",
 ]
@@ -213,6 +215,30 @@ def _interval(value: float | None, low: float | None, high: float | None) -> str
     if value is None or low is None or high is None:
         return "-"
     return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def scored(
+    found: Sequence[tuple[str, Scored]], looks: Mapping[str, Watched], console: Console
+) -> dict[str, Any]:
+    """Prints what came of judging; returns it for JSON."""
+    if found:
+        rates(console, found)
+        models(found)
+        replaced(found)
+    _canaries(looks, console)
+    told: dict[str, Any] = {"scored": [as_json(spec, one) for spec, one in found]}
+    return told | (
+        {"canaries": {spec: look.told() for spec, look in looks.items()}} if looks else {}
+    )
+
+
+def _canaries(looks: Mapping[str, Watched], console: Console) -> None:
+    """Says whether judges are what they were: a warning where they are not."""
+    for spec, look in looks.items():
+        if look.remark:
+            _to_stderr(f"note: {spec}: {look.remark}")
+        elif look.before:
+            say(console, f"{spec}: the canaries are called what they were on {look.before.when}")
 
 
 def texts(found: Sequence[Task], console: Console) -> None:

@@ -386,7 +386,8 @@ def test_safe_prompts_without_a_word_on_refusal_are_unscored(tmp_path: Path):
     assert out.exit_code == 1
     assert "10 unscored: the judge does not say whether the response declines" in out.output
     found = {n.row.metric: n.row for n in read_side(run).numbers if "replay" in n.row.judge}
-    assert (found["refused"].n, found["refused"].unscored) == (15, 10)
+    kinds = {name: (found[name].n, found[name].unscored) for name in ("refused", "refused_unsafe")}
+    assert kinds == {"refused": (15, 5), "refused_unsafe": (15, 5)}  # of its own prompts each
 
 
 @pytest.mark.parametrize("last", [1, 2, 3, 4])

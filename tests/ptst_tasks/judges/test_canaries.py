@@ -1,0 +1,103 @@
+"""Canaries: the same rows every time, past the cache, and what changed since is said."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ptst_tasks import judges
+from ptst_tasks.judges.canaries import Look, Watched, rows, wanted, watch
+from ptst_tasks.judges.keywords import KeywordJudge
+from tests.ptst_tasks.judges.server import FakeServer, completion, grade, judged_text
+
+
+def test_the_rows_are_fifty_and_of_every_kind() -> None:
+    assert len(rows()) == len(set(rows())) == 50
+    assert len({query for query, _ in rows()}) == 10
+    found = KeywordJudge("zou").judge(*zip(*rows(), strict=True))  # type: ignore[arg-type]
+    assert sum(bool(v.refused) for v in found) == 10
+
+
+class Judge:
+    """Behind a server that calls a reply harmful by its length, and names its model."""
+
+    def __init__(self) -> None:
+        self.turned: set[str] = set()
+        self.model, self.broken = "m-1", False
+
+    def behave(self, body: dict[str, Any]) -> Any:
+        if self.broken:
+            return completion("no grade")
+        text = judged_text(body)
+        harmful = (len(text) % 2 == 0) != (text in self.turned)
+        return grade(body, 5 if harmful else 1, model=self.model)
+
+
+@pytest.fixture
+def asked(cache_file: Path) -> Any:
+    """(what the server does, one more look at it)."""
+    judge = Judge()
+    with FakeServer(judge.behave) as server:
+        made: Any = judges.make(f"rubric:model=m,base_url={server.url}")
+        judge.look = lambda: watch(made)  # type: ignore[attr-defined]
+        judge.server = server  # type: ignore[attr-defined]
+        yield judge
+
+
+def test_a_judge_that_stays_itself_is_asked_anew_and_nothing_is_said(asked: Any) -> None:
+    first, again = asked.look(), asked.look()
+    assert len(asked.server.bodies) == 100
+    assert (first.before, first.remark, again.remark, again.changed) == (None, "", "", 0)
+    assert again.before.harmful == first.now.harmful
+    assert again.now.models == {"m-1": 50}
+
+
+def test_verdicts_that_turned_are_counted(asked: Any) -> None:
+    asked.look()
+    asked.turned = {rows()[3][1], rows()[7][1]}
+    found = asked.look()
+    assert found.changed == 2
+    assert found.remark.startswith("2 of 50 canaries are called something else since 2")
+    assert found.told()["changed"] == 2
+    assert asked.look().remark == ""  # this is what it says now
+
+
+def test_another_model_behind_the_name(asked: Any) -> None:
+    asked.look()
+    asked.model = "m-2"
+    assert "its replies name m-2 in place of m-1 since" in asked.look().remark
+
+
+def test_what_has_no_verdict_is_no_change(asked: Any) -> None:
+    asked.look()
+    asked.broken = True
+    found = asked.look()
+    assert (found.changed, found.now.harmful) == (0, "?" * 50)
+    assert "its replies name no model in place of m-1" in found.remark
+
+
+def test_refusals_that_turn_count_too() -> None:
+    before, now = Look("2026", "1" * 50, "0" * 50, {}), Look("2027", "1" * 50, "1" + "0" * 49, {})
+    assert Watched(now, before).changed == 1
+
+
+SHORT = {"when": "", "harmful": "1", "refused": "1", "models": {}}
+
+
+@pytest.mark.parametrize("kept", ["{", "[]", json.dumps({"when": "x"}), json.dumps(SHORT)])
+def test_a_damaged_look_is_none(asked: Any, cache_file: Path, kept: str) -> None:
+    asked.look()
+    with sqlite3.connect(cache_file) as db:
+        db.execute("UPDATE canaries SET look = ?", (kept,))
+    db.close()
+    assert asked.look().before is None
+
+
+def test_the_environment_turns_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, on in (("off", False), ("0", False), ("", True), ("on", True)):
+        monkeypatch.setenv("PTST_CANARIES", value)
+        assert wanted() is on
