@@ -189,6 +189,7 @@ TOPICS = {
     "ptst_tasks/judges/test_fuzz_judges.py": "anything in what people and endpoints write for judges",
     "ptst_tasks/judges/test_identity.py": "every setting of every judge is in its key",
     "ptst_tasks/judges/test_injection.py": "judged texts that attack a judge",
+    "ptst_tasks/judges/test_others_faults.py": "replies that other parsers were seen to misread",
     "ptst_tasks/judges/test_outage.py": "judges of a server that goes away",
     "ptst_tasks/judges/test_real_server.py": "a judge behind a real server",
     "ptst_tasks/test_exports.py": "the package's names",
