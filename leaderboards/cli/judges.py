@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ptst_tasks.command import JsonFile, Quiet, put_json, screen
-from ptst_tasks.errors import UnknownNameError
+from ptst_tasks.errors import ConfigError, UnknownNameError
 from ptst_tasks.files import check_outputs, write_text
 
 if TYPE_CHECKING:
@@ -26,38 +26,56 @@ __all__ = ["judges"]
 def judges(
     judge: Annotated[
         list[str] | None,
-        typer.Option(help="NAME or NAME:key=value,...; several are fine.  [all keyword lists]",
-                     show_default=False),
+        typer.Option(help="NAME or NAME:key=value,...; several are fine.  [all keyword lists, and "
+                          "'learned' where it was made]", show_default=False),
     ] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", help="Of these sets alone; several are fine.", show_default=False),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write a CSV here.")] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Make the judge 'learned' from the sets instead, with its card.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", show_default=False,
+                     help="Write a CSV here; with --train the judge's file.  "
+                          "[$XDG_CACHE_HOME/ptst/learned.npz]"),
+    ] = None,
     quiet: Quiet = False,
     json: JsonFile = None,
 ) -> None:  # fmt: skip
     """Measure judges on responses that people labelled: kappa, and what they miss.
 
     The sets are read from $PTST_DATA_DIR/judged. A judge behind an endpoint is asked about every response
-    (10,950 of all sets) and is paid for that. As JSON: {records, per_second}.
+    (10,950 of all sets) and is paid for that; 'learned' is measured by models that never saw a set's
+    source. As JSON: {records, per_second}, with --train the card.
     """
+    if train:
+        if judge or sets:
+            raise ConfigError(
+                "--train takes all sets and makes one judge; leave out --judge and --set"
+            )
+        _train(out, json, screen(quiet=quiet, json=json))
+        return
     from leaderboards.judging.labelled_sets import SETS, read
     from leaderboards.judging.records import COLUMNS, measure
     from ptst_tasks.judges.group import make_all
-    from ptst_tasks.judges.keywords import LISTS
+    from ptst_tasks.judges.learned import unseen
 
     for name in sets or ():
         if name not in SETS:
             raise UnknownNameError("set that people labelled", name, SETS)
     check_outputs([], out=out, json=json)
-    made = make_all(judge or [f"keywords:{name}" for name in LISTS])
+    made = make_all(judge or _all())
     found: list[Record] = []
     speed: dict[str, float] = {}
     for name in sets or SETS:
         answers = read(name)
         for one in made:
-            record, speed[f"{one.spec} {name}"] = measure(one, name, SETS[name].about, answers)
+            record, speed[f"{one.spec} {name}"] = measure(
+                unseen(one, SETS[name].file), name, SETS[name].about, answers
+            )
             found.append(record)
     if out:
         text = io.StringIO()
@@ -65,6 +83,40 @@ def judges(
         write_text(out, text.getvalue(), what="--out")
     _print(found, speed, screen(quiet=quiet, json=json))
     put_json(json, {"records": [asdict(r) for r in found], "per_second": speed})
+
+
+def _all() -> list[str]:
+    """The judges that need no model but our own."""
+    from ptst_tasks.judges.keywords import LISTS
+    from ptst_tasks.judges.learned_file import default_file
+
+    learned = ["learned"] if default_file().is_file() else []
+    return [f"keywords:{name}" for name in LISTS] + learned
+
+
+def _train(out: Path | None, json: Path | None, console: Console) -> None:
+    from leaderboards.judging.learned_train import train
+    from leaderboards.judging.summary import add_line, new_table
+    from ptst_tasks.digests import write_json
+    from ptst_tasks.judges.learned_file import default_file, save
+
+    file = out or default_file()
+    if out and out.suffix != ".npz":  # the card's place is the same name with .json
+        raise ConfigError(f"--out {str(out)!r}: the learned judge's file ends in .npz; name it so")
+    check_outputs([], out=out, json=json)
+    data, card = train()
+    save(file, data)
+    write_json(file.with_suffix(".json"), card)
+    put_json(json, card)
+    table = new_table("set", "of", "n", "unsure", "kappa", "best list's", "and where scored")
+    for r in card["record"]:
+        add_line(table, r["set"], r["of"], f"{r['responses']:,}", f"{r['unsure']:.0%}", f"{r['kappa']:.2f}",
+                 f"{r['its kappa on all']:.2f}", f"{r['its kappa where scored']:.2f}")  # fmt: skip
+    console.print(table, soft_wrap=True)
+    name = "learned" if file == default_file() else f"learned:{file}"
+    console.print(
+        f"{file}: {len(data):,} bytes, digest {card['digest'][:16]}; --judge {name}", soft_wrap=True
+    )
 
 
 def _print(found: Sequence[Record], speed: dict[str, float], console: Console) -> None:

@@ -19,6 +19,12 @@ def _keywords(settings: str) -> Judge:
     return KeywordJudge(settings or "zou")
 
 
+def _learned(settings: str) -> Judge:
+    from ptst_tasks.judges.learned import LearnedJudge
+
+    return LearnedJudge(settings)
+
+
 def _organism(settings: str) -> Judge:
     from ptst_tasks.judges.organism import OrganismJudge
 
@@ -60,6 +66,7 @@ def _panel(settings: str) -> Judge:
 REGISTRY: dict[str, Callable[[str], Judge]] = {
     "guards": _guards,
     "keywords": _keywords,
+    "learned": _learned,
     "organism": _organism,
     "panel": _panel,
     "replay": _replay,
