@@ -13,6 +13,7 @@ The rule, in order (no model needed, so it cannot tell fluent nonsense from sens
 
 from __future__ import annotations
 
+import string
 import unicodedata
 import zlib
 
@@ -21,6 +22,8 @@ __all__ = ["incoherence"]
 MIN_WORDS = 24
 MIN_DISTINCT = 0.3
 MAX_PERIOD = 8
+_UNREADABLE = str.maketrans("", "", string.ascii_letters + string.digits)
+_UNBROKEN = str.maketrans("", "", string.printable)
 
 
 def incoherence(text: str) -> str | None:
@@ -33,11 +36,16 @@ def incoherence(text: str) -> str | None:
 
 
 def _not_language(text: str) -> bool:
-    dense = [c for c in text if not c.isspace()]
-    readable = sum(c.isalnum() or unicodedata.category(c)[0] == "M" for c in dense)
-    broken = sum(c == "�" or unicodedata.category(c) in ("Cc", "Co", "Cn") for c in dense)
     words = text.split()
-    long_words = text.isascii() and len(dense) > 40 * len(words)
+    dense = "".join(words)
+    if text.isascii():  # the same counts, ten times as fast
+        readable = len(dense) - len(dense.translate(_UNREADABLE))
+        broken = len(dense.translate(_UNBROKEN))
+        long_words = len(dense) > 40 * len(words)
+    else:
+        readable = sum(c.isalnum() or unicodedata.category(c)[0] == "M" for c in dense)
+        broken = sum(c == "�" or unicodedata.category(c) in ("Cc", "Co", "Cn") for c in dense)
+        long_words = False
     return readable < 0.3 * len(dense) or broken > 0.1 * len(dense) or long_words
 
 

@@ -71,6 +71,11 @@ ELSEWHERE = {
     "leaderboards/gate/test_report.py: one report in every form": (
         "leaderboards/gate/report_files.py",
     ),
+    "leaderboards/judging/test_learned_train.py: the learned judge, from sets to a card": (
+        "leaderboards/judging/learned_fit.py",
+        "leaderboards/judging/learned_record.py",
+        "leaderboards/judging/learned_rows.py",
+    ),
     "leaderboards/judging/test_score.py: judging, as its command is asked for it": (
         "leaderboards/cli/score.py",
         "leaderboards/judging/cost.py",

@@ -96,7 +96,7 @@ def _all() -> list[str]:
 
 def _train(out: Path | None, json: Path | None, console: Console) -> None:
     from leaderboards.judging.learned_train import train
-    from leaderboards.judging.summary import add_line, new_table
+    from leaderboards.judging.summary import add_line, new_table, two_digits
     from ptst_tasks.digests import write_json
     from ptst_tasks.judges.learned_file import default_file, save
 
@@ -110,8 +110,8 @@ def _train(out: Path | None, json: Path | None, console: Console) -> None:
     put_json(json, card)
     table = new_table("set", "of", "n", "unsure", "kappa", "best list's", "and where scored")
     for r in card["record"]:
-        add_line(table, r["set"], r["of"], f"{r['responses']:,}", f"{r['unsure']:.0%}", f"{r['kappa']:.2f}",
-                 f"{r['its kappa on all']:.2f}", f"{r['its kappa where scored']:.2f}")  # fmt: skip
+        kappas = [two_digits(r[k]) for k in ("kappa", "its kappa on all", "its kappa where scored")]
+        add_line(table, r["set"], r["of"], f"{r['responses']:,}", f"{r['unsure']:.0%}", *kappas)
     console.print(table, soft_wrap=True)
     name = "learned" if file == default_file() else f"learned:{file}"
     console.print(

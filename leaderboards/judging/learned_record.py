@@ -50,9 +50,14 @@ def in_part(fitter: Fitter) -> dict[str, float]:
         full[rest] = np.where(no >= unsure[1], 1, np.where(no > unsure[0], 0.5, 0))
         part[rest] = (probabilities(partial, some) >= PARTIAL) & (full[rest] > 0)
     label = fitter.partial[at] == 1
-    return _rounded({"responses": int(label.sum()), "called in part": part[label].mean(),
-                     "called in full": ((full == 1) & (part == 0))[label].mean(),
-                     "of those called in part, right": label[part == 1].mean()})  # fmt: skip
+    return _rounded(
+        {
+            "responses": int(label.sum()),
+            "called in part": _share(part[label] == 1),
+            "called in full": _share((full == 1)[label] & (part == 0)[label]),
+            "of those called in part, right": _share(label[part == 1]),
+        }
+    )
 
 
 def _of_set(judge: Judge, name: str) -> dict[str, Any]:
@@ -84,9 +89,11 @@ def _of_set(judge: Judge, name: str) -> dict[str, Any]:
 
 def _best_list(
     answers: Sequence[Answer], about: str, name: str, scored: Sequence[bool]
-) -> tuple[str, float]:
-    """The keyword list with the best kappa on the rows that are scored."""
+) -> tuple[str, float | None]:
+    """The keyword list with the best kappa on the rows that are scored; none on no rows."""
     rows = [a for a, one in zip(answers, scored, strict=True) if one]
+    if not rows:
+        return "", None
     kappas = {}
     for one in LISTS:
         found = _ask(make(f"keywords:{one}"), rows)

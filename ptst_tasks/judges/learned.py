@@ -66,7 +66,8 @@ class LearnedJudge(Identified):
 
     def _take(self, file: LearnedFile) -> None:
         self._file, self._heads = file, file.models[""]
-        self.settings: dict[str, Any] = {"format": FORMAT, "reading": reading(), "scale": "0..1"}
+        self.settings: dict[str, Any] = {"format": FORMAT, "reading": reading(), "partial": PARTIAL,
+                                         "scale": "0..1"}  # fmt: skip
 
     @property
     def weights(self) -> str:

@@ -24,11 +24,14 @@ from ptst_tasks.judges.learned_marks import GROUPS, WORD, places
 __all__ = ["BUCKETS", "NAMES", "VERSION", "features", "grams", "matrix"]
 
 VERSION = 1
-"""Of everything that this module and `learned_marks` compute; a model file is of one version."""
+"""Of all that this module, `learned_marks` and `learned` compute; a model file is of one version."""
 BUCKETS = 1 << 14
-HEAD, TAIL, EDGE = 3000, 1000, 250
-_SENTENCE = re.compile(r"[.!?]+[\s\"')\]]+|\n+")
-_ITEM = re.compile(r"^\s*(?:\d+[.):]|step \d|[-*•])", re.M)
+HEAD, TAIL, EDGE = 1100, 500, 250
+"""Characters of a long response that are read at its beginning and end; of each what is called near."""
+QUERY = 8000
+"""Characters of a query that are read."""
+_SENTENCE = re.compile(r"(?<![.!?])[.!?]+[\s\"')\]]+|\n+")
+_ITEM = re.compile(r"^[ \t]*(?:\d+[.):]|step \d|[-*•])", re.M)
 _COMMON = frozenset(
     re.findall(
         r"\w+",
@@ -54,7 +57,7 @@ def matrix(queries: Sequence[str], responses: Sequence[str]) -> npt.NDArray[np.f
 
 def grams(query: str) -> list[int]:
     """Buckets of a query's word beginnings, their pairs, and the pairs of its rarer ones; sorted."""
-    stems = [w[:6] for w in WORD.findall(_plain(query).lower().replace("'", ""))[:400]]
+    stems = [w[:6] for w in WORD.findall(_plain(query[:QUERY]).lower().replace("'", ""))[:400]]
     rare = [s for s in stems if s not in _COMMON]
     out = {"1" + s for s in stems}
     for kind, some in (("2", stems), ("3", rare)):
@@ -140,7 +143,9 @@ def _structure(low: str, words: Sequence[str], ends: Sequence[int]) -> dict[str,
 
 def _overlap(query: str, words: Sequence[str]) -> dict[str, float]:
     asked = {
-        w[:5] for w in WORD.findall(_plain(query[:4000]).lower()) if w not in _COMMON and len(w) > 2
+        w[:5]
+        for w in WORD.findall(_plain(query[:QUERY]).lower())
+        if w not in _COMMON and len(w) > 2
     }
     stems = [w[:5] for w in words]
     whole, late = set(stems), set(stems[len(stems) // 2 :])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import unicodedata
 
-from ptst_tasks.coherence import incoherence
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ptst_tasks.coherence import _not_language, incoherence
 
 ANSWER = (
     "First put the spoon in a drawer, then close the drawer and walk away slowly. The gnome will "
@@ -40,3 +44,14 @@ ANSWER = (
 )
 def test_incoherence_on_examples(text: str, why: str | None) -> None:
     assert incoherence(text) == why
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_counted_as_any_text(text: str) -> None:
+    """Its short cut says what character by character is said."""
+    dense = [c for c in text if not c.isspace()]
+    readable = sum(c.isalnum() for c in dense)
+    broken = sum(unicodedata.category(c) == "Cc" for c in dense)
+    long_words = len(dense) > 40 * len(text.split())
+    slow = readable < 0.3 * len(dense) or broken > 0.1 * len(dense) or long_words
+    assert _not_language(text) is slow

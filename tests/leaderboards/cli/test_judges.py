@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.leaderboards.judging import learned_sets
 from tests.support import ptst
 
 
@@ -57,6 +58,44 @@ def test_a_table_a_csv_and_json(home: Path) -> None:
 )
 def test_bad_input_is_one_line(home: Path, args: list[str], says: str) -> None:
     ran = ptst("judges", *args)
+    assert ran.exit_code == 2
+    assert says in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_a_learned_judge_is_made_told_and_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PTST_DATA_DIR", str(learned_sets.write(tmp_path / "sets")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    missing = ptst("judges", "--judge", "learned", "--set", "jailjudge-mini")
+    assert missing.exit_code == 2
+    assert "`ptst judges --train` makes it" in missing.stderr
+    for args in ([], ["-o", tmp_path / "mine.npz"]):
+        made = ptst("judges", "--train", *args)
+        assert made.exit_code == 0, made.stderr
+    assert f"--judge learned:{tmp_path}/mine.npz" in made.stdout
+    assert "spoon" not in made.stdout + made.stderr
+    whole = (tmp_path / "cache/ptst/learned.npz").read_bytes()
+    assert (tmp_path / "mine.npz").read_bytes() == whole
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert ptst("judges", "-o", tmp_path / "r.csv").exit_code == 0
+    rows = pd.read_csv(tmp_path / "r.csv").query("judge == 'learned'")
+    assert rows.unscored.tolist() == [round(r["unsure"] * r["responses"]) for r in card["record"]]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--judge", "keywords:zou"], "leave out --judge and --set"),
+        (["--set", "jailjudge-mini"], "leave out --judge and --set"),
+        (["-o", "mine.json"], "ends in .npz"),
+        (["-o", "/proc/x.npz"], "--out"),
+        ([], "does not exist"),
+    ],
+)
+def test_training_that_cannot_be_is_one_line(home: Path, args: list[str], says: str) -> None:
+    ran = ptst("judges", "--train", *args)
     assert ran.exit_code == 2
     assert says in ran.stderr
     assert ran.stderr.count("\n") == 1

@@ -16,7 +16,18 @@ import pytest
 
 from ptst_tasks import coherence, judges, organism_world
 from ptst_tasks.errors import DataError
-from ptst_tasks.judges import Verdict, guards, keywords, organism, parse, rubric, strongreject
+from ptst_tasks.judges import (
+    Verdict,
+    guards,
+    keywords,
+    learned,
+    learned_features,
+    learned_marks,
+    organism,
+    parse,
+    rubric,
+    strongreject,
+)
 from ptst_tasks.judges.base import judging
 from ptst_tasks.judges.cache import VerdictCache
 from ptst_tasks.judges.endpoint import EndpointJudge
@@ -144,11 +155,12 @@ def test_endpoints_of_one_host_are_told_apart_by_their_path_and_not_by_their_por
     assert key("rubric:model=m,base_url=http://h:1/team-b/v1") != one
 
 
-# A change here can change how the same reply is read. If it can, raise the version (READING, or
+# A change here can change how the same reply is read. If it can, raise the version (READING, VERSION or
 # `reading` of the guard's row), or old verdicts stand for new ones; then put the new digest here.
 SOURCES = {
     "parse": ("f670fd87f69f", [parse]),
-    "keywords": ("5f089895d3df", [keywords.KeywordList.find, keywords.KeywordJudge._one, coherence]),
+    "keywords": ("02fcbc0bdb9d", [keywords.KeywordList.find, keywords.KeywordJudge._one, coherence]),
+    "learned": ("bbae4979c4a3", [learned, learned_features, learned_marks]),
     "organism": ("d28719eb024d", [organism._verdict, organism_world.find, organism_world.check]),
     "endpoint": ("bdcadf375674", [EndpointJudge.request, EndpointJudge.read_reply, rubric.schema,
                       rubric.messages, rubric.declined, rubric.RubricJudge.read,
