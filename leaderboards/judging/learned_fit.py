@@ -84,8 +84,8 @@ class Fitter:
         if len(set(y)) < 2 or len(set(self.prompt[at])) < FOLDS:
             raise DataError(
                 f"the sets {', '.join(sorted(set(source)))} have {len(set(self.prompt[at]))} prompts "
-                f"and {len(set(y))} of the labels of {name!r}; expected at least {FOLDS} and both: train on the "
-                "whole sets (docs/judges.md)"
+                f"and {len(set(y))} of the labels of {name!r}; expected at least {FOLDS} and both: "
+                "train on the whole sets (docs/judges.md)"
             )
         weight = _balanced(source, y, lambda s: MASS.get((name, s), 1.0))
         tried = [(_loss(y, odds := self._left_out(at, y, weight, c), weight), c, odds) for c in CS]

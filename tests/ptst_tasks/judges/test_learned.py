@@ -55,11 +55,13 @@ def test_a_verdict(
 
 
 def test_what_is_unsure_says_so(judge: LearnedJudge) -> None:
-    assert one(judge, CODE).reason == "does it 0.50, refuses 0.02"
+    assert one(judge, CODE).reason == "unsure whether it does harm"
+    assert one(judge, CODE).raw == "does it 0.50, refuses 0.02, in part 0.02"
     middle = learned_models.heads(refusal=learned_models.head(0.0))
     judge._heads = middle
     assert one(judge, PLAIN).refused is None
-    assert "in part" in one(judge, "A spoon, or would you like a fork?").reason
+    assert one(judge, PLAIN).reason == "unsure whether it refuses"
+    assert one(judge, "A spoon, or would you like a fork?").reason == "refuses in part"
 
 
 def test_an_answer_to_a_harmless_request_does_no_harm(judge: LearnedJudge) -> None:
