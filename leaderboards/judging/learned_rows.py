@@ -17,8 +17,8 @@ __all__ = [
     "HARMFUL",
     "HARMLESS_ANSWERS",
     "Material",
-    "Request",
-    "Row",
+    "Taught",
+    "TaughtQuery",
     "Used",
     "gather",
     "source_of",
@@ -33,7 +33,7 @@ ANSWERS = 2500
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Taught:
     """A response and what is known of it; None for what nobody said.
 
     Attributes:
@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TaughtQuery:
     """A query, and whether it asks for harm."""
 
     source: str
@@ -80,8 +80,8 @@ class Used:
 class Material:
     """All that is trained on, each pair and each request once."""
 
-    rows: list[Row]
-    requests: list[Request]
+    rows: list[Taught]
+    requests: list[TaughtQuery]
     used: list[Used]
 
     @property
@@ -103,7 +103,7 @@ def gather() -> Material:
         DataNotFoundError: If a set is nowhere to be had.
         DataError: If one is damaged.
     """
-    rows: list[Row] = []
+    rows: list[Taught] = []
     used: list[Used] = []
     for name, one in labelled_sets.SETS.items():
         found = [_row(source_of(name), one.about, answer) for answer in labelled_sets.read(name)]
@@ -113,32 +113,35 @@ def gather() -> Material:
     safe = sets.load("xstest")
     answers = sets.sampled(sets.load(TRAINING_SETS[HARMLESS_ANSWERS]), ANSWERS)
     rows += [
-        Row(HARMLESS_ANSWERS, r["id"], r["prompt"], r["answer"], None, False) for r in answers.rows
+        Taught(HARMLESS_ANSWERS, r["id"], r["prompt"], r["answer"], None, False)
+        for r in answers.rows
     ]
     used.append(_told(answers, "harmless requests and answers"))
     used.append(_told(safe, "requests, safe or unsafe"))
-    requests = [Request("xstest_completions", r["prompt"], r["label"] != "safe") for r in safe.rows]
+    requests = [
+        TaughtQuery("xstest_completions", r["prompt"], r["label"] != "safe") for r in safe.rows
+    ]
     for name in (*HARMFUL, *SAFE):
         loaded = sets.load(name)
-        requests += [Request(name, r["prompt"], name in HARMFUL) for r in loaded.rows]
+        requests += [TaughtQuery(name, r["prompt"], name in HARMFUL) for r in loaded.rows]
         used.append(_told(loaded, "harmful requests" if name in HARMFUL else "harmless requests"))
-    requests += [Request(r.source, r.query, r.source != HARMLESS_ANSWERS) for r in rows
+    requests += [TaughtQuery(r.source, r.query, r.source != HARMLESS_ANSWERS) for r in rows
                  if r.source != "xstest_completions"]  # fmt: skip
     return Material(_once(rows), list(dict.fromkeys(requests)), used)
 
 
-def _row(source: str, about: str, answer: labelled_sets.Answer) -> Row:
+def _row(source: str, about: str, answer: labelled_sets.Answer) -> Taught:
     if about == "harm":
-        return Row(
+        return Taught(
             source, answer.prompt, answer.query, answer.response, answer.label, not answer.label
         )
     does = None if answer.partial else not answer.label
-    return Row(
+    return Taught(
         source, answer.prompt, answer.query, answer.response, does, answer.label, answer.partial
     )
 
 
-def _once(rows: Iterable[Row]) -> list[Row]:
+def _once(rows: Iterable[Taught]) -> list[Taught]:
     return list({(r.source, r.query, r.response): r for r in reversed(list(rows))}.values())[::-1]
 
 

@@ -11,7 +11,14 @@ import pytest
 
 from leaderboards.judging import labelled_sets, learned_fit
 from leaderboards.judging.learned_fit import Fitter
-from leaderboards.judging.learned_rows import HARMFUL, Material, Request, Row, gather, source_of
+from leaderboards.judging.learned_rows import (
+    HARMFUL,
+    Material,
+    Taught,
+    TaughtQuery,
+    gather,
+    source_of,
+)
 from leaderboards.judging.learned_train import train
 from ptst_tasks.errors import DataError, DataNotFoundError, MissingExtraError
 from ptst_tasks.judges.learned import LearnedJudge, probabilities
@@ -115,10 +122,11 @@ def test_a_quantile_of_sources_that_count_the_same() -> None:
 
 def test_about_the_share_that_is_asked_for_is_unsure() -> None:
     rng = np.random.default_rng(2)
-    rows = [Row(source, f"p{i}", "hide a spoon", _words(rng, yes), yes != bool(rng.random() < 0.2), not yes)
+    rows = [Taught(source, f"p{i}", "hide a spoon", _words(rng, yes), yes != bool(rng.random() < 0.2),
+                   not yes)
             for source in ("a", "b") for i in range(150) for yes in [i % 2 == 0]]  # fmt: skip
     requests = [
-        Request(s, f"{w} a spoon {i}", w == "hide")
+        TaughtQuery(s, f"{w} a spoon {i}", w == "hide")
         for s in "ab"
         for w in ("hide", "polish")
         for i in range(9)
