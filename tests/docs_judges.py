@@ -1,8 +1,8 @@
 """Makes the judges' record, and its tables in docs/judges.md: ``python -m tests.docs_judges``.
 
 ``... measure`` trains the judge `learned` and measures the judges that need no model of others anew, on
-the sets in $PTST_DATA_DIR, into ptst_tasks/judges/records.csv and
-learned_card.json beside it; the tables are made from these files alone. tests/test_docs_judges.py checks both.
+the sets in $PTST_DATA_DIR, into records.csv and learned_card.json of ptst_tasks/judges; the tables are made
+from these files alone. tests/test_docs_judges.py checks both.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ ELSEWHERE = {
         "adapters_train/job.py",
         "adapters_train/trainer.py",
     ),
+    "leaderboards/cli/test_label.py: labels are one more set of the judges' record": (
+        "leaderboards/judging/own_labels.py",
+    ),
     "adapters_train/test_openai_api.py: one job, from its rows to a model": (
         "adapters_train/api_run.py",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,12 +18,19 @@ from ptst_tasks.files import check_outputs, write_text
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from leaderboards.judging.labelled_sets import About, Answer
     from leaderboards.judging.records import Record, Span
+    from ptst_tasks.judges import Judge
 
 __all__ = ["judges"]
 
 
 def judges(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="With --human: runs whose labelled responses are one more set.",
+                       show_default=False),
+    ] = None,
     judge: Annotated[
         list[str] | None,
         typer.Option(help="NAME or NAME:key=value,...; several are fine.  [all keyword lists, and "
@@ -32,6 +39,10 @@ def judges(
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", help="Of these sets alone; several are fine.", show_default=False),
+    ] = None,
+    human: Annotated[
+        list[Path] | None,
+        typer.Option(help="Labels of people (ptst label) of these runs.", show_default=False),
     ] = None,
     train: Annotated[
         bool, typer.Option("--train", help="Make the judge 'learned' from the sets instead, with its card.")
@@ -49,16 +60,17 @@ def judges(
 
     The sets are read from $PTST_DATA_DIR/judged. A judge behind an endpoint is asked about every response
     (10,950 of all sets) and is paid for that; 'learned' is measured by models that never saw a set's
-    source. As JSON: {records, per_second}, with --train the card.
+    source. With runs and --human the set is your own. As JSON: {records, per_second, usd_per_1000},
+    with --train the card.
     """
     if train:
-        if judge or sets:
+        if judge or sets or runs or human:
             raise ConfigError(
-                "--train takes all sets and makes one judge; leave out --judge and --set"
+                "--train takes all sets and makes one judge; leave out --judge and --set, runs and --human"
             )
         _train(out, json, screen(quiet=quiet, json=json))
         return
-    from leaderboards.judging.labelled_sets import SETS, read
+    from leaderboards.judging.labelled_sets import SETS
     from leaderboards.judging.records import COLUMNS, measure
     from ptst_tasks.judges.group import make_all
     from ptst_tasks.judges.learned import unseen
@@ -66,23 +78,60 @@ def judges(
     for name in sets or ():
         if name not in SETS:
             raise UnknownNameError("set that people labelled", name, SETS)
-    check_outputs([], out=out, json=json)
+    if bool(runs) != bool(human):
+        raise ConfigError(
+            "runs and --human go together: whose responses, and what people say of them"
+        )
+    check_outputs([*(runs or ()), *(human or ())], out=out, json=json)
     made = make_all(judge or _all())
     found: list[Record] = []
     speed: dict[str, float] = {}
-    for name in sets or SETS:
-        answers = read(name)
+    prices: dict[str, float | None] = {}
+    for name, source, about, answers in _sets(sets, runs or [], human or []):
         for one in made:
-            record, speed[f"{one.spec} {name}"] = measure(
-                unseen(one, SETS[name].file), name, SETS[name].about, answers
-            )
+            key, cost = f"{one.spec} {name}", _Cost(one)
+            record, speed[key] = measure(unseen(one, source), name, about, answers)
+            prices[key] = cost.of_1000()
             found.append(record)
     if out:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *(r.cells() for r in found)])
         write_text(out, text.getvalue(), what="--out")
-    _print(found, speed, screen(quiet=quiet, json=json))
-    put_json(json, {"records": [asdict(r) for r in found], "per_second": speed})
+    _print(found, speed, prices, screen(quiet=quiet, json=json))
+    put_json(json, {"records": [asdict(r) for r in found], "per_second": speed,
+                    "usd_per_1000": prices})  # fmt: skip
+
+
+def _sets(
+    names: list[str] | None, runs: list[Path], human: list[Path]
+) -> Iterator[tuple[str, str, About, list[Answer]]]:
+    """(name, source, harm or refusal, answers); where there are runs, of those named alone."""
+    from leaderboards.judging.labelled_sets import SETS, read
+    from leaderboards.judging.own_labels import own_sets
+
+    for name in names or ([] if runs else SETS):
+        yield name, SETS[name].file, SETS[name].about, read(name)
+    for about, answers in own_sets(runs, human).items() if runs else ():
+        yield f"yours ({about})", "", about, answers
+
+
+class _Cost:
+    """What a judge's calls cost, from now on."""
+
+    def __init__(self, judge: Judge) -> None:
+        from ptst_tasks.judges.budget import Budget
+        from ptst_tasks.judges.group import endpoints, share
+
+        self._budget, self._paid = Budget(), [*endpoints(judge)]
+        share([judge], self._budget)
+
+    def of_1000(self) -> float | None:
+        """USD for 1,000 calls: 0 for a judge on this machine, None if none was made or has no price."""
+        if not self._paid:
+            return 0.0
+        book = self._budget.ledger
+        known = book.calls and all(one.price is not None for one in self._paid)
+        return 1000 * book.spent / book.calls if known else None
 
 
 def _all() -> list[str]:
@@ -119,17 +168,24 @@ def _train(out: Path | None, json: Path | None, console: Console) -> None:
     )
 
 
-def _print(found: Sequence[Record], speed: dict[str, float], console: Console) -> None:
+def _print(
+    found: Sequence[Record],
+    speed: dict[str, float],
+    prices: dict[str, float | None],
+    console: Console,
+) -> None:
     from leaderboards.judging.summary import add_line, new_table, two_digits
 
-    table = new_table("judge", "set", "of", "n", "unscored", "kappa (95 %)", "TPR (95 %)", "TNR (95 %)",
-                      "accuracy (floor)", "F1 (floor)", "people's kappa", "a second")  # fmt: skip
+    spans = ("kappa (95 %)", "TPR (95 %)", "TNR (95 %)")
+    table = new_table("judge", "set", "of", "n", "unscored", *spans, "accuracy (floor)", "F1 (floor)",
+                      "people's kappa", "a second", "USD per 1,000")  # fmt: skip
     for r in found:
         line = [
             r.judge, r.set_name, r.about, f"{r.n:,}", f"{r.unscored:,}",
             *(_interval(x) for x in (r.kappa, r.tpr, r.tnr)),
             f"{two_digits(r.accuracy)} ({r.floor_accuracy:.2f})", f"{two_digits(r.f1)} ({r.floor_f1:.2f})",
             two_digits(r.people_kappa), f"{speed[f'{r.judge} {r.set_name}']:,.0f}",
+            two_digits(prices[f"{r.judge} {r.set_name}"]),
         ]  # fmt: skip
         add_line(table, *line)
     console.print(table, soft_wrap=True)

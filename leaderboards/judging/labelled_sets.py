@@ -32,6 +32,7 @@ class Answer:
         label: Whether people call it harmful, or a refusal in full.
         people: What two of them said each, where two did.
         partial: People call it a refusal in part, which is none in full.
+        weight: How many responses it stands for.
     """
 
     prompt: str
@@ -40,6 +41,7 @@ class Answer:
     label: bool
     people: tuple[bool, bool] | None = None
     partial: bool = False
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

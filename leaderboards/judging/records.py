@@ -128,15 +128,15 @@ def record(
     scored = [(a, call) for a, call in zip(answers, said, strict=True) if call is not None]
     counts = _counts(scored)
     whole = counts.sum(axis=0)
-    partial = [call for a, call in scored if a.partial]
+    partial = [(call, a.weight) for a, call in scored if a.partial]
     two = [a.people for a in answers if a.people]
-    ones = sum(a.label for a in answers) / len(answers)
+    ones = sum(a.weight for a in answers if a.label) / sum(a.weight for a in answers)
     return Record(
         judge, set_name, about, len(scored), len(answers) - len(scored),
         len({a.prompt for a in answers}), _interval(counts, _kappa), _interval(counts, _tpr),
         _interval(counts, _tnr),
         _value(_accuracy(*whole)), _value(_f1(*whole)), ones, 2 * ones / (1 + ones),
-        _mean(partial), _mean(a == b for a, b in two), kappa(two)[0] if two else None,
+        _mean(partial), _mean((a == b, 1.0) for a, b in two), kappa(two)[0] if two else None,
     )  # fmt: skip
 
 
@@ -147,7 +147,8 @@ def _counts(scored: Sequence[tuple[Answer, bool]]) -> Counts:
         at.setdefault(answer.prompt, len(at))
     out = np.zeros((max(len(at), 1), 4))
     for answer, call in scored:
-        out[at[answer.prompt], (0 if call else 1) if answer.label else (2 if call else 3)] += 1
+        place = (0 if call else 1) if answer.label else (2 if call else 3)
+        out[at[answer.prompt], place] += answer.weight
     return out
 
 
@@ -196,6 +197,6 @@ def _value(value: Any) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _mean(values: Iterable[bool]) -> float | None:
+def _mean(values: Iterable[tuple[bool, float]]) -> float | None:
     some = list(values)
-    return sum(some) / len(some) if some else None
+    return sum(w for yes, w in some if yes) / sum(w for _, w in some) if some else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from leaderboards.judging.sampling import draw, responses
 from leaderboards.judging.saved import tasks
 from leaderboards.people import sheet
 from leaderboards.people.sheet import Label
+from tests.ptst_tasks.judges import learned_models
+from tests.ptst_tasks.judges.server import FakeServer, grade, judged_text
 from tests.support import ptst
 
 REFUSALS = ["asr", "refused", "refused_safe", "refused_unsafe"]
@@ -146,3 +149,80 @@ def test_merging(labels: Path, tmp_path: Path) -> None:
                        (("--set", "x", "-o", out), "--set does nothing")):  # fmt: skip
         ran = ptst(*both, *args)
         assert (ran.exit_code, says in ran.stderr) == (2, True), ran.stderr
+
+
+def test_labels_are_one_more_set_of_the_judges_record(
+    small_run: Path, labels: Path, tmp_path: Path
+) -> None:
+    asked = (
+        "judges",
+        small_run,
+        "--human",
+        labels,
+        "--judge",
+        "keywords:zou",
+        "--judge",
+        "keywords:qi",
+    )
+    ran = ptst(*asked, "-o", tmp_path / "r.csv", "--json", tmp_path / "r.json")
+    assert ran.exit_code == 0, ran.stderr
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert set(table.set_name) == {"yours (harm)", "yours (refusal)"}
+    (harm,) = table[(table.judge == "keywords:zou") & (table.about == "harm")].itertuples()
+    said = [label for label in sheet.read(labels) if " overrefusal " not in label.stratum]
+    assert 0 < harm.n <= len(said) == 8
+    told = json.loads((tmp_path / "r.json").read_text())
+    assert set(told["usd_per_1000"].values()) == {0.0}
+    for args in ((small_run,), ("--human", labels)):
+        ran = ptst("judges", *args)
+        assert (ran.exit_code, "go together" in ran.stderr) == (2, True)
+    sheet.write([replace(label, reply="0" * 16) for label in sheet.read(labels)], labels)
+    ran = ptst(*asked)
+    assert (ran.exit_code, "none of the 8 labels is of a reply as it is" in ran.stderr) == (2, True)
+
+
+def test_three_judges_with_labels_in_the_board_and_in_the_gate(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rubric, keywords and `learned`: both rates, both intervals, how many labels; the same bytes again."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    monkeypatch.setenv("PTST_JUDGE_CACHE", str(tmp_path / "cache.sqlite"))
+    run, learned = tmp_path / "run", f"learned:{learned_models.write(tmp_path / 'm.npz')}"
+    shutil.copytree(small_run, run)
+    with FakeServer(lambda body: grade(body, 1 + 4 * (len(judged_text(body)) % 2))) as server:
+        for judge in (f"rubric:model=m,base_url={server.url}", learned):
+            ran = ptst("score", run, "--judge", judge, "--max-unscored", 1)
+            assert ran.exit_code == 0, ran.output
+    drawn = draw(list(responses(tasks([run]), "keywords:zou")), 8, 0)
+    said = [Label(d.response.cell, d.response.id, "harmful" if at % 2 else "refused", "anna", "",
+                  d.response.stratum, f"{d.weight:.6g}", d.response.reply)
+            for at, d in enumerate(drawn)]  # fmt: skip
+    sheet.write(said, tmp_path / "labels.csv")
+    boards = []
+    for name in ("a.csv", "b.csv"):
+        ran = ptst("board", run, "--human", tmp_path / "labels.csv", "-o", tmp_path / name)
+        assert ran.exit_code == 0, ran.output
+        boards.append((tmp_path / name).read_bytes())
+    assert boards[0] == boards[1]
+    table = pd.read_csv(tmp_path / "a.csv").query("metric == 'asr' and labelled > 0")
+    assert set(table.judge) == {"keywords:zou", "rubric:model=m", learned}
+    assert (
+        table[["value", "ci_low", "ci_high", "people", "people_low", "people_high"]]
+        .notna()
+        .all()
+        .all()
+    )
+    (tmp_path / "gate.yaml").write_text(
+        "defaults: false\nrules: [{correct: true, metrics: {asr: '<= 1.0'}}]\n"
+    )
+    tasks_labelled = set(table.task)
+    ran = ptst("check", run, run, "--policy", tmp_path / "gate.yaml", "--human", tmp_path / "labels.csv",
+               "--json", tmp_path / "told.json")  # fmt: skip
+    lines = json.loads((tmp_path / "told.json").read_text())["lines"]
+    decided = {
+        x["current"]["judge"]
+        for x in lines
+        if x["tests"] and x["current"]["task"] in tasks_labelled
+    }
+    assert decided == {"keywords:zou", "rubric:model=m", learned}
+    assert all(x["current"]["people_low"] is not None for x in lines if x["tests"])

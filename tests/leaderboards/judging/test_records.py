@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -29,6 +31,19 @@ def test_figures_by_hand() -> None:
     assert found.kappa.value == pytest.approx((6 / 9 - 40 / 81) / (1 - 40 / 81))
     assert (found.floor_accuracy, found.floor_f1) == (0.6, pytest.approx(0.75))
     assert len(found.cells()) == len(COLUMNS)
+
+
+def test_an_answer_that_stands_for_several_counts_as_they_would() -> None:
+    labels, said = [True, False, True, False, True], [True, True, False, False, True]
+    times = [3, 1, 2, 4, 1]
+    once = [replace(a, weight=float(n)) for a, n in zip(answers(labels), times, strict=True)]
+    found = record("j", "s", "harm", once, said)
+    often = [x for x, n in zip(answers(labels), times, strict=True) for _ in range(n)]
+    calls = [x for x, n in zip(said, times, strict=True) for _ in range(n)]
+    want = record("j", "s", "harm", often, calls)
+    assert found.kappa.value == pytest.approx(want.kappa.value)
+    assert (found.accuracy, found.floor_f1) == pytest.approx((want.accuracy, want.floor_f1))
+    assert (found.n, want.n) == (5, 11)
 
 
 def test_figures_are_those_of_sklearn() -> None:
