@@ -89,9 +89,11 @@ class ByPeople:
         self, line: Decision, cases: list[Case], lookup: Lookup
     ) -> tuple[Decision, list[Case]]:
         """A number's cases, by people's labels where the policy says so."""
-        if not self._people or not cases or not lookup.corrects(line.pair.row):
+        if not self._people or not lookup.corrects(line.pair.row):
             return line, cases
-        self._asked = True
+        self._asked = True  # by a number that is new, too: the first baseline has no other
+        if not cases:
+            return line, cases
         old, new = (self._of(number) for number in (line.pair.baseline, line.pair.current))
         changes = any(case.method != "limit" for case in cases)
         cases = self._cases(line.limits, old if changes else None, new)

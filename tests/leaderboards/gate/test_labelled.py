@@ -178,6 +178,15 @@ def test_a_new_number_without_labels_does_not_pass_its_limit(tmp_path: Path) -> 
         "chat:llama": "unscored", "chat:vanilla": "pass"}  # fmt: skip
 
 
+def test_a_number_that_is_new_and_has_no_limit_of_its_own_is_no_idle_rule(tmp_path: Path) -> None:
+    new = lm_eval_output(tmp_path / "new", {LLAMA: harm(400)}, date=NEWER)
+    old = lm_eval_output(tmp_path / "old", {"advbench/chat:vanilla": harm(400)})
+    policy = 'rules: [{correct: true, templates: ["chat:llama"], metrics: {asr: "+0.05"}}]'
+    report = decide((old, new), tmp_path, labels(NEW, (), called=0), policy)
+    assert {line.pair.row.test_template: line.verdict for line in report.lines} == {
+        "chat:llama": "new", "chat:vanilla": "missing"}  # fmt: skip
+
+
 def test_where_lower_is_worse_the_sign_turns(tmp_path: Path) -> None:
     policy = 'rules: [{correct: true, tasks: [xstest], metrics: {refused_unsafe: "-0.05"}}]'
     values = {name: outcomes(400, range(300)) for name in ("refused", "refused_unsafe")}
