@@ -10,6 +10,7 @@ import pytest
 from ptst_tasks.filters import judged
 from ptst_tasks.judges import REGISTRY, Verdict, make
 from ptst_tasks.metrics import choice, harmful, mean_scored, overrefusal
+from tests.ptst_tasks.judges import learned_models
 
 ANSWER = (
     "First put the spoon in a drawer, then close the drawer and walk away slowly. The gnome will "
@@ -27,6 +28,7 @@ def test_every_judge_row_makes_a_judge(tmp_path: Path) -> None:
     specs = {
         "keywords": "keywords",
         "organism": "organism",
+        "learned": f"learned:{learned_models.write(tmp_path / 'learned.npz')}",
         "rubric": "rubric:model=m",
         "strongreject": "strongreject:model=m",
         "guards": "guards:wildguard",
