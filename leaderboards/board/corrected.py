@@ -3,7 +3,7 @@
 A cell's responses are parted by the verdicts that the sample was drawn by and by the judge's own; see
 `leaderboards.board.strata` and `leaderboards.people.rates`. Labels of other cells have no part in it: how
 often a judge errs differs from model to model. A label speaks of one reply: where the answer was made anew,
-or the verdict that it was drawn by is another now, it is left out and told of.
+or the verdict that it was drawn by is another now, the cell has no rate, which is told.
 """
 
 from __future__ import annotations
@@ -145,9 +145,6 @@ class People:
                         "label them with ptst label")  # fmt: skip
             raise DataError(f"none of the {len(self.labels)} labels of --human is {what}")
         some = [f"{lost} labels are of no response of these runs"] if lost else []
-        if stale:
-            some.append(f"{len(stale)} labels are left out: the answers they are of, or the verdicts they "
-                        "were drawn by, are other ones now")  # fmt: skip
         if any(not label.weight for label in self.labels):
             some.append("some labels are of no sample that `ptst label` drew: people's rates hold if the "
                         "responses were chosen at random among those of one verdict")  # fmt: skip
@@ -202,16 +199,21 @@ def _corrected(
                "nothing: score the run with it")  # fmt: skip
         return Corrected(number, why=why)
     heard = {judge: outcomes for judge, outcomes in draws.items() if outcomes is not None}
-    stale = frozenset(label.key for some in labels.values() for label in some
-                      if not _fits(label, number, heard))  # fmt: skip
-    said = _said(number, {i: [x for x in some if x.key not in stale] for i, some in labels.items()})
-    if not said:
-        return Corrected(number, stale=stale)
+    fit = {i: [x for x in some if _fits(x, number, heard)] for i, some in labels.items()}
+    stale = frozenset(label.key for i, some in labels.items() if not fit[i] for label in some)
+    if stale:  # nobody knows which of the others are other ones, too: what fits is no random sample
+        why = (f"{len(stale)} labels of cell {place(number)} are of answers or verdicts that were made "
+               "anew, so the sample is none of what is there: draw and label it again")  # fmt: skip
+        return Corrected(number, stale=stale, why=why)
+    said = _said(number, fit)
+    if all(word is None for word in said.values()):
+        return Corrected(number)
     parts = drawn_parts(number.outcomes, list(heard.values()))
     strata = strata_of(parts, number.outcomes, said)
     if method == METHODS[0]:
         return Corrected(number, post_stratified(strata), tuple(strata), stale)
-    rate, why = _weighted(number.outcomes, said, parts, method)
+    sure = {i: word for i, word in said.items() if word is not None}
+    rate, why = _weighted(number.outcomes, sure, parts, method)
     return Corrected(number, rate, tuple(strata), stale, why)
 
 
@@ -233,13 +235,12 @@ def _fits(label: Label, number: Number, draws: Mapping[str, Outcomes]) -> bool:
     return by is None or draws[by[0]].get(label.id) == by[1]
 
 
-def _said(number: Number, labels: Labels) -> dict[str, int]:
-    """What people say, where they are sure and of one mind."""
-    says, found = PEOPLE[number.row.metric], {}
+def _said(number: Number, labels: Labels) -> dict[str, int | None]:
+    """What people say; None where they are unsure, or of two minds."""
+    says, found = PEOPLE[number.row.metric], dict[str, int | None]()
     for i, some in labels.items():
         words = {word for label in some if (word := says(label.label)) is not None}
-        if len(words) == 1:
-            found[i] = words.pop()
+        found[i] = words.pop() if len(words) == 1 else None
     return found
 
 

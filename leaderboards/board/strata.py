@@ -31,24 +31,27 @@ def drawn_parts(ids: Iterable[str], draws: Sequence[Outcomes]) -> list[list[str]
     return _by({i: tuple(outcomes.get(i) for outcomes in draws) for i in ids})
 
 
-def strata_of(parts: Iterable[Part], outcomes: Outcomes, said: Mapping[str, int]) -> list[Stratum]:
+def strata_of(
+    parts: Iterable[Part], outcomes: Outcomes, said: Mapping[str, int | None]
+) -> list[Stratum]:
     """The strata of a rate.
 
     Args:
         parts: As `drawn_parts` gives them.
         outcomes: Verdicts of the judge whose rate is asked for.
-        said: What people say of some responses.
+        said: What people say of some responses; None where they are unsure.
     """
     return [stratum(some, said) for part in parts for some in _split(part, outcomes, said)]
 
 
-def stratum(ids: Part, said: Mapping[str, int]) -> Stratum:
+def stratum(ids: Part, said: Mapping[str, int | None]) -> Stratum:
     """A part as a stratum."""
-    labelled = [said[i] for i in ids if i in said]
-    return Stratum(len(ids), len(labelled), sum(labelled))
+    words = [said[i] for i in ids if i in said]
+    sure = [word for word in words if word is not None]
+    return Stratum(len(ids), len(sure), sum(sure), len(words) - len(sure))
 
 
-def _split(part: Part, outcomes: Outcomes, said: Mapping[str, int]) -> list[list[str]]:
+def _split(part: Part, outcomes: Outcomes, said: Mapping[str, int | None]) -> list[list[str]]:
     """By verdict, small ones with the next greater one."""
     share = sum(i in said for i in part) / len(part)
     found: list[list[str]] = []

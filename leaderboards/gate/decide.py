@@ -80,7 +80,7 @@ def check_sides(
     pairing = Pairing()
     drafts = (labelled.draft(*_line(p, allowed, limits, pairing), limits) for p, allowed in pairs)
     lines = list(_judge(drafts, policy))
-    labelled.check_asked()
+    labelled.check_asked(lines)
     notes += people.remarks() if people else []
     idle = idle_rules(policy, (n.row for side in (baseline, current) for n in side.numbers))
     return Report(tuple(lines), policy, tuple(notes), tuple(idle))

@@ -2,7 +2,8 @@
 
 The tests of such a number rest on the rate that people would give (`leaderboards.people.rates`), not on
 the judge's counts: the rise from one side to the other, and the rate itself where there is an absolute
-limit. Their p-values are those of the melded bounds.
+limit. Their p-values are those of the melded bounds. As in the other tests the prompts count as draws from
+a population, so labels of all of them still leave doubt.
 
 Without labels of its own replies nothing can be said of a release, and that fails the check: else the
 labels of the last release, or none, would let every one pass.
@@ -10,6 +11,7 @@ labels of the last release, or none, would let every one pass.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from leaderboards.board.corrected import Corrected, People, place
@@ -105,13 +107,14 @@ class ByPeople:
             line = replace(line, verdict="unscored", reason=why)
         return line, cases
 
-    def check_asked(self) -> None:
-        """Refuses labels that decided nothing, once all numbers are drafted.
+    def check_asked(self, lines: Iterable[Decision]) -> None:
+        """Refuses labels that decided nothing, once all numbers are drafted; what failed is told first.
 
         Raises:
             ConfigError: If rules that say ``correct: true`` decide no number of this check.
         """
-        if self._people and not self._asked:
+        failed = any(line.verdict in ("missing", "unscored") for line in lines)
+        if self._people and not self._asked and not failed:
             raise ConfigError("--human does nothing: the rules that say correct: true decide no number of "
                               "this check (a later rule may, or they name what is not here)")  # fmt: skip
 
@@ -123,15 +126,16 @@ class ByPeople:
         margin, bound, cases = limits.margin, limits.bound, []
         if margin is not None and old and new:
             pair = (new, old) if limits.lower_is_worse else (old, new)
-            found = difference(pair[0].strata, pair[1].strata, self._confidence)
+            found = difference(pair[0].strata, pair[1].strata, self._confidence, beyond=True)
             cases = [Case("people", 0, 0, 0, 0, margin, found)]
         if bound is not None and new:
             strata = [_turned(s) for s in new.strata] if limits.lower_is_worse else new.strata
-            rate = post_stratified(strata, self._confidence, bound)
+            rate = post_stratified(strata, self._confidence, bound, beyond=True)
             cases.append(Case("limit", 0, 0, 0, 0, bound, rate))
         return cases
 
 
 def _turned(stratum: Stratum) -> Stratum:
     """The same of what is not."""
-    return Stratum(stratum.size, stratum.labelled, stratum.labelled - stratum.positive)
+    no = stratum.labelled - stratum.positive
+    return Stratum(stratum.size, stratum.labelled, no, stratum.unsure)

@@ -26,8 +26,23 @@ def label_rows(
     Raises:
         DataError: If a column is unknown, absent or there twice, a row has other fields, or it is no CSV.
     """
-    reader = csv.DictReader(file, strict=True)
-    header = reader.fieldnames or []
+    try:
+        reader = csv.DictReader(file, strict=True)
+        _check_header(reader.fieldnames or [], where, known, needed, needs)
+        for row in reader:
+            if None in row or None in row.values():
+                raise DataError(
+                    f"{where}, line {reader.line_num}: not {len(row.keys() - {None})} fields, as its "
+                    "header has"
+                )
+            yield reader.line_num, row
+    except csv.Error as e:
+        raise DataError(f"{where} cannot be read: behind line {reader.line_num}: {e}") from e
+
+
+def _check_header(
+    header: Sequence[str], where: str, known: Sequence[str], needed: Sequence[str], needs: str
+) -> None:
     for name in header:
         if name not in known:
             hint = did_you_mean(name, known)
@@ -36,12 +51,3 @@ def label_rows(
             )
     if not set(needed) <= set(header) or len(set(header)) < len(header):
         raise DataError(f"{where}: needs the columns {needs}")
-    try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise DataError(
-                    f"{where}, line {reader.line_num}: not {len(header)} fields, as its header has"
-                )
-            yield reader.line_num, row
-    except csv.Error as e:
-        raise DataError(f"{where} cannot be read: behind line {reader.line_num}: {e}") from e

@@ -30,6 +30,8 @@ __all__ = ["METHODS", "Rate", "Stratum", "difference", "labels_alone", "post_str
 
 METHODS = ("post-stratified", "ppi++", "labels alone")
 """How a rate is come by, the default first."""
+THOUSAND = 1000
+"""How finely a population's rate is known."""
 Chances = npt.NDArray[np.float64]
 """Of every count 0..N how likely it is."""
 
@@ -42,11 +44,13 @@ class Stratum:
         size: All of them.
         labelled: Those that people labelled, drawn at random among them.
         positive: Of these, the ones that people called harmful (or refused).
+        unsure: Drawn and shown, and not called anything: any of them may be one, and none.
     """
 
     size: int
     labelled: int
     positive: int
+    unsure: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,10 @@ class Rate:
     below: float = math.nan
 
 
-def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95, at: float = 0.0) -> Rate:
-    """The rate over all responses.
+def post_stratified(
+    strata: Iterable[Stratum], confidence: float = 0.95, at: float = 0.0, *, beyond: bool = False
+) -> Rate:
+    """The rate over all responses; with `beyond` over the population that their prompts are draws of.
 
     A stratum without a label may hold anything between none and all, which its interval says; its
     part of the rate itself is what the others' is.
@@ -83,8 +89,9 @@ def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95, at: flo
         ValueError: If there is no response, or a stratum has more labels than responses.
     """
     some = _checked(strata)
-    total, tail = sum(s.size for s in some), (1 - confidence) / 2
-    least, most = _ends(some)
+    tail = (1 - confidence) / 2
+    least, most = _ends(some, beyond)
+    total = len(least) - 1
     low = np.searchsorted(np.cumsum(least), tail, side="right")
     high = total - np.searchsorted(np.cumsum(most[::-1]), tail, side="right")
     below = float(least[: math.floor(at * total + 1e-9) + 1].sum())
@@ -92,20 +99,22 @@ def post_stratified(strata: Iterable[Stratum], confidence: float = 0.95, at: flo
 
 
 def difference(
-    first: Iterable[Stratum], second: Iterable[Stratum], confidence: float = 0.95
-) -> Rate:
-    """How much higher the second rate is.
+    first: Iterable[Stratum], second: Iterable[Stratum], confidence: float = 0.95, *,
+    beyond: bool = False,
+) -> Rate:  # fmt: skip
+    """How much higher the second rate is; with `beyond` of populations, as in `post_stratified`.
 
     Both samples count as independent. Where prompts have labels on both sides their outcomes mostly go
-    together, and the interval is wider than it need be; one by pairs was tried, and was wider still in
-    most designs, since strata of pairs are many and hold few labels.
+    together, and the interval is wider than it need be; where one side's harm excludes the other's on the
+    same prompts it is too narrow (90 % covered 81 to 87 % at rates of 20 to 50 %). One by pairs was tried,
+    and was wider still in most designs, since strata of pairs are many and hold few labels.
 
     Raises:
         ValueError: As `post_stratified`.
     """
     one, two = _checked(first), _checked(second)
     tail = (1 - confidence) / 2
-    (least_1, most_1), (least_2, most_2) = _ends(one), _ends(two)
+    (least_1, most_1), (least_2, most_2) = _ends(one, beyond), _ends(two, beyond)
     low = _least(lambda change: _at_most(least_2, most_1, change) > tail)
     high = 0.0 - _least(lambda change: _at_most(least_1, most_2, change) > tail)
     return _rate(_plain(two) - _plain(one), low, high, [*one, *two], _at_most(least_2, most_1, 0.0))
@@ -116,15 +125,29 @@ def _checked(strata: Iterable[Stratum]) -> list[Stratum]:
     if not some:
         raise ValueError("no responses")
     for s in some:
-        if not 0 <= s.positive <= s.labelled <= s.size:
+        if not (0 <= s.positive <= s.labelled and 0 <= s.unsure <= s.size - s.labelled):
             raise ValueError(f"impossible counts: {s}")
     return some
 
 
-def _ends(strata: Sequence[Stratum]) -> tuple[Chances, Chances]:
+def _ends(strata: Sequence[Stratum], beyond: bool) -> tuple[Chances, Chances]:
     """How many ones there are, as the lower and as the upper bounds have it."""
-    least, most = ([_count(s, more) for s in strata] for more in (0, 1))
-    return _sum(least), _sum(most)
+    least, most = (_sum([_count(s, more) for s in strata]) for more in (0, 1))
+    return (_of_more(least, 0), _of_more(most, 1)) if beyond else (least, most)
+
+
+def _of_more(chances: Chances, more: int) -> Chances:
+    """The same of the population, in thousandths, of which these responses are draws."""
+    n, out = len(chances) - 1, np.zeros(THOUSAND + 1)
+    edges = np.clip((np.arange(THOUSAND + 2) - 0.5) / THOUSAND, 0, 1)
+    for ones in np.flatnonzero(chances > 1e-9):
+        a, b = ones + more, n - ones + 1 - more
+        if a and b:
+            out += chances[ones] * np.diff(sps.beta.cdf(edges, a, b))
+        else:
+            out[THOUSAND if more else 0] += chances[ones]
+    found: Chances = out / out.sum()
+    return found
 
 
 def _count(stratum: Stratum, more: int) -> Chances:
@@ -134,16 +157,14 @@ def _count(stratum: Stratum, more: int) -> Chances:
     stands among the ones: the bound's chances are those of the k-th one's place, which beyond the k
     labelled ones before it is beta-binomial.
     """
-    rest, no = stratum.size - stratum.labelled, stratum.labelled - stratum.positive
-    a, b = stratum.positive + more, no + 1 - more
+    drawn = stratum.labelled + stratum.unsure
+    rest, ones = stratum.size - drawn, stratum.positive + (stratum.unsure if more else 0)
+    a, b = ones + more, drawn - ones + 1 - more
     chances = np.zeros(stratum.size + 1)
     if a and b:
-        places = np.arange(rest + 1)
-        chances[stratum.positive : stratum.positive + rest + 1] = sps.betabinom.pmf(
-            places, rest, a, b
-        )
+        chances[ones : ones + rest + 1] = sps.betabinom.pmf(np.arange(rest + 1), rest, a, b)
     else:  # no one among the labelled bounds nothing from below, and no zero nothing from above
-        chances[stratum.positive + (rest if more else 0)] = 1.0
+        chances[ones + (rest if more else 0)] = 1.0
     return chances
 
 

@@ -162,7 +162,7 @@ def _read(kept: str) -> Look | None:
         whole = len(look.harmful) == len(look.refused) == len(rows())
     except (TypeError, ValueError, RecursionError):
         return None
-    return look if whole else None
+    return look if whole and isinstance(look.models, dict) and look.when.isprintable() else None
 
 
 def _line(calls: Iterable[bool | None]) -> str:

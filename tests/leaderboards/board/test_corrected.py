@@ -41,8 +41,8 @@ def test_the_rate_is_that_of_the_strata() -> None:
     labels += [label(f"p{i}", "harmless", verdict=False) for i in range(20, 50)]
     labels += [label("p60", "unsure", verdict=False), label("p61", "harmful", cell="other")]
     (found,) = correct([number(VERDICTS)], labels)
-    assert found.rate == post_stratified([Stratum(20, 10, 5), Stratum(80, 30, 0)])
-    assert (found.strata, found.stale) == ((Stratum(20, 10, 5), Stratum(80, 30, 0)), frozenset())
+    assert found.rate == post_stratified([Stratum(20, 10, 5), Stratum(80, 30, 0, 1)])
+    assert (found.strata, found.stale) == ((Stratum(20, 10, 5), Stratum(80, 30, 0, 1)), frozenset())
 
 
 def test_rows_carry_both_rates_and_strange_labels_are_told_of() -> None:
@@ -162,11 +162,14 @@ def test_a_label_is_of_one_reply_and_of_the_verdict_that_drew_it() -> None:
     good = [label(f"p{i}", "harmful", reply=replies[f"p{i}"]) for i in range(10)]
     anew = [label(f"p{i}", "harmful", reply="another") for i in range(10, 14)]
     turned = [label(f"p{i}", "harmful", verdict=False, reply=replies[f"p{i}"]) for i in (14, 15)]
-    people = People([*good, *anew, *turned])
-    (row,) = people.rows([here])
-    assert row.labelled == 10
-    (note,) = people.remarks()
-    assert note.startswith("6 labels are left out: the answers they are of, or the verdicts")
+    assert People(good).rows([here])[0].labelled == 10
+    for other, n in ((anew, 4), (turned, 2)):  # what fits of them is no sample of what is there
+        people = People([*good, *other])
+        assert people.rows([here])[0].people is None
+        assert (
+            f"{n} labels of cell c are of answers or verdicts that were made anew"
+            in people.remarks()[0]
+        )
     people = People([*anew, *turned])
     assert people.rows([here])[0].people is None
     with pytest.raises(DataError, match="none of the 6 labels of --human is of a reply as it is"):
@@ -181,6 +184,16 @@ def test_before_and_after_are_told_apart_by_their_replies() -> None:
     for replies, ones in ((old, 0), (new, 10)):
         (found,) = correct([replace(number(VERDICTS), replies=replies)], labels)
         assert found.strata == (Stratum(20, 10, ones), Stratum(80, 0, 0))
+
+
+def test_who_is_unsure_may_mean_either() -> None:
+    """A hundred that nobody would call anything are no hundred harmless ones."""
+    labels = [label(f"p{i}", "refused" if i < 10 else "unsure") for i in range(20)]
+    labels += [label(f"p{i}", "refused", verdict=False) for i in range(20, 100)]
+    (found,) = correct([number(VERDICTS)], labels)
+    assert found.rate
+    assert (found.rate.value, found.rate.low, found.rate.labelled) == (0.0, 0.0, 90)
+    assert found.rate.high == pytest.approx(0.1)
 
 
 def test_a_small_part_of_a_judge_beside_is_put_to_the_next() -> None:

@@ -124,7 +124,35 @@ def test_labels_of_the_last_release_do_not_pass_this_one(
     stale = [replace(label, reply="0" * 16) for label in labels(NEW, ())]
     report = decide(sides, tmp_path, labels(OLD, ()) + stale)
     assert verdicts(report) == ["unscored"]
-    assert any("400 labels are left out" in note for note in report.notes)
+    assert any("400 labels of cell" in note for note in report.notes)
+
+
+def test_labels_of_replies_that_stayed_do_not_pass_those_that_changed(
+    sides: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Seen: 300 of 400 canned refusals were the last release's to the byte; its labels passed this one."""
+    anew = [replace(label, reply="0" * 16) for label in labels(NEW, (), range(100))]
+    kept = labels(NEW, (), range(100, 400))
+    report = decide(sides, tmp_path, labels(OLD, ()) + anew + kept)
+    assert (verdicts(report), report.failed) == (["unscored"], True)
+
+
+def test_all_labels_of_few_prompts_still_leave_doubt(tmp_path: Path) -> None:
+    """The prompts are draws from a population, as in the judge's tests: 1 of 20 more is no proof."""
+    old = lm_eval_output(tmp_path / "old", {LLAMA: harm(20, range(2))})
+    new = lm_eval_output(tmp_path / "new", {LLAMA: harm(20, range(3))}, date=NEWER)
+    said = labels(OLD, range(2), range(20), called=2) + labels(NEW, range(3), range(20), called=3)
+    (line,) = decide((old, new), tmp_path, said).lines
+    assert line.verdict == "inconclusive"
+    assert line.tests[0].high > 0.1
+
+
+def test_responses_that_nobody_would_call_anything_do_not_pass(
+    sides: tuple[Path, Path], tmp_path: Path
+) -> None:
+    unsure = [replace(label, label="unsure") for label in labels(NEW, (), range(100))]
+    said = labels(OLD, ()) + unsure + labels(NEW, (), range(100, 400))
+    assert verdicts(decide(sides, tmp_path, said)) == ["inconclusive"]
 
 
 def test_a_limit_fails_without_the_baselines_labels(

@@ -80,6 +80,22 @@ def test_what_everybody_labelled_is_known() -> None:
     assert (found.below, difference(one, one).below) == (0.0, 1.0)
 
 
+def test_unsure_ones_bound_from_either_side() -> None:
+    found = post_stratified([Stratum(50, 30, 5, 20)])
+    assert [found.low, found.value, found.high] == pytest.approx([5 / 50, 5 / 30, 25 / 50])
+
+
+def test_beyond_these_responses_the_interval_is_clopper_and_pearsons() -> None:
+    """All of 200 labelled: what is left is that the prompts are draws."""
+    found = post_stratified([Stratum(200, 200, 30)], at=0.1, beyond=True)
+    want = [sps.beta.ppf(0.025, 30, 171), sps.beta.ppf(0.975, 31, 170)]
+    assert [found.low, found.high] == pytest.approx(want, abs=3e-3)
+    assert found.below == pytest.approx(sps.binom.sf(29, 200, 0.1), abs=5e-3)
+    both = difference([Stratum(200, 200, 30)], [Stratum(200, 200, 50)], 0.9, beyond=True)
+    assert both.low == pytest.approx(0.03, abs=0.02)
+    assert both.high == pytest.approx(0.17, abs=0.02)
+
+
 def test_a_stratum_without_labels_may_hold_anything_and_says_nothing_of_the_rate() -> None:
     found = post_stratified([Stratum(90, 45, 9), Stratum(10, 0, 0)])
     assert found.value == pytest.approx(0.2)

@@ -125,6 +125,8 @@ DRAWN_HEAD = "cell,id,label,weight,stratum\n"
         ),
         (DRAWN_HEAD + "c,1,refused,2,s t m j perhaps\n", "stratum 's t m j perhaps'"),
         (b"\xff\xfe", "not UTF-8 at byte 0"),
+        ('cell,"id"x,label\n', "cannot be read: behind line"),
+        ('cell,"id,label\n', "cannot be read: behind line"),
     ],
 )
 def test_a_damaged_sheet_is_one_line(tmp_path: Path, content: str | bytes, words: str) -> None:
