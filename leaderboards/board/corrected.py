@@ -211,10 +211,10 @@ def _corrected(
     parts = drawn_parts(number.outcomes, list(heard.values()))
     strata = strata_of(parts, number.outcomes, said)
     if method == METHODS[0]:
-        return Corrected(number, post_stratified(strata), tuple(strata), stale)
+        return Corrected(number, post_stratified(strata), tuple(strata))
     sure = {i: word for i, word in said.items() if word is not None}
     rate, why = _weighted(number.outcomes, sure, parts, method)
-    return Corrected(number, rate, tuple(strata), stale, why)
+    return Corrected(number, rate, tuple(strata), why=why)
 
 
 def _draw(number: Number, judge: str, beside: Mapping[Key, Outcomes]) -> Outcomes | None:

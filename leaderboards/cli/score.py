@@ -166,8 +166,10 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
                 report.say(console, f"{judge.spec}: judges on this machine, no calls")
     if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget):
         return False
+    watched = set[str]()  # judges that have calls to make
     if paid:
         made = cost.estimates(paid, found, console, batch=asked.batch, watched=asked.watches)
+        watched = {one.spec for one, estimate in zip(paid, made, strict=True) if estimate.calls}
         if not asked.batch_ids:
             cost.check_budget(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
@@ -176,7 +178,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if asked.dry_run:
         return False
     looks: dict[str, Watched] = {}
-    scored, error = _judge(judges, found, asked, looks)
+    scored, error = _judge(judges, found, asked, watched if asked.watches else set(), looks)
     told = report.scored(scored, looks, console)
     cost.spent(budget, paid, console)
     if error:
@@ -196,10 +198,13 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
 
 
 def _judge(
-    judges: Sequence[Judge], found: Sequence[Task], asked: ScoreOptions, looks: dict[str, Watched]
+    judges: Sequence[Judge],
+    found: Sequence[Task],
+    asked: ScoreOptions,
+    watched: set[str],
+    looks: dict[str, Watched],
 ) -> tuple[list[tuple[str, Scored]], PTSTError | None]:
     """Asks every judge; what was judged before one fails is there all the same."""
-    from leaderboards.judging.cost import any_pending
     from leaderboards.judging.score import score_tasks
     from ptst_tasks.judges.canaries import watch
     from ptst_tasks.judges.group import endpoints
@@ -207,10 +212,9 @@ def _judge(
     scored: list[tuple[str, Scored]] = []
     try:
         for judge in judges:
-            mine = [*endpoints(judge)] if asked.watches else []
-            looks |= {one.spec: watch(one) for one in mine
-                      if one.spec not in looks and any_pending(one, found)}  # fmt: skip
-            told = {one.spec: looks[one.spec].told() for one in mine if one.spec in looks}
+            mine = [one for one in endpoints(judge) if one.spec in watched]
+            looks |= {one.spec: watch(one) for one in mine if one.spec not in looks}
+            told = {one.spec: looks[one.spec].told() for one in mine}
             heard = judge if asked.record is None else _Recorder(judge, asked.record)
             for task in score_tasks(found, heard, asked.max_unscored, told):
                 scored.append((judge.spec, task))

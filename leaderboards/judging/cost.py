@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ptst_tasks.prices import Price
 
 __all__ = [
-    "any_pending",
     "check_batch",
     "check_budget",
     "check_ready",
@@ -83,14 +82,13 @@ def estimates(
     from ptst_tasks.judges.budget import BATCH_DISCOUNT, Estimate
     from ptst_tasks.judges.canaries import rows
 
-    out, seen, watching = list[Estimate](), set[str](), set[str]()
+    out, seen = list[Estimate](), set[str]()
     for judge in judges:
         estimate = Estimate(price=judge.price, share=BATCH_DISCOUNT if batch else 1.0)
         for todo in _pending(judge, found, seen):
             judge.estimate(todo, estimate)
-        birds = len(rows()) if watched and estimate.calls and judge.spec not in watching else 0
+        birds = len(rows()) if watched and estimate.calls else 0
         if birds:
-            watching.add(judge.spec)
             judge.estimate({str(at): row for at, row in enumerate(rows())}, estimate)
         of = f", {birds} of them canaries" if birds else ""
         cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.2f}"
@@ -115,14 +113,13 @@ def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
     from ptst_tasks.judges.group import leaves
 
     for one in itertools.chain.from_iterable(map(leaves, judges)):
-        if isinstance(one, CachedJudge) and any_pending(one, found):
+        if isinstance(one, CachedJudge) and _any_pending(one, found):
             one.check_ready()
             with VerdictCache(one.cache_path) as cache:
                 cache.check_writable()
 
 
-def any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
-    """Whether a judge has anything to ask that the cache does not hold."""
+def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
     from leaderboards.judging.saved import blocks, pairs_of
 
     return any(judge.pending(*pairs_of(block)) for block in blocks(found))
