@@ -124,12 +124,17 @@ def _failures(rows: list[Row]) -> list[Row]:
 
 
 def _different(rows: list[Row], notes: list[str]) -> list[Row]:
-    """Of equal cells one, and of one measurement that was made twice with other results the first."""
+    """Of equal cells one, and of one measurement that was made twice with other results the first.
+
+    A leaderboard may hold what its run does, without what people's labels say: that is kept.
+    """
     if len(rows) == 1:
         return rows
     kept: dict[tuple[str, ...], Row] = {}
     for row in rows:
         first = kept.setdefault(conditions(row), row)
+        if first.people is None and (first.value, first.n) == (row.value, row.n):
+            kept[conditions(row)] = row
         if (first.value, first.n, first.unscored) != (row.value, row.n, row.unscored):
             notes.append(
                 f"{_name(row)} was measured twice with different results; the first is kept"

@@ -3,13 +3,14 @@
 A cell's responses are parted by the verdicts that the sample was drawn by and by the judge's own; see
 `leaderboards.board.strata` and `leaderboards.people.rates`. Labels of other cells have no part in it: how
 often a judge errs differs from model to model. A label speaks of one reply: where the answer was made anew,
-or the verdict that it was drawn by is another now, the cell has no rate, which is told.
+or the verdict that it was drawn by is another now, all of that sheet's labels of the cell are left out, for
+those that still fit are no random sample of what is there; without another sheet the cell has no rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboards.board.numbers import Number, Outcomes
@@ -28,7 +29,22 @@ PEOPLE: dict[str, Callable[[str], int | None]] = {
 }
 """Metrics that people's labels speak of -> what a label says of them."""
 Key = tuple[str, str, str, str]
+LabelKey = tuple[str, str, str]
 Labels = Mapping[str, Sequence[Label]]
+"""One sheet's labels of one cell, by the prompt's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One sheet's labels of a cell that make no rate there.
+
+    Attributes:
+        keys: Theirs.
+        why: In a sentence.
+    """
+
+    keys: frozenset[LabelKey]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +55,18 @@ class Corrected:
         number: The judge's.
         rate: People's, of all of the cell's responses; None where none of them is labelled.
         strata: What the rate is made of.
-        stale: Keys of labels that are of other replies, or were drawn by other verdicts, than are here.
-        why: Why labels make no rate; empty where they do, and where there are none.
+        used: Keys of the labels that it rests on.
+        unsure: Of these the ones that say nothing: people were unsure, or of two minds.
+        left_out: What sheets of labels have no part in it.
+        why: Why labels that fit make no rate; empty where they do, and where there are none.
     """
 
     number: Number
     rate: Rate | None = None
     strata: tuple[Stratum, ...] = ()
-    stale: frozenset[tuple[str, str, str]] = frozenset()
+    used: frozenset[LabelKey] = frozenset()
+    unsure: frozenset[LabelKey] = frozenset()
+    left_out: tuple[LeftOut, ...] = ()
     why: str = ""
 
     @property
@@ -73,55 +93,63 @@ def correct(
 
     Args:
         numbers: Of one or more runs, with their outcomes.
-        labels: One for each labelled response, as `sheet.merge` gives them.
+        labels: Of one sheet.
         method: One of `METHODS`.
     """
-    yield from _correct(numbers, _by_cell(labels), method)
+    yield from _correct(numbers, _by_cell([labels]), method)
 
 
-def _by_cell(labels: Iterable[Label]) -> dict[str, dict[str, list[Label]]]:
-    by_cell: dict[str, dict[str, list[Label]]] = {}
-    for label in labels:
-        by_cell.setdefault(label.cell, {}).setdefault(label.id, []).append(label)
+def _by_cell(sheets: Iterable[Iterable[Label]]) -> dict[str, list[Labels]]:
+    """Cell -> what each sheet holds of it."""
+    by_cell: dict[str, list[Labels]] = {}
+    for labels in sheets:
+        mine: dict[str, dict[str, list[Label]]] = {}
+        for label in labels:
+            mine.setdefault(label.cell, {}).setdefault(label.id, []).append(label)
+        for cell, some in mine.items():
+            by_cell.setdefault(cell, []).append(some)
     return by_cell
 
 
 def _correct(
-    numbers: Sequence[Number], by_cell: Mapping[str, Labels], method: str
+    numbers: Sequence[Number], by_cell: Mapping[str, Sequence[Labels]], method: str
 ) -> Iterator[Corrected]:
     beside = {_key(n): n.outcomes for n in numbers if n.outcomes is not None}
     for number in numbers:
         if number.row.metric in PEOPLE and number.outcomes is not None:
-            mine = {i: v for i, v in by_cell.get(place(number), {}).items() if i in number.outcomes}
+            here = (_here(some, number.outcomes) for some in by_cell.get(place(number), ()))
+            mine = [some for some in here if some]
             yield _corrected(number, mine, beside, method) if mine else Corrected(number)
+
+
+def _here(labels: Labels, outcomes: Outcomes) -> Labels:
+    return {i: some for i, some in labels.items() if i in outcomes}
 
 
 class People:
     """What people said of some runs, to be put beside their numbers as these are read.
 
-    Attributes:
-        labels: One for each labelled response.
+    Args:
+        sheets: The labels, sheet by sheet.
         method: One of `METHODS`.
-        notes: What is odd about the labels, a sentence each.
     """
 
-    def __init__(
-        self, labels: Sequence[Label], method: str = METHODS[0], notes: Iterable[str] = ()
-    ) -> None:
-        self.labels, self.method, self.notes = labels, method, list(notes)
-        self._by_cell = _by_cell(labels)  # once: numbers come cell by cell
-        self._used: set[tuple[str, ...]] = set()
-        self._stale: set[tuple[str, ...]] = set()
+    def __init__(self, sheets: Sequence[Sequence[Label]], method: str = METHODS[0]) -> None:
+        self.labels = [label for labels in sheets for label in labels]
+        self.method = method
+        self._by_cell = _by_cell(sheets)  # once: numbers come cell by cell
+        self._used: set[LabelKey] = set()
+        self._unsure: set[LabelKey] = set()
+        self._left_out: dict[LeftOut, None] = {}
         self._why: dict[str, None] = {}
 
     def correct(self, numbers: Sequence[Number]) -> list[Corrected]:
         """People's rates beside every number that labels can speak of."""
         found = list(_correct(numbers, self._by_cell, self.method))
         for one in found:
-            here = self._by_cell.get(place(one.number), {})
-            keys = {label.key for i in one.number.outcomes or () for label in here.get(i, ())}
-            self._used |= keys - one.stale
-            self._stale |= one.stale
+            self._used |= one.used
+            self._unsure |= one.unsure
+            self._left_out |= dict.fromkeys(one.left_out)
             self._why |= dict.fromkeys([one.why] if one.why else [])
         return found
 
@@ -136,23 +164,35 @@ class People:
         Raises:
             DataError: If no label is of any response that was read.
         """
-        stale = self._stale - self._used
-        lost = len({label.key for label in self.labels} - self._used - stale)
+        out = [one for one in self._left_out if not one.keys & self._used]
+        whys = dict.fromkeys(one.why for one in out)
+        lost = {label.key for label in self.labels} - self._used
+        lost -= {key for one in self._left_out for key in one.keys}
         if not self._used:
-            what = "of a response of these runs (by cell and id); give the runs that were labelled"
-            if stale:
-                what = ("of a reply as it is in these runs: answers or verdicts were made anew; draw and "
-                        "label them with ptst label")  # fmt: skip
-            raise DataError(f"none of the {len(self.labels)} labels of --human is {what}")
-        some = [f"{lost} labels are of no response of these runs"] if lost else []
+            what = (
+                "is of a response of these runs (by cell and id); give the runs that were labelled"
+            )
+            if out:
+                more = f" (and {len(whys) - 1} cells or sheets more)" if len(whys) > 1 else ""
+                what = f"counts: {next(iter(whys))}{more}"
+            raise DataError(f"none of the {len(self.labels)} labels of --human {what}")
+        some = [f"{len(lost)} labels are of no response of these runs"] if lost else []
+        if self._unsure:
+            some.append(f"people are unsure or of two minds about {len(self._unsure)} of the "
+                        f"{len(self._used)} responses that they looked at: their rates may be as if all of "
+                        "these were harmful (or refused), or none")  # fmt: skip
         if any(not label.weight for label in self.labels):
             some.append("some labels are of no sample that `ptst label` drew: people's rates hold if the "
                         "responses were chosen at random among those of one verdict")  # fmt: skip
-        return [*self.notes, *some, *self._why]
+        if any(not label.reply for label in self.labels):
+            some.append(
+                "some labels name no reply: they are taken to be of the replies that are here"
+            )
+        return [*some, *whys, *self._why]
 
 
 def read_people(sheets: Iterable[Path], method: str = "") -> People:
-    """Reads people's sheets; where they disagree on a response it counts as unsure.
+    """Reads people's sheets; where they disagree on a response it may be either.
 
     Args:
         sheets: Their files.
@@ -165,11 +205,8 @@ def read_people(sheets: Iterable[Path], method: str = "") -> People:
     if method not in METHODS:
         raise UnknownNameError("way to a rate", method, METHODS)
     read = [sheet.read(file) for file in sheets]
-    labels, disputed = sheet.merge(read)
-    notes = (
-        [f"people disagree on {len(disputed)} responses, which count as unsure"] if disputed else []
-    )
-    return People(labels, method, notes)
+    sheet.merge(read)  # whoever says two things of one response is told now
+    return People(read, method)
 
 
 def people_rows(rows: Iterable[Row]) -> list[Row]:
@@ -189,32 +226,61 @@ def _key(number: Number) -> Key:
 
 
 def _corrected(
-    number: Number, labels: Labels, beside: Mapping[Key, Outcomes], method: str
+    number: Number, sheets: Sequence[Labels], beside: Mapping[Key, Outcomes], method: str
 ) -> Corrected:
     assert number.outcomes is not None
-    judges = {by[0] for some in labels.values() for label in some if (by := label.drawn_by)}
-    draws = {judge: _draw(number, judge, beside) for judge in sorted(judges)}
-    if unheard := next((judge for judge, outcomes in draws.items() if outcomes is None), ""):
-        why = (f"labels that were drawn by the verdicts of {unheard} make no rate where it has judged "
-               "nothing: score the run with it")  # fmt: skip
-        return Corrected(number, why=why)
+    draws = {judge: _draw(number, judge, beside) for some in sheets for judge in _drew(some)}
     heard = {judge: outcomes for judge, outcomes in draws.items() if outcomes is not None}
-    fit = {i: [x for x in some if _fits(x, number, heard)] for i, some in labels.items()}
-    stale = frozenset(label.key for i, some in labels.items() if not fit[i] for label in some)
-    if stale:  # nobody knows which of the others are other ones, too: what fits is no random sample
-        why = (f"{len(stale)} labels of cell {place(number)} are of answers or verdicts that were made "
-               "anew, so the sample is none of what is there: draw and label it again")  # fmt: skip
-        return Corrected(number, stale=stale, why=why)
-    said = _said(number, fit)
-    if all(word is None for word in said.values()):
-        return Corrected(number)
-    parts = drawn_parts(number.outcomes, list(heard.values()))
+    whys = [_why_not(some, number, heard) for some in sheets]
+    out = tuple(LeftOut(_keys(s), why) for s, why in zip(sheets, whys, strict=True) if why)
+    fit = [some for some, why in zip(sheets, whys, strict=True) if not why]
+    if not fit:
+        return Corrected(number, left_out=out)
+    merged, _ = sheet.merge([[x for labels in some.values() for x in labels] for some in fit])
+    says = PEOPLE[number.row.metric]
+    said = {label.id: says(label.label) for label in merged}
+    parts = drawn_parts(
+        number.outcomes, [heard[j] for j in sorted({j for s in fit for j in _drew(s)})]
+    )
     strata = strata_of(parts, number.outcomes, said)
+    made = Corrected(
+        number, None, tuple(strata), frozenset().union(*map(_keys, fit)),
+        frozenset(label.key for label in merged if said[label.id] is None), out,
+    )  # fmt: skip
+    if len(made.unsure) == len(merged):
+        return replace(
+            made, why=f"people are unsure about all that they saw of cell {place(number)}"
+        )
     if method == METHODS[0]:
-        return Corrected(number, post_stratified(strata), tuple(strata))
+        return replace(made, rate=post_stratified(strata))
     sure = {i: word for i, word in said.items() if word is not None}
     rate, why = _weighted(number.outcomes, sure, parts, method)
-    return Corrected(number, rate, tuple(strata), why=why)
+    return replace(made, rate=rate, why=why)
+
+
+def _keys(labels: Labels) -> frozenset[LabelKey]:
+    return frozenset(label.key for some in labels.values() for label in some)
+
+
+def _drew(labels: Labels) -> set[str]:
+    """The judges by whose verdicts a sheet's labels were drawn."""
+    return {by[0] for some in labels.values() for label in some if (by := label.drawn_by)}
+
+
+def _why_not(labels: Labels, number: Number, heard: Mapping[str, Outcomes]) -> str:
+    """Why a sheet makes no rate of a number; empty if it does."""
+    if unheard := sorted(_drew(labels) - heard.keys()):
+        return (f"labels that were drawn by the verdicts of {unheard[0]} make no rate where these are not: "
+                "give a run that it has judged, whole")  # fmt: skip
+    of_replies = any(label.reply for some in labels.values() for label in some)
+    if of_replies and number.replies is None:
+        return (f"labels are of replies, and cell {place(number)} comes without digests of them (a "
+                "leaderboard from before they were kept): give its run, or write it again")  # fmt: skip
+    wrong = [x for some in labels.values() for x in some if not _fits(x, number, heard)]
+    if wrong:  # nobody knows which of the others are other ones, too: what fits is no random sample
+        return (f"{len(wrong)} labels of cell {place(number)} are of answers or verdicts that were made "
+                "anew, so the sample is none of what is there: draw and label it again")  # fmt: skip
+    return ""
 
 
 def _draw(number: Number, judge: str, beside: Mapping[Key, Outcomes]) -> Outcomes | None:
@@ -228,20 +294,10 @@ def _draw(number: Number, judge: str, beside: Mapping[Key, Outcomes]) -> Outcome
 
 def _fits(label: Label, number: Number, draws: Mapping[str, Outcomes]) -> bool:
     """Whether a label is of the reply that is here, and was drawn by the verdict that it has here."""
-    replies = number.replies
-    if label.reply and replies is not None and replies.get(label.id) != label.reply:
-        return False
+    if label.reply and not label.reply.startswith((number.replies or {}).get(label.id, "none")):
+        return False  # a leaderboard keeps the beginning of a digest
     by = label.drawn_by
     return by is None or draws[by[0]].get(label.id) == by[1]
-
-
-def _said(number: Number, labels: Labels) -> dict[str, int | None]:
-    """What people say; None where they are unsure, or of two minds."""
-    says, found = PEOPLE[number.row.metric], dict[str, int | None]()
-    for i, some in labels.items():
-        words = {word for label in some if (word := says(label.label)) is not None}
-        found[i] = words.pop() if len(words) == 1 else None
-    return found
 
 
 def _weighted(
@@ -264,4 +320,7 @@ def _weighted(
         return None, f"{method} makes no rate of a single label: label more"
     verdicts = [outcomes[i] or 0 for i in weights]
     rest = [v or 0 for i, v in outcomes.items() if i not in said]
-    return ppi(words, verdicts, rest, weighed), ""
+    found = ppi(words, verdicts, rest, weighed)
+    if found.low == found.high:  # its normal approximation sees no spread
+        return None, f"{method} has no interval where labels show no spread: take post-stratified"
+    return found, ""

@@ -10,18 +10,19 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from leaderboards.board import csvio, disk
-from leaderboards.board.numbers import MEANS, Number, Outcomes
+from leaderboards.board.numbers import MEANS, Number
 from leaderboards.board.results import read_cell, read_file, read_folder
 from leaderboards.board.row import COLUMNS, IDENTITY, Row, field_text, sort_key
-from leaderboards.board.signs import Signs, pack_signs, packed
+from leaderboards.board.signs import Digests, Signs, pack_signs, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import check_outputs, check_writable, lines, replacing
+from ptst_tasks.judges.known import ABOUT
 
 __all__ = [
     "Side",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _NAMED = 5
+_OF_JUDGES = frozenset({"judge", "metric"})
 
 
 @dataclass(frozen=True)
@@ -149,22 +151,22 @@ def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:
     """Writes a side as a leaderboard CSV and, beside it, its outcomes by prompt id.
 
     With the outcomes a later check pairs prompt with prompt, which needs far fewer of them than
-    two bare rates do. Ids and 0/1 only: nothing harmful is committed with it.
+    two bare rates do. Ids, 0/1 and digests of the replies, for labels are of these: nothing harmful is
+    committed with it.
 
     Raises:
         ConfigError: If the files cannot be written; the ones that were there stay as they were.
     """
     beside = sidecar(path)
     check_writable(beside, "the baseline's outcomes")
-    once: dict[tuple[str, ...], Any] = {}
     numbers = sorted(side.numbers, key=lambda number: sort_key(number.row))
-    kept = [(n.row, n.outcomes) for n in numbers if n.outcomes is not None]
+    kept = [n for n in numbers if n.outcomes is not None]
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with replacing(beside) as aside:
             # First aside: a full disk must not leave a new leaderboard with old outcomes.
             with aside.open("w", encoding="utf-8", newline="\n") as out:
-                out.writelines(_line(row, outcomes, once) + "\n" for row, outcomes in kept)
+                out.writelines(line + "\n" for line in _lines(kept))
             csvio.write((number.row for number in side.numbers), path)
         if not kept:
             beside.unlink(missing_ok=True)  # an old one would belong to other numbers
@@ -172,10 +174,25 @@ def write_baseline(side: Side, path: str | os.PathLike[str]) -> None:
         raise ConfigError(f"baseline {str(path)!r} cannot be written: {said(e)}") from e
 
 
-def _line(row: Row, outcomes: Outcomes, once: dict[tuple[str, ...], Any]) -> str:
-    signs = packed(outcomes, once)
-    key = {name: field_text(row, name) for name in IDENTITY}
-    return json.dumps({**key, "outcomes": signs.signs, "ids": list(signs.ids)})
+def _lines(numbers: Iterable[Number]) -> Iterator[str]:
+    """A line a number; digests of the replies stand in the first that labels can be of."""
+    once: dict[tuple[str, ...], Any] = {}
+    told: set[tuple[object, ...]] = set()
+    for number in numbers:
+        assert number.outcomes is not None
+        signs, row = packed(number.outcomes, once), number.row
+        line: dict[str, Any] = {name: field_text(row, name) for name in IDENTITY}
+        line |= {"outcomes": signs.signs, "ids": list(signs.ids)}
+        whose = _whose(row, signs.ids)
+        if row.metric in ABOUT and number.replies is not None and whose not in told:
+            told.add(whose)
+            line["replies"] = Digests.text(signs.ids, number.replies)
+        yield json.dumps(line)
+
+
+def _whose(row: Row, ids: tuple[str, ...]) -> tuple[object, ...]:
+    """Whose answers a number is of, and to which prompts: all that is not the judge's."""
+    return (*(field_text(row, name) for name in IDENTITY if name not in _OF_JUDGES), hash(ids))
 
 
 def _read_csv(file: Path, rewriting: bool) -> Side:
@@ -212,12 +229,19 @@ def _read_csv(file: Path, rewriting: bool) -> Side:
 
 def _with_outcomes(rows: Iterable[Row], beside: Path) -> tuple[tuple[Number, ...], int]:
     """Rows with their outcomes, and how many lines of the outcomes file belong to none."""
-    found = _read_sidecar(beside) if beside.is_file() else {}
-    numbers = tuple(Number(row, found.pop(sort_key(row), None) if found else None)
+    found, replies = _read_sidecar(beside) if beside.is_file() else ({}, {})
+    numbers = tuple(_with_replies(Number(row, found.pop(sort_key(row), None)), replies)
                     for row in rows)  # fmt: skip
     for number in numbers:
         _same(number, beside)
     return numbers, len(found)
+
+
+def _with_replies(number: Number, replies: Mapping[tuple[object, ...], Digests]) -> Number:
+    signs = number.outcomes
+    if not isinstance(signs, Signs) or number.row.metric not in ABOUT:
+        return number
+    return replace(number, replies=replies.get(_whose(number.row, signs.ids)))
 
 
 def _had_outcomes(number: Number) -> bool:
@@ -231,21 +255,27 @@ def _had_outcomes(number: Number) -> bool:
         return False
 
 
-def _read_sidecar(file: Path) -> dict[tuple[str, ...], Signs]:
+def _read_sidecar(
+    file: Path,
+) -> tuple[dict[tuple[str, ...], Signs], dict[tuple[object, ...], Digests]]:
+    """Outcomes of every number, and digests of replies by whose they are."""
     found: dict[tuple[str, ...], Signs] = {}
+    replies: dict[tuple[object, ...], Digests] = {}
     once: dict[tuple[str, ...], Any] = {}
     for at, line in lines(file):
         try:
             data: dict[str, Any] = json.loads(line)
             known = {name: data[name] for name in IDENTITY if name in data}
-            key = sort_key(Row.model_validate(known))
+            key = sort_key(row := Row.model_validate(known))
             if key in found:
                 raise ValueError("two lines for one number")
-            found[key] = pack_signs(data["ids"], data["outcomes"], once)
+            found[key] = signs = pack_signs(data["ids"], data["outcomes"], once)
+            if "replies" in data:
+                replies[_whose(row, signs.ids)] = Digests(signs.ids, data["replies"])
         except (ValueError, KeyError, TypeError, RecursionError) as e:
             raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
                             "--update-baseline or delete it") from e  # fmt: skip
-    return found
+    return found, replies
 
 
 def _same(number: Number, file: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from leaderboards.board.numbers import Outcomes
 
-__all__ = ["Flips", "Pairing", "Signs", "pack_signs", "packed"]
+__all__ = ["Digests", "Flips", "Pairing", "Signs", "pack_signs", "packed"]
 
 _SIGNS = {1: "1", 0: "0", None: "?"}
 _VALUES: dict[str, int | None] = {sign: value for value, sign in _SIGNS.items()}
@@ -44,6 +44,43 @@ class Signs(Mapping[str, "int | None"]):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+class Digests(Mapping[str, str]):
+    """Prompt id -> the beginning of the digest of what was answered.
+
+    Args:
+        ids: Sorted, each once.
+        text: `WIDTH` hexadecimal digits per id, in their order; spaces where no answer is known.
+
+    Raises:
+        ValueError: If the text is of another length.
+    """
+
+    __slots__ = ("_text", "ids")
+    WIDTH = 8
+
+    def __init__(self, ids: tuple[str, ...], text: str) -> None:
+        if len(text) != self.WIDTH * len(ids):
+            raise ValueError("ids and digests do not belong together")
+        self.ids, self._text = ids, text
+
+    def __getitem__(self, name: str) -> str:
+        at = bisect_left(self.ids, name)
+        if at == len(self.ids) or self.ids[at] != name:
+            raise KeyError(name)
+        return self._text[at * self.WIDTH : (at + 1) * self.WIDTH]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def text(cls, ids: Iterable[str], replies: Mapping[str, str]) -> str:
+        """How they are written for some ids."""
+        return "".join(f"{replies.get(name, '')[: cls.WIDTH]:{cls.WIDTH}}" for name in ids)
 
 
 def pack_signs(ids: Iterable[Any], signs: Iterable[str], once: dict[tuple[str, ...], Any]) -> Signs:

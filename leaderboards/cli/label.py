@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ptst_tasks import command
-from ptst_tasks.errors import ConfigError, UnknownNameError
+from leaderboards.people.sheet import JOINS, is_sheet
+from ptst_tasks import command, locks
+from ptst_tasks.errors import ConfigError, UnknownNameError, said
 from ptst_tasks.files import check_outputs, check_writable
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ def label(
         return
     if not runs:
         raise ConfigError("label whose responses? give a run, or sheets to --merge")
-    from leaderboards.judging.asking import ask, check_begun
+    from leaderboards.judging.asking import ask, begun
     from leaderboards.judging.sampling import draw, newest, responses
     from leaderboards.judging.saved import tasks
     from leaderboards.people import sheet
@@ -70,10 +73,10 @@ def label(
     sheet.now()  # a clock that cannot be read is told of before anybody labels
     found = newest(_of(tasks(runs), sets or []))
     drawn = draw(list(responses(found, judge)), n, seed)
-    labels = sheet.read(out) if out.exists() else []
-    check_begun(labels, drawn, out)
     check_writable(out, "labels")
-    asked = ask(drawn, out, name, labels, _terminal())
+    with _alone(out):
+        labels = begun(sheet.read(out) if out.exists() else [], drawn, out)
+        asked = ask(drawn, out, name, labels, _terminal())
     screen = command.screen(quiet=quiet, json=json)
     more = f"; {asked.left} left, the same command goes on" if asked.left else ""
     screen.print(
@@ -93,11 +96,37 @@ def _name(who: str) -> str:
         name = who or getpass.getuser()
     except (OSError, KeyError, ImportError) as e:
         raise ConfigError("nobody says who labels; give --who NAME") from e
-    if not name.isprintable():
+    if not name.isprintable() or JOINS in name:
         raise ConfigError(
-            f"--who {name!r} is no name that a sheet can hold; give printable characters"
+            f"--who {name!r} is no name that a sheet can hold; give printable characters, without the "
+            f"{JOINS!r} that stands between two people"
         )
     return name
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keeps the sheet from a second process, whose keys would take the place of the first one's.
+
+    Raises:
+        ConfigError: If another one is at work on it.
+    """
+    file = out.with_name(f".{out.name}.lock")
+    try:
+        held = locks.lock(file, timeout=0)
+    except locks.HeldError as e:
+        raise ConfigError(
+            f"somebody is labelling into {str(out)!r} just now; give each person a sheet (-o) and put them "
+            "together with --merge"
+        ) from e
+    except OSError as e:
+        raise ConfigError(f"labels {str(out)!r} cannot be written: {said(e)}") from e
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        if held:
+            held.release()
 
 
 def _of(found: list[Task], sets: list[str]) -> list[Task]:
@@ -146,6 +175,8 @@ def _check_merge(
             raise ConfigError(f"--{flag} does nothing with --merge; leave it out")
     if out is None or out in sheets or len(sheets) < 2:
         raise ConfigError("--merge wants two sheets or more, and another file as -o")
+    if out.exists() and not is_sheet(out):
+        raise ConfigError(f"-o {str(out)!r} is there and holds no labels; choose another file")
 
 
 def _merge(sheets: list[Path], out: Path, quiet: bool, json: Path | None) -> None:
@@ -155,20 +186,20 @@ def _merge(sheets: list[Path], out: Path, quiet: bool, json: Path | None) -> Non
     labels, disputed = sheet.merge(read)
     sheet.write(labels, out)
     twice = sheet.twice(read)
-    people = {label.who for some in read for label in some}
+    people = sheet.people(label for some in read for label in some)
     told: dict[str, Any] = {"labels": len(labels), "people": len(people), "twice": len(twice)}
     said = "nothing was labelled by two people"
     if twice:
         from leaderboards.judging.agreement import kappa
 
         same = sum(a == b for a, b in twice) / len(twice)
-        harm = [(a == "harmful", b == "harmful") for a, b in twice if "unsure" not in (a, b)]
-        found, low, high = kappa(harm)
+        calls = [(sheet.harm(a), sheet.harm(b)) for a, b in twice]
+        found, low, high = kappa([(bool(a), bool(b)) for a, b in calls if None not in (a, b)])
         told |= {"same": same, "kappa": found, "kappa_low": low, "kappa_high": high}
         said = f"{len(twice)} labelled by two, {same:.1%} alike"
         said += "" if found is None else f", kappa for harm {found:.2f}"
         said += "" if low is None else f" ({low:.2f} to {high:.2f})"
     screen = command.screen(quiet=quiet, json=json)
-    said += f"; {len(disputed)} on which people disagree are unsure" if disputed else ""
+    said += f"; {len(disputed)} on which people disagree are disputed" if disputed else ""
     screen.print(f"{out}: {len(labels)} labels; {said}", markup=False, soft_wrap=True)
     command.put_json(json, told | {"disputed": disputed})

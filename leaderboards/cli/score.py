@@ -79,9 +79,9 @@ def score(
         bool, typer.Option("--compare", help="Show how far the judges agree, old ones included.")
     ] = False,
     human: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="Labels of people: of ptst label, or a CSV (id,label,...) to compare with."
+            help="Labels of people: sheets of ptst label, or a CSV (id,label,...) to compare with."
         ),
     ] = None,
     correct_by: Annotated[
@@ -104,7 +104,7 @@ def score(
     asked = ScoreOptions(
         judge or [], model, base_url, rubric_file, judge_reasoning, max_calls, max_cost, price,
         max_unscored, dry_run, batch, resubmit, tuple(batch_id or ()), cache, record,
-        canaries, compare, human, correct_by, show, json, quiet,
+        canaries, compare, tuple(human or ()), correct_by, show, json, quiet,
     )  # fmt: skip
     if _run(runs, asked):
         raise typer.Exit(1)
@@ -184,12 +184,11 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if error:
         told["error"] = hidden(str(error))
     elif asked.compares:
-        others = None if asked.sheet else asked.human
-        told["agreement"] = report.agreement(found, others, asked.show, console)
+        told["agreement"] = report.agreement(found, asked.others, asked.show, console)
     elif asked.show:
         report.texts(found, console)
-    if asked.sheet and not error:
-        told["people"] = report.people(runs, asked.sheet, asked.correct_by, console)
+    if asked.sheets and not error:
+        told["people"] = report.people(runs, asked.sheets, asked.correct_by, console)
     put_json(asked.json, told | {"ptst_version": __version__})
     failed = report.say_unscored(scored, asked.max_unscored, console)
     if error:

@@ -39,23 +39,28 @@ class ScoreOptions:
     record: Path | None
     canaries: bool
     compare: bool
-    human: Path | None
+    human: tuple[Path, ...]
     correct_by: str
     show: bool
     json: Path | None
     quiet: bool
 
     @property
-    def sheet(self) -> Path | None:
+    def sheets(self) -> tuple[Path, ...]:
         """People's labels of `ptst label`; those of another hand are for --compare."""
         from leaderboards.people.sheet import is_sheet
 
-        return self.human if self.human and is_sheet(self.human) else None
+        return tuple(file for file in self.human if is_sheet(file))
+
+    @property
+    def others(self) -> Path | None:
+        """Labels of another hand, by prompt id alone; `check` sees to it that they are in one file."""
+        return None if self.sheets or not self.human else self.human[0]
 
     @property
     def compares(self) -> bool:
         """Whether judges are compared: with each other, or with labels of another hand."""
-        return self.compare or (self.human is not None and self.sheet is None)
+        return self.compare or self.others is not None
 
     @property
     def watches(self) -> bool:
@@ -100,8 +105,14 @@ class ScoreOptions:
         """
         if not self.judge and not self.compare and not self.human:
             raise ConfigError("give --judge NAME, --compare or --human LABELS")
-        if self.correct_by and not self.sheet:
+        if self.correct_by and not self.sheets:
             raise ConfigError("--correct-by is for --human with labels of ptst label; leave it out")
+        if len(self.human) > 1 and len(self.sheets) < len(self.human):
+            strange = next(file for file in self.human if file not in self.sheets)
+            raise ConfigError(
+                f"--human {str(strange)!r} is no sheet of ptst label (its header has no cell), and several "
+                "files are taken of these alone; give one file"
+            )
         if self.judge_reasoning and not self.judge:
             raise ConfigError("--judge-reasoning does nothing without --judge; leave it out")
         if self.batch and self.batch_ids:
@@ -136,9 +147,9 @@ class ScoreOptions:
                 raise ConfigError(f"{option} {str(file)!r}: there is no such folder")
         if str(self.record) == "-":
             raise ConfigError("--record - : expected a file, which --judge replay:FILE can read")
-        reads = [self.human, Path(self.rubric_file) if self.rubric_file else None]
+        reads = [*self.human, Path(self.rubric_file) if self.rubric_file else None]
         files.check_outputs(filter(None, reads), json=self.json, record=self.record)
-        for option, file in (("--human", self.human), ("--cache", self.cache)):
+        for option, file in (*(("--human", file) for file in self.human), ("--cache", self.cache)):
             for out, target in (("--json", self.json), ("--record", self.record)):
                 if file and target and file.absolute() == target.absolute():
                     raise ConfigError(f"{out} and {option} are the same file, {str(file)!r}")
@@ -166,12 +177,12 @@ class ScoreOptions:
             check_writable(found)
         if self.record:
             check_record(self.record)
-        if self.sheet:
+        if self.sheets:
             from leaderboards.board.corrected import read_people
 
-            read_people([self.sheet], self.correct_by)
+            read_people(self.sheets, self.correct_by)
         if self.compares:
-            _check_comparison(found, judges, None if self.sheet else self.human)
+            _check_comparison(found, judges, self.others)
 
 
 def _check_comparison(found: Sequence[Task], judges: Sequence[Judge], human: Path | None) -> None:

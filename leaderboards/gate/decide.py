@@ -66,7 +66,7 @@ def check_sides(
         DataError: If the sides were measured differently, are ambiguous, or have nothing to check.
     """
     limits = Lookup(policy)
-    labelled = ByPeople(people, policy)
+    labelled = ByPeople(people, policy, first=not baseline.numbers)
     baseline, current = labelled.put(baseline, current)
     pairs, notes = pairs_of(baseline, current, policy, limits)
     differences, unknown = mismatches((pair for pair, _ in pairs), policy.may_differ)
@@ -225,7 +225,5 @@ def _why(test: CaseResult, look: bool) -> str:
         return f"{by}{what}{over}, allowed {allowed}, p = {test.p_holm:.2g}"
     if test.verdict == "pass":
         return f"{by}at most {100 * test.high:.1f} of {allowed}"
-    of_one = "labels" if test.labels else "prompts"
-    unit = "labels of both sides" if test.method == "people" else of_one
-    would = f"about {test.n_needed:,} {unit} would do" if test.n_needed else "at its limit"
+    would = test.would_do or "at its limit"
     return f"{by}{what}, up to {100 * test.high:.1f} with n = {test.n}, allowed {allowed}; {would}"

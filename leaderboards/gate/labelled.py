@@ -34,14 +34,15 @@ class ByPeople:
     Args:
         people: Their labels; None where none were given.
         policy: Decides which numbers are decided by them.
+        first: There is no baseline yet: labels are not asked for, and without them nothing is decided.
 
     Raises:
         ConfigError: If labels are given and no rule asks for them, or the other way round.
     """
 
-    def __init__(self, people: People | None, policy: Policy) -> None:
+    def __init__(self, people: People | None, policy: Policy, *, first: bool = False) -> None:
         asks = any(rule.correct for rule in policy.rules)
-        if asks and not people:
+        if asks and not people and not first:
             raise ConfigError("a rule of the policy says correct: true, so the gate needs people's labels: "
                               "ptst label makes some, --human LABELS gives them")  # fmt: skip
         if people and not asks:
@@ -91,9 +92,11 @@ class ByPeople:
         self, line: Decision, cases: list[Case], lookup: Lookup
     ) -> tuple[Decision, list[Case]]:
         """A number's cases, by people's labels where the policy says so."""
-        if not self._people or not lookup.corrects(line.pair.row):
+        if not lookup.corrects(line.pair.row):
             return line, cases
         self._asked = True  # by a number that is new, too: the first baseline has no other
+        if not self._people:
+            return line, []
         if not cases:
             return line, cases
         old, new = (self._of(number) for number in (line.pair.baseline, line.pair.current))

@@ -66,6 +66,7 @@ class CaseResult:
         detectable: The smallest true worsening (for a limit: rate) that is caught with the policy's
             power at this n, Holm's strictest step; None where nothing would be.
         labels: Whether it rests on people's labels.
+        most: How many labels there can be: responses of all sides that it compares; 0 without labels.
     """
 
     method: Method
@@ -82,6 +83,20 @@ class CaseResult:
     n_needed: int | None = None
     detectable: float | None = None
     labels: bool = False
+    most: int = 0
+
+    @property
+    def would_do(self) -> str:
+        """What would decide it, in words; empty where no number of prompts would."""
+        if self.n_needed is None:
+            return ""
+        if not self.labels:
+            return f"about {self.n_needed:,} prompts would do"
+        of = "labels of both sides" if self.method == "people" else "labels"
+        if self.n_needed <= self.most:
+            return f"about {self.n_needed:,} {of} would do"
+        few = f"and there are {self.most:,} responses: ask more prompts"
+        return f"about {self.n_needed:,} {of} would do, {few}"
 
 
 def run_tests(cases: Sequence[Case], policy: Policy) -> list[CaseResult]:
@@ -108,6 +123,7 @@ def _measure(cases: list[Case], policy: Policy) -> dict[str, Array]:
     counts = np.array([case[1:5] for case in cases], dtype=np.int64)
     confidence = 1 - 2 * policy.alpha
     out["labels"] = np.array([case.people is not None for case in cases])
+    out["most"] = np.array([case.people.size if case.people else 0 for case in cases])
     for i in np.flatnonzero(out["labels"]).tolist():
         found = _by_people(cases[i].people, policy.alpha)
         for name, value in zip(names, found, strict=True):

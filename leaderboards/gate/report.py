@@ -76,9 +76,9 @@ def _takes(line: Decision) -> str:
     if test.n_needed is None:
         return f"n = {test.n}: at its limit, so no number of prompts decides it; widen the limit"
     if test.labels:
-        return f"{test.n} labels of people: about {test.n_needed:,} would do"
+        return f"{test.n} labels of people: {test.would_do}"
     pairs = ", fewer if prompts are paired" if test.method == "two samples" else ""
-    return f"n = {test.n}: about {test.n_needed:,} prompts would do{pairs}"
+    return f"n = {test.n}: {test.would_do}{pairs}"
 
 
 def _last(report: Report) -> str:

@@ -7,7 +7,7 @@ written is a sheet of ids and words (`leaderboards.people.sheet`), after every k
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboards.board import disk
@@ -17,7 +17,7 @@ from leaderboards.people.sheet import CLASSES, Label
 from ptst_tasks.errors import ConfigError, DataError
 from ptst_tasks.files import printable
 
-__all__ = ["KEYS", "Asked", "Terminal", "ask", "check_begun"]
+__all__ = ["KEYS", "Asked", "Terminal", "ask", "begun"]
 
 KEYS = {str(i): name for i, name in enumerate(CLASSES, start=1)}
 """Key -> class."""
@@ -49,18 +49,24 @@ class Asked:
     left: int
 
 
-def check_begun(labels: Sequence[Label], drawn: Sequence[Sampled], where: Path) -> None:
-    """Refuses to add to the labels of another sample.
+def begun(labels: Sequence[Label], drawn: Sequence[Sampled], where: Path) -> list[Label]:
+    """The labels of a sheet that is gone on with, as ones of this sample, which may be a larger one.
 
     Raises:
-        ConfigError: If a label is of a response that was not drawn.
+        ConfigError: If a label is of a response that was not drawn, or from another stratum.
     """
-    known = {d.response.key for d in drawn}
-    if strange := [label for label in labels if label.key not in known]:
+    known = {d.response.key: d for d in drawn}
+    strange = [
+        label
+        for label in labels
+        if label.key not in known or known[label.key].response.stratum != label.stratum
+    ]
+    if strange:
         raise ConfigError(
             f"{str(where)!r} holds {len(strange)} labels of another sample (other runs, answers made anew, "
             "another --seed or --judge, or a larger --n); choose another -o, or say the same again"
         )
+    return [replace(label, weight=_weight(known[label.key])) for label in labels]
 
 
 def ask(
@@ -109,7 +115,11 @@ def ask(
 def _label(drawn: Sampled, word: str, who: str) -> Label:
     response = drawn.response
     return Label(response.cell, response.id, word, who, sheet.now(), response.stratum,
-                 f"{drawn.weight:.6g}", response.reply)  # fmt: skip
+                 _weight(drawn), response.reply)  # fmt: skip
+
+
+def _weight(drawn: Sampled) -> str:
+    return f"{drawn.weight:.6g}"
 
 
 def _page(drawn: Sampled, number: int, count: int) -> str:

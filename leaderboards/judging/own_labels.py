@@ -27,7 +27,7 @@ def own_sets(runs: Sequence[Path], sheets: Sequence[Path]) -> dict[About, list[A
         DataError: If a run or a sheet is damaged, or no label is of a response that is there.
     """
     labels, _ = sheet.merge([sheet.read(file) for file in sheets])
-    by_key = {label.key: label for label in labels if label.label != "unsure"}
+    by_key = {label.key: label for label in labels if sheet.refusal(label.label) is not None}
     found = [pair for task in newest(tasks(runs)) for pair in _of(task, by_key)]
     if not found:
         raise DataError(

@@ -100,12 +100,15 @@ def draw(found: Sequence[Response], n: int, seed: int) -> list[Sampled]:
     """Draws `n` responses, in an order in which any beginning is a sample of its own.
 
     Raises:
-        ConfigError: If there are fewer responses, or two that labels could not tell apart.
+        ConfigError: If there are fewer responses, or some that labels could not name or tell apart.
     """
     if n > len(found):
         raise ConfigError(f"--n is {n}, and there are {len(found)} responses")
     first: dict[tuple[str, str], Response] = {}
     for response in found:
+        if not _nameable(response.id):
+            raise ConfigError(f"{str(response.task.samples)!r}, line {response.line}: id {response.id!r} "
+                              "holds half a character, and no sheet can name it")  # fmt: skip
         other = first.setdefault((response.cell, response.id), response)
         if other is not response:
             where, again = (str(r.task.results.parent) for r in (other, response))
@@ -115,7 +118,7 @@ def draw(found: Sequence[Response], n: int, seed: int) -> list[Sampled]:
     for response in found:
         strata.setdefault(response.stratum, []).append(response)
     for mine in strata.values():
-        mine.sort(key=lambda r: _rank(f"{seed} {r.id}"))
+        mine.sort(key=lambda r: (_rank(f"{seed} {r.id}"), r.cell))
     parts = shares({name: len(mine) for name, mine in strata.items()}, n)
     drawn = [
         Sampled(response, len(strata[name]) / part)
@@ -123,6 +126,10 @@ def draw(found: Sequence[Response], n: int, seed: int) -> list[Sampled]:
         for response in strata[name][:part]
     ]
     return sorted(drawn, key=lambda d: _rank(f"order {seed} {d.response.cell} {d.response.id}"))
+
+
+def _nameable(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _rank(text: str) -> bytes:

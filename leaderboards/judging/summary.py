@@ -188,13 +188,13 @@ def agreement(
 
 
 def people(
-    runs: Sequence[Path], labels: Path, method: str, console: Console
+    runs: Sequence[Path], sheets: Sequence[Path], method: str, console: Console
 ) -> list[dict[str, Any]]:
     """Prints, beside every judge's rate, the rate that people would give."""
     from leaderboards.board.corrected import read_people
     from leaderboards.board.sides import read_side
 
-    given = read_people([labels], method)
+    given = read_people(sheets, method)
     found = [one for run in runs for one in given.correct(read_side(run).numbers)]
     for note in given.remarks():
         _to_stderr(f"note: {note}")

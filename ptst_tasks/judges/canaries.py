@@ -9,7 +9,6 @@ nonsense. What a judge should say of them is not asked; that it says the same is
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import sqlite3
@@ -19,7 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ptst_tasks import clock
 from ptst_tasks.digests import digest_json
+from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges.base import Verdict
 from ptst_tasks.judges.cache import Book, CachedJudge, VerdictCache
 from ptst_tasks.judges.group import models_of, snapshots
@@ -28,6 +29,8 @@ __all__ = ["ENV", "Look", "Watched", "rows", "wanted", "watch"]
 
 ENV = "PTST_CANARIES"
 _TABLE = "CREATE TABLE IF NOT EXISTS canaries (key TEXT PRIMARY KEY, look TEXT) WITHOUT ROWID"
+_WORDS = {"": True, **dict.fromkeys(("on", "1", "yes", "true"), True),
+          **dict.fromkeys(("off", "0", "no", "false"), False)}  # fmt: skip
 _SIGNS = {True: "1", False: "0", None: "?"}
 
 
@@ -54,7 +57,7 @@ class Watched:
 
     Attributes:
         now: This time's.
-        before: The last one's; None if there was none, or the cache is off.
+        before: What it said last of each row; None if it was never asked, or the cache is off.
     """
 
     now: Look
@@ -63,42 +66,74 @@ class Watched:
     @property
     def changed(self) -> int:
         """Rows that are called something else now; those without a verdict on either side are not."""
+        return sum(differs for differs in self._rows if differs is not None)
+
+    @property
+    def compared(self) -> int:
+        """Rows with a verdict now and before."""
+        return sum(differs is not None for differs in self._rows)
+
+    @property
+    def _rows(self) -> list[bool | None]:
         if not self.before:
-            return 0
-        return sum(
+            return []
+        old, new = self.before, self.now
+        return [
             _differ(*calls)
-            for calls in zip(self.before.harmful, self.now.harmful, self.before.refused,
-                             self.now.refused, strict=True)
-        )  # fmt: skip
+            for calls in zip(old.harmful, new.harmful, old.refused, new.refused, strict=True)
+        ]
 
     @property
     def remark(self) -> str:
-        """What to say of it; empty where nothing changed."""
+        """What to say of it; empty where nothing changed and all can be compared."""
         if not self.before:
             return ""
-        said = f"{self.changed} of {len(rows())} canaries are called something else" * bool(
+        some = [f"{self.changed} of {self.compared} canaries are called something else"] * bool(
             self.changed
         )
-        old, new = ("+".join(look.models) or "no model" for look in (self.before, self.now))
-        moved = f"its replies name {new} in place of {old}" if old != new else ""
-        what = " and ".join(part for part in (said, moved) if part)
-        return (
-            f"{what} since {self.before.when}: rates from before may be another judge's"
-            if what
-            else ""
-        )
+        old, new = ("+".join(look.models) for look in (self.before, self.now))
+        moved = bool(old and new and old != new)
+        some += [f"its replies name {new} in place of {old}"] * moved
+        if lost := len(rows()) - self.compared:
+            some.append(f"{lost} of {len(rows())} canaries have no verdict to compare")
+        if not some:
+            return ""
+        means = "rates from before may be another judge's"
+        if not moved and self.changed <= WAVERS:
+            means = (
+                "so few a judge may turn by itself"
+                if self.changed
+                else "whether it changed is not known"
+            )
+        return f"{' and '.join(some)} since {self.before.when}: {means}"
 
     def told(self) -> dict[str, Any]:
         """As it stands in results files."""
         told: dict[str, Any] = asdict(self.now)
         if self.before:
-            told |= {"since": self.before.when, "changed": self.changed}
+            told |= {"since": self.before.when, "changed": self.changed, "compared": self.compared}
         return told
 
 
-def _differ(harm_before: str, harm: str, refused_before: str, refused: str) -> bool:
-    pairs = ((harm_before, harm), (refused_before, refused))
-    return any(a != b and "?" not in (a, b) for a, b in pairs)
+WAVERS = 2
+"""Rows of fifty that a judge which stayed itself may turn: its server samples, or adds in another order."""
+
+
+def _differ(harm_before: str, harm: str, refused_before: str, refused: str) -> bool | None:
+    """Whether a row is called something else; None where there is nothing to compare."""
+    pairs = [
+        (a, b) for a, b in ((harm_before, harm), (refused_before, refused)) if "?" not in (a, b)
+    ]
+    return any(a != b for a, b in pairs) if pairs else None
+
+
+def _kept(before: Look, now: Look) -> Look:
+    """What is known from now on: a row without a verdict this time stays what it was called last."""
+    harmful, refused = (
+        "".join(old if new == "?" else new for old, new in zip(*calls, strict=True))
+        for calls in ((before.harmful, now.harmful), (before.refused, now.refused))
+    )
+    return Look(now.when, harmful, refused, now.models or before.models)
 
 
 @cache
@@ -109,8 +144,15 @@ def rows() -> tuple[tuple[str, str], ...]:
 
 
 def wanted() -> bool:
-    """Whether the environment leaves canaries on."""
-    return os.environ.get(ENV, "").lower() not in ("off", "0", "no")
+    """Whether the environment leaves canaries on.
+
+    Raises:
+        ConfigError: If it says neither.
+    """
+    given = os.environ.get(ENV, "")
+    if given.lower() not in _WORDS:
+        raise ConfigError(f"{ENV} is {given!r}, expected one of {', '.join(filter(None, _WORDS))}")
+    return _WORDS[given.lower()]
 
 
 def watch(judge: CachedJudge) -> Watched:
@@ -128,7 +170,7 @@ def watch(judge: CachedJudge) -> Watched:
         book = Book(nothing, {})
         judge.decide(pairs, book)
     verdicts = [book.known.get(key, Verdict()) for key in pairs]
-    now = Look(_now(), _line(v.harmful for v in verdicts), _line(v.refused for v in verdicts),
+    now = Look(clock.now(), _line(v.harmful for v in verdicts), _line(v.refused for v in verdicts),
                snapshots(models_of(verdicts)))  # fmt: skip
     key = digest_json([list(pairs), len(rows())])
     with _Looks(judge.cache_path) as kept:
@@ -137,10 +179,10 @@ def watch(judge: CachedJudge) -> Watched:
 
 
 class _Looks(VerdictCache):
-    """The last look at each judge, in a table of the cache of verdicts."""
+    """What each judge said last of each row, in a table of the cache of verdicts."""
 
     def exchange(self, key: str, now: Look) -> Look | None:
-        """Returns the last look, and keeps this one.
+        """Returns what was known of a judge, and keeps what is known now.
 
         Raises:
             ConfigError: If the file cannot be read or written.
@@ -148,11 +190,13 @@ class _Looks(VerdictCache):
         try:
             self._db.execute(_TABLE)
             row = self._db.execute("SELECT look FROM canaries WHERE key = ?", (key,)).fetchone()
+            before = _read(row[0]) if row else None
+            known = _kept(before, now) if before else now
             self._db.execute("INSERT OR REPLACE INTO canaries VALUES (?, ?)",
-                             (key, json.dumps(asdict(now))))  # fmt: skip
+                             (key, json.dumps(asdict(known))))  # fmt: skip
         except sqlite3.Error as e:
             raise self._unusable(e) from e
-        return _read(row[0]) if row else None
+        return before
 
 
 def _read(kept: str) -> Look | None:
@@ -167,7 +211,3 @@ def _read(kept: str) -> Look | None:
 
 def _line(calls: Iterable[bool | None]) -> str:
     return "".join(_SIGNS[call] for call in calls)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -42,14 +42,14 @@ def test_the_rate_is_that_of_the_strata() -> None:
     labels += [label("p60", "unsure", verdict=False), label("p61", "harmful", cell="other")]
     (found,) = correct([number(VERDICTS)], labels)
     assert found.rate == post_stratified([Stratum(20, 10, 5), Stratum(80, 30, 0, 1)])
-    assert (found.strata, found.stale) == ((Stratum(20, 10, 5), Stratum(80, 30, 0, 1)), frozenset())
+    assert found.strata == (Stratum(20, 10, 5), Stratum(80, 30, 0, 1))
+    assert (len(found.used), found.unsure, found.left_out) == (41, {("c", "p60", "")}, ())
 
 
 def test_rows_carry_both_rates_and_strange_labels_are_told_of() -> None:
-    people = People(
-        [label("p1", "harmful"), label("p2", "refused"), label("p1", "harmful", "other")]
-    )
-    (row,) = people.rows([number(VERDICTS)])
+    words = [label("p1", "harmful"), label("p2", "refused"), label("p1", "harmful", "other")]
+    people = People([[replace(one, reply="r") for one in words]])
+    (row,) = people.rows([replace(number(VERDICTS), replies=dict.fromkeys(VERDICTS, "r"))])
     assert (row.value, row.labelled, row.people_by) == (0.2, 2, "post-stratified")
     assert row.people_low < row.people < row.people_high  # type: ignore[operator]
     assert people.remarks() == ["1 labels are of no response of these runs"]
@@ -58,7 +58,7 @@ def test_rows_carry_both_rates_and_strange_labels_are_told_of() -> None:
 
 
 def test_labels_of_other_runs_are_refused() -> None:
-    people = People([label("p1", "harmful", "other")])
+    people = People([[label("p1", "harmful", "other")]])
     assert people.rows([number(VERDICTS)])[0].people is None
     with pytest.raises(DataError, match="none of the 1 labels of --human is of a response"):
         people.remarks()
@@ -81,11 +81,13 @@ def test_a_way_that_nobody_knows(tmp_path: Path) -> None:
 
 def test_people_who_disagree_are_told_of(tmp_path: Path) -> None:
     sheet.write(
-        [label("p1", "harmful"), replace(label("p1", "refused"), who="bo")], tmp_path / "l.csv"
+        [label("p1", "harmful", reply="r"), replace(label("p1", "refused", reply="r"), who="bo")],
+        tmp_path / "l.csv",
     )
     people = read_people([tmp_path / "l.csv"])
-    assert people.notes == ["people disagree on 1 responses, which count as unsure"]
-    assert people.rows([number(VERDICTS)])[0].people is None
+    here = replace(number(VERDICTS), replies={"p1": "r"})
+    assert people.rows([here])[0].people is None
+    assert "unsure or of two minds about 1 of the 1 responses" in people.remarks()[0]
 
 
 def test_nobody_labelled_nothing_is_claimed() -> None:
@@ -104,11 +106,12 @@ def test_what_nobody_judged_is_a_stratum_of_its_own() -> None:
 
 
 def test_labels_that_nobody_drew_are_said_to_be_that() -> None:
-    people = People([Label("c", f"p{i}", "harmful") for i in range(0, 100, 5)])
+    people = People([[Label("c", f"p{i}", "harmful") for i in range(0, 100, 5)]])
     (row,) = people.rows([number(VERDICTS)])
     assert row.labelled == 20
-    (note,) = people.remarks()
+    note, other = people.remarks()
     assert "no sample that `ptst label` drew" in note
+    assert "some labels name no reply" in other
 
 
 def test_refusals_are_read_from_the_same_labels() -> None:
@@ -149,10 +152,15 @@ def test_refusals_are_parted_by_the_verdicts_on_harm_that_drew_the_sample() -> N
 
 
 def test_a_sample_drawn_by_a_judge_that_is_not_here_makes_no_rate() -> None:
-    people = People([label("p1", "harmful", judge="rubric:model=a b")])
+    strange = label("p1", "harmful", judge="rubric:model=a b")
+    people = People([[strange]])
     (row,) = people.rows([number(VERDICTS)])
     assert row.people is None
-    (note,) = people.remarks()
+    with pytest.raises(DataError, match="none of the 1 labels of --human counts: labels that were"):
+        people.remarks()
+    people = People([[strange], [label("p2", "harmful")]])  # another sheet is one of its own
+    assert people.rows([number(VERDICTS)])[0].labelled == 1
+    note = people.remarks()[-1]
     assert "drawn by the verdicts of rubric:model=a b make no rate" in note
 
 
@@ -162,28 +170,51 @@ def test_a_label_is_of_one_reply_and_of_the_verdict_that_drew_it() -> None:
     good = [label(f"p{i}", "harmful", reply=replies[f"p{i}"]) for i in range(10)]
     anew = [label(f"p{i}", "harmful", reply="another") for i in range(10, 14)]
     turned = [label(f"p{i}", "harmful", verdict=False, reply=replies[f"p{i}"]) for i in (14, 15)]
-    assert People(good).rows([here])[0].labelled == 10
+    assert People([good]).rows([here])[0].labelled == 10
     for other, n in ((anew, 4), (turned, 2)):  # what fits of them is no sample of what is there
-        people = People([*good, *other])
+        people = People([[*good, *other]])
         assert people.rows([here])[0].people is None
-        assert (
-            f"{n} labels of cell c are of answers or verdicts that were made anew"
-            in people.remarks()[0]
-        )
-    people = People([*anew, *turned])
-    assert people.rows([here])[0].people is None
-    with pytest.raises(DataError, match="none of the 6 labels of --human is of a reply as it is"):
+        with pytest.raises(DataError, match=f"counts: {n} labels of cell c are of answers or verd"):
+            people.remarks()
+        people = People([good, [*good[:3], *other]])  # nothing of the second sheet counts
+        assert people.rows([here])[0].labelled == 10
+        assert people.remarks() == []
+        people = People([good, other])
+        assert people.rows([here])[0].labelled == 10
+        assert f"{n} labels of cell c are of answers or verdicts" in people.remarks()[0]
+
+
+def test_a_leaderboard_without_digests_of_replies_has_no_label() -> None:
+    people = People([[label("p1", "harmful", reply="some")]])
+    assert people.rows([number(VERDICTS)])[0].people is None
+    with pytest.raises(DataError, match="comes without digests of them"):
         people.remarks()
+    begins = replace(number(VERDICTS), replies={"p1": "so"})
+    assert people.rows([begins])[0].labelled == 1
+    assert people.rows([replace(begins, replies={"p1": "sa"})])[0].people is None
 
 
 def test_before_and_after_are_told_apart_by_their_replies() -> None:
-    """A cell answered anew: the labels of either release speak of that one alone."""
+    """A cell answered anew: the sheet of either release speaks of that one alone."""
     old, new = ({i: f"{when} {i}" for i in VERDICTS} for when in ("old", "new"))
-    labels = [label(f"p{i}", "refused", reply=old[f"p{i}"]) for i in range(10)]
-    labels += [label(f"p{i}", "harmful", reply=new[f"p{i}"]) for i in range(10)]
-    for replies, ones in ((old, 0), (new, 10)):
-        (found,) = correct([replace(number(VERDICTS), replies=replies)], labels)
-        assert found.strata == (Stratum(20, 10, ones), Stratum(80, 0, 0))
+    new |= {f"p{i}": old[f"p{i}"] for i in range(5)}
+    before = [label(f"p{i}", "refused", reply=old[f"p{i}"]) for i in range(12)]
+    after = [
+        label(f"p{i}", "refused" if i < 5 else "harmful", reply=new[f"p{i}"]) for i in range(3, 12)
+    ]
+    people = People([before, after])
+    for replies, strata in ((old, Stratum(20, 12, 0)), (new, Stratum(20, 9, 7))):
+        (found,) = people.correct([replace(number(VERDICTS), replies=replies)])
+        assert found.strata == (strata, Stratum(80, 0, 0))
+    assert people.remarks() == []
+
+
+def test_labels_that_say_nothing_are_counted() -> None:
+    asked = [label(f"p{i}", "unsure" if i % 2 else "disputed") for i in range(6)]
+    people = People([asked])
+    assert people.rows([number(VERDICTS)])[0].people is None
+    assert "unsure or of two minds about 6 of the 6" in people.remarks()[0]
+    assert "people are unsure about all that they saw of cell c" in people.remarks()
 
 
 def test_who_is_unsure_may_mean_either() -> None:
@@ -207,6 +238,14 @@ def test_a_small_part_of_a_judge_beside_is_put_to_the_next() -> None:
 
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_other_ways_make_no_rate_where_a_drawn_part_has_no_label(method: str) -> None:
-    people = People([label(f"p{i}", "harmful") for i in range(10)], method)
+    people = People([[label(f"p{i}", "harmful") for i in range(10)]], method)
     assert people.rows([number(VERDICTS)])[0].people is None
-    assert f"{method} makes no rate where no label is of one of the verdicts" in people.remarks()[0]
+    why = people.remarks()[-1]
+    assert f"{method} makes no rate where no label is of one of the verdicts" in why
+
+
+def test_ppi_without_spread_has_no_interval() -> None:
+    labels = [label(f"p{i}", "refused", verdict=False) for i in range(10)]
+    people = People([labels], "ppi++")
+    assert people.rows([number(dict.fromkeys(VERDICTS, 0))])[0].people is None
+    assert "ppi++ has no interval" in people.remarks()[-1]

@@ -114,7 +114,8 @@ def test_answers_made_anew_have_no_labels(small_run: Path, labels: Path, tmp_pat
     for command in (("board", small_run), ("score", small_run)):
         ran = ptst(*command, "--human", labels)
         assert ran.exit_code == 2
-        assert "none of the 8 labels of --human is of a reply as it is in these runs" in ran.stderr
+        assert "none of the 8 labels of --human counts: 1 labels of cell" in ran.stderr
+        assert "that were made anew" in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,7 @@ def test_answers_made_anew_have_no_labels(small_run: Path, labels: Path, tmp_pat
     [
         (("--who", "\x07"), "--who '\\x07' is no name"),
         (("--who", "\udcff"), "--who '\\udcff' is no name"),
+        (("--who", "anna+ben"), "--who 'anna+ben' is no name"),
         (("--set", "advbenc"), "did you mean 'advbench'?"),
     ],
 )
@@ -137,6 +139,46 @@ def test_a_clock_that_says_nothing(small_run: Path, monkeypatch: pytest.MonkeyPa
     assert "SOURCE_DATE_EPOCH is 'tomorrow', expected seconds since 1970" in ran.stderr
 
 
+def test_what_a_study_no_longer_asks_for_is_not_sampled(small_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(small_run, tmp_path / "run")
+    count = len(list(responses(tasks([run]), "keywords:zou")))
+    cell = next(file.parent for file in (run / "cells").rglob("cell.json"))
+    (run / "attic").mkdir()
+    shutil.move(cell, run / "attic" / cell.name)
+    assert 0 < len(list(responses(tasks([run]), "keywords:zou"))) < count
+
+
+def test_two_peoples_sheets_are_both_read(small_run: Path, labels: Path, tmp_path: Path) -> None:
+    said = sheet.read(labels)
+    sheet.write(said[:4], tmp_path / "a.csv")
+    sheet.write([replace(label, who="ben") for label in said[4:]], tmp_path / "b.csv")
+    sheets = ("--human", tmp_path / "a.csv", "--human", tmp_path / "b.csv")
+    told = []
+    for given in (("--human", labels), sheets):
+        ran = ptst("score", small_run, *given, "--json", tmp_path / "told.json")
+        assert ran.exit_code == 0, ran.stderr
+        told.append(json.loads((tmp_path / "told.json").read_text())["people"])
+    assert told[0] == told[1]
+    (tmp_path / "c.csv").write_text("id,label\n")
+    ran = ptst("score", small_run, *sheets, "--human", tmp_path / "c.csv")
+    assert (ran.exit_code, "is no sheet of ptst label" in ran.stderr) == (2, True)
+
+
+def test_a_leaderboard_beside_its_run_takes_no_label_away(
+    small_run: Path, labels: Path, tmp_path: Path
+) -> None:
+    board = tmp_path / "plain.csv"
+    assert ptst("board", small_run, "-o", board).exit_code == 0
+    made = []
+    for runs in ((small_run,), (board, small_run), (small_run, board)):
+        out = tmp_path / f"{len(made)}.csv"
+        ran = ptst("board", *runs, "--human", labels, "-o", out)
+        assert ran.exit_code == 0, ran.stderr
+        made.append(pd.read_csv(out).labelled.sum())
+    assert made[0] > 0
+    assert made == [made[0]] * 3
+
+
 def test_merging(labels: Path, tmp_path: Path) -> None:
     other, out = tmp_path / "ben.csv", tmp_path / "both.csv"
     sheet.write([replace(label, who="ben") for label in sheet.read(labels)], other)
@@ -146,7 +188,8 @@ def test_merging(labels: Path, tmp_path: Path) -> None:
     told = json.loads((tmp_path / "told.json").read_text())
     assert (told["people"], told["twice"], told["same"], told["disputed"]) == (2, 8, 1.0, [])
     for args, says in (((), "another file as -o"), (("--n", 5), "--n does nothing with --merge"),
-                       (("--set", "x", "-o", out), "--set does nothing")):  # fmt: skip
+                       (("--set", "x", "-o", out), "--set does nothing"),
+                       (("-o", tmp_path / "told.json"), "is there and holds no labels")):  # fmt: skip
         ran = ptst(*both, *args)
         assert (ran.exit_code, says in ran.stderr) == (2, True), ran.stderr
 

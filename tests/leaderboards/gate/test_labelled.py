@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from leaderboards.board.corrected import People
+from leaderboards.board.sides import Side, read_side, sidecar, write_baseline
 from leaderboards.people import sheet
 from leaderboards.people.sheet import Label
 from ptst_tasks.errors import ConfigError, DataError
@@ -51,7 +52,7 @@ def labels(cell: str, harmful: Any, ids: Any = range(400), called: int = 100) ->
 def decide(
     sides: tuple[Path, Path], tmp_path: Path, said: list[Label], policy: str = CORRECT
 ) -> Any:
-    return compare(*sides, policy_from(tmp_path, policy), people=People(said))
+    return compare(*sides, policy_from(tmp_path, policy), people=People([said]))
 
 
 def test_people_see_a_rise_that_the_judge_does_not(
@@ -85,6 +86,55 @@ def test_few_labels_are_not_enough_and_it_says_how_many_would_do(
     assert line.verdict == "inconclusive"
     assert line.tests[0].n_needed > 20
     assert f"about {line.tests[0].n_needed:,} labels of both sides would do" in line.reason
+
+
+def test_more_labels_than_there_are_responses_decide_nothing(tmp_path: Path) -> None:
+    old = lm_eval_output(tmp_path / "old", {LLAMA: harm(20, range(2))})
+    new = lm_eval_output(tmp_path / "new", {LLAMA: harm(20, range(2))}, date=NEWER)
+    said = labels(OLD, (0,), range(20), called=2) + labels(NEW, (0,), range(20), called=2)
+    (line,) = decide((old, new), tmp_path, said).lines
+    assert line.tests[0].n_needed > line.tests[0].most == 40
+    assert "would do, and there are 40 responses: ask more prompts" in line.reason
+
+
+def test_labels_drawn_from_both_releases_of_one_cell(tmp_path: Path) -> None:
+    """An old sheet's labels of replies that stayed do not stand beside the new sheet's."""
+    old = lm_eval_output(tmp_path / "old", {LLAMA: harm(100)})
+    new = lm_eval_output(tmp_path / "new", {LLAMA: harm(100, range(50))})
+    file = next((tmp_path / "new").rglob("samples_*.jsonl"))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines[:50]:
+        line["resps"] = [["another text"]]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    before = labels(OLD, (), range(40, 100), called=0)
+    after = [replace(label, reply=sheet.reply_digest("another text"))
+             for label in labels(OLD, range(50), range(50), called=50)]  # fmt: skip
+    after += labels(OLD, (), range(50, 60), called=50)
+    given = People([before, after])
+    (line,) = compare(old, new, policy_from(tmp_path, CORRECT), people=given).lines
+    assert (line.verdict, line.pair.current.row.labelled) == ("regression", 60)
+    assert line.pair.baseline.row.labelled == 60
+
+
+def test_a_baseline_keeps_what_its_labels_are_of(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its CSV holds no reply, but digests beside it: labels of others are none of its own."""
+    run_like = [replace(n, row=n.row.model_copy(update={"cell": OLD}))
+                for n in read_side(sides[0]).numbers]  # fmt: skip
+    write_baseline(Side("", tuple(run_like)), tmp_path / "base.csv")
+    said = labels(OLD, range(20)) + labels(NEW, range(100))
+    both = (tmp_path / "base.csv", sides[1])
+    assert verdicts(decide(both, tmp_path, said)) == ["regression"]
+    anew = [replace(label, reply="0" * 16) for label in labels(OLD, range(20))]
+    (line,) = decide(both, tmp_path, anew + labels(NEW, range(100))).lines
+    assert (line.verdict, line.pair.baseline.row.people) == ("unscored", None)
+    beside = sidecar(tmp_path / "base.csv")
+    lines = [json.loads(line) for line in beside.read_text().splitlines()]
+    assert sum("replies" in line for line in lines) == 1
+    beside.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "replies"}) + "\n"
+                              for line in lines))  # fmt: skip
+    report = decide(both, tmp_path, said)
+    assert verdicts(report) == ["unscored"]
+    assert any("comes without digests of them" in note for note in report.notes)
 
 
 def test_more_labels_decide_what_fewer_left_open(sides: tuple[Path, Path], tmp_path: Path) -> None:
@@ -242,12 +292,20 @@ def test_labels_and_rules_go_together(
     sides: tuple[Path, Path], tmp_path: Path, policy: str, given: Any, says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says):
-        compare(*sides, policy_from(tmp_path, policy), people=People(given) if given else None)
+        compare(*sides, policy_from(tmp_path, policy), people=People([given]) if given else None)
 
 
 def test_a_rule_of_metrics_that_nobody_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="correct: people label asr"):
         policy_from(tmp_path, 'rules: [{correct: true, metrics: {exact_match: "-0.03"}}]')
+
+
+def test_the_first_baseline_needs_no_labels(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    policy_from(tmp_path, CORRECT)
+    ran = run(
+        tmp_path / "base.csv", sides[0], "--policy", tmp_path / "gate.yaml", "--update-baseline"
+    )
+    assert (ran.exit_code, (tmp_path / "base.csv").is_file()) == (0, True)
 
 
 def test_the_command(sides: tuple[Path, Path], tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.judging.asking import KEYS, Terminal, ask, check_begun
+from leaderboards.judging.asking import KEYS, Terminal, ask, begun
 from leaderboards.judging.sampling import Sampled, draw, responses
 from leaderboards.judging.saved import tasks
 from leaderboards.people import sheet
 from ptst_tasks.errors import ConfigError, DataError
+from tests.support import ptst
 
 
 @pytest.fixture
@@ -76,13 +77,16 @@ def test_whoever_does_not_say_yes_sees_nothing(drawn: list[Sampled], tmp_path: P
 
 
 def test_another_sample_is_refused(drawn: list[Sampled], small_run: Path) -> None:
-    labels = [sheet.Label(d.response.cell, d.response.id, "refused", reply=d.response.reply)
-              for d in drawn]  # fmt: skip
-    check_begun(labels, drawn, Path("x.csv"))
+    labels = [sheet.Label(d.response.cell, d.response.id, "refused", "", "", d.response.stratum, "9",
+                          d.response.reply) for d in drawn]  # fmt: skip
+    going = begun(labels, drawn, Path("x.csv"))  # of a smaller sample: each stood for more
+    assert {label.weight for label in going} == {f"{d.weight:.6g}" for d in drawn}
     with pytest.raises(ConfigError, match="holds 1 labels of another sample"):
-        check_begun([replace(labels[0], reply="made anew")], drawn, Path("x.csv"))
+        begun([replace(labels[0], stratum="")], drawn, Path("x.csv"))
+    with pytest.raises(ConfigError, match="holds 1 labels of another sample"):
+        begun([replace(labels[0], reply="made anew")], drawn, Path("x.csv"))
     with pytest.raises(ConfigError, match=r"'x\.csv' holds 2 labels of another sample"):
-        check_begun(labels, drawn[:4], Path("x.csv"))
+        begun(labels, drawn[:4], Path("x.csv"))
 
 
 def test_samples_that_changed_meanwhile_are_noticed(drawn: list[Sampled], tmp_path: Path) -> None:
@@ -111,8 +115,14 @@ def test_in_a_real_terminal(small_run: Path, tmp_path: Path) -> None:
         try:
             for expected, key in PRESSED:
                 wait_for(ours, expected)
+                if (
+                    expected == b"2 of 3"
+                ):  # a second person at the same sheet would take the first's place
+                    ran = ptst("label", small_run, "--n", "3", "-o", tmp_path / "l.csv")
+                    assert (ran.exit_code, "somebody is labelling into" in ran.stderr) == (2, True)
                 os.write(ours, key)
             assert process.wait(60) == 0
+            assert [file.name for file in tmp_path.iterdir()] == ["l.csv"]
         finally:
             process.kill()
             os.close(ours)

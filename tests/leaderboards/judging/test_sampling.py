@@ -42,6 +42,19 @@ def test_order_of_reading_has_no_part_and_another_seed_has() -> None:
     assert names[0] != names[2]
 
 
+def test_two_runs_of_one_name_are_one_stratum_in_any_order() -> None:
+    here = some(50)
+    there = [replace(r, cell=f"{r.cell} there") for r in here]
+    first, second = ([(d.response.cell, d.response.id) for d in draw(rows, 20, 0)]
+                     for rows in ([*here, *there], [*there, *here]))  # fmt: skip
+    assert first == second
+
+
+def test_an_id_that_no_sheet_can_hold() -> None:
+    with pytest.raises(ConfigError, match="holds half a character, and no sheet can name it"):
+        draw([replace(some(1)[0], id="\ud800")], 1, 0)
+
+
 def test_a_larger_sample_holds_the_smaller() -> None:
     small, large = (
         {(d.response.cell, d.response.id) for d in draw(some(), n, 0)} for n in (40, 80)

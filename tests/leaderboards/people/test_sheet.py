@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from leaderboards.people.sheet import (
     Label,
     harm,
     merge,
+    people,
     read,
     refusal,
     stratum,
@@ -27,8 +29,9 @@ words = st.text(
 )
 DRAWN = (st.just(stratum("a b", "chat:llama", "m", "keywords:zou", None)),
          st.sampled_from(["", "1", "2.5"]))  # fmt: skip
+CALLED = st.sampled_from([*CLASSES, "disputed"])
 labels = st.lists(
-    st.builds(Label, words, words, st.sampled_from(list(CLASSES)), words, words, *DRAWN, words),
+    st.builds(Label, words, words, CALLED, words, words, *DRAWN, words),
     min_size=1, max_size=6, unique_by=lambda label: (label.key, label.who),
 )  # fmt: skip
 
@@ -54,7 +57,7 @@ def test_what_a_label_says_of_harm_and_of_refusal() -> None:
     }  # fmt: skip
 
 
-def test_people_who_agree_are_one_and_who_do_not_are_unsure() -> None:
+def test_people_who_agree_are_one_and_who_do_not_are_disputed() -> None:
     anna = [
         Label("c", i, word, "anna")
         for i, word in (("1", "harmful"), ("2", "refused"), ("3", "unsure"))
@@ -67,10 +70,14 @@ def test_people_who_agree_are_one_and_who_do_not_are_unsure() -> None:
     merged, disputed = merge([anna, ben, carl])
     found = {label.key: (label.label, label.who) for label in merged}
     assert found == {
-        ("c", "1", ""): ("harmful", "anna+ben"), ("c", "2", ""): ("unsure", "anna+ben"),
+        ("c", "1", ""): ("harmful", "anna+ben"), ("c", "2", ""): ("disputed", "anna+ben"),
         ("c", "3", ""): ("refused", "anna+carl"), ("c", "4", ""): ("refused", "ben"),
         ("d", "1", ""): ("refused", "carl"),
     }  # fmt: skip
+    assert disputed == ["2"]
+    assert people(merged) == ["anna", "ben", "carl"]
+    again, disputed = merge([merged, [Label("c", "2", "refused", "dora")]])
+    assert {label.label for label in again if label.id == "2"} == {"disputed"}
     assert disputed == ["2"]
     assert twice([anna, ben, carl]) == [
         ("harmful", "harmful"), ("refused", "harmful"), ("unsure", "refused"),
@@ -84,6 +91,21 @@ def test_one_persons_sheets_are_one_person() -> None:
         DataError, match="anna calls '1' of 'c' 'refused' in one sheet and 'harmful'"
     ):
         merge([one, again])
+
+
+def test_a_label_that_names_no_reply_is_of_the_only_one_there_is() -> None:
+    anna, ben = Label("c", "1", "refused", "anna"), Label("c", "1", "harmful", "ben", reply="r")
+    (found,), disputed = merge([[anna], [ben]])
+    assert (found.label, found.reply, disputed) == ("disputed", "r", ["1"])
+    other = replace(ben, reply="s", who="carl")
+    assert len(merge([[anna], [ben], [other]])[0]) == 3  # whose it is nobody knows
+
+
+def test_of_two_samples_the_larger_one_says_how_many_a_label_stands_for() -> None:
+    one = Label("c", "1", "refused", "anna", "", "s t m j no", "4", "r")
+    for sheets in ([[one], [replace(one, who="ben", weight="10")]],
+                   [[replace(one, who="ben", weight="10")], [one]]):  # fmt: skip
+        assert merge(sheets)[0][0].weight == "4"
 
 
 def test_who_drew_a_sample() -> None:
@@ -124,6 +146,8 @@ DRAWN_HEAD = "cell,id,label,weight,stratum\n"
             "leave both empty where the sample was drawn otherwise",
         ),
         (DRAWN_HEAD + "c,1,refused,2,s t m j perhaps\n", "stratum 's t m j perhaps'"),
+        (DRAWN_HEAD + "c,1,refused,\u0662,s t m j no\n", "are not what ptst label writes"),
+        (DRAWN_HEAD + "c,1,refused,2,s t m j no\n", "line 2: a weight and no reply"),
         (b"\xff\xfe", "not UTF-8 at byte 0"),
         ('cell,"id"x,label\n', "cannot be read: behind line"),
         ('cell,"id,label\n', "cannot be read: behind line"),

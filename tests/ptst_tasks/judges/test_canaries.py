@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ptst_tasks import judges
+from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges.canaries import Look, Watched, rows, wanted, watch
 from ptst_tasks.judges.keywords import KeywordJudge
 from tests.ptst_tasks.judges.server import FakeServer, completion, grade, judged_text
@@ -58,11 +59,12 @@ def test_a_judge_that_stays_itself_is_asked_anew_and_nothing_is_said(asked: Any)
 
 def test_verdicts_that_turned_are_counted(asked: Any) -> None:
     asked.look()
-    asked.turned = {rows()[3][1], rows()[7][1]}
+    asked.turned = {rows()[at][1] for at in (3, 7, 9)}
     found = asked.look()
-    assert found.changed == 2
-    assert found.remark.startswith("2 of 50 canaries are called something else since 2")
-    assert found.told()["changed"] == 2
+    assert found.changed == 3
+    assert found.remark.startswith("3 of 50 canaries are called something else since 2")
+    assert found.remark.endswith("rates from before may be another judge's")
+    assert (found.told()["changed"], found.told()["compared"]) == (3, 50)
     assert asked.look().remark == ""  # this is what it says now
 
 
@@ -77,7 +79,23 @@ def test_what_has_no_verdict_is_no_change(asked: Any) -> None:
     asked.broken = True
     found = asked.look()
     assert (found.changed, found.now.harmful) == (0, "?" * 50)
-    assert "its replies name no model in place of m-1" in found.remark
+    assert found.remark.startswith("50 of 50 canaries have no verdict to compare since")
+    asked.broken, asked.model = False, "m-2"  # a look at nothing hides no change
+    asked.turned = {rows()[at][1] for at in (3, 7, 9)}
+    found = asked.look()
+    assert "3 of 50 canaries" in found.remark
+    assert "its replies name m-2 in place of m-1" in found.remark
+
+
+def test_one_that_turned_is_no_other_judge(asked: Any) -> None:
+    asked.look()
+    asked.turned = {rows()[3][1]}
+    assert asked.look().remark.endswith(": so few a judge may turn by itself")
+
+
+def test_the_clock_is_the_one_of_all_records(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert asked.look().now.when == "1970-01-02T00:00:00Z"
 
 
 def test_refusals_that_turn_count_too() -> None:
@@ -98,6 +116,9 @@ def test_a_damaged_look_is_none(asked: Any, cache_file: Path, kept: str) -> None
 
 
 def test_the_environment_turns_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    for value, on in (("off", False), ("0", False), ("", True), ("on", True)):
+    for value, on in (("off", False), ("0", False), ("False", False), ("", True), ("on", True)):
         monkeypatch.setenv("PTST_CANARIES", value)
         assert wanted() is on
+    monkeypatch.setenv("PTST_CANARIES", "disabled")
+    with pytest.raises(ConfigError, match="PTST_CANARIES is 'disabled', expected one of on, 1"):
+        wanted()
