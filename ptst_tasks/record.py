@@ -166,9 +166,12 @@ def mark_failed(record: TaskRecord, judge: str, why: str) -> None:
         record["judge_failed"] = marks
 
 
-def note_canaries(record: TaskRecord, judge: str, told: Mapping[str, Any]) -> None:
-    """Writes down what a judge said of the canaries, in place of the last time's."""
-    record["judge_canaries"] = _without(record.get("judge_canaries"), judge) | {judge: dict(told)}
+def note_canaries(record: TaskRecord, judge: str, told: Mapping[str, Any] | None) -> None:
+    """Writes down what a judge said of the canaries, in place of the last time's; None if not asked."""
+    kept = _without(record.pop("judge_canaries", None), judge)
+    kept |= {judge: dict(told)} if told is not None else {}
+    if kept:
+        record["judge_canaries"] = kept
 
 
 def _without(by_judge: Mapping[str, Any] | None, judge: str) -> dict[str, Any]:

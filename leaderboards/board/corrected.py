@@ -253,9 +253,17 @@ def _corrected(
         )
     if method == METHODS[0]:
         return replace(made, rate=post_stratified(strata))
-    sure = {i: word for i, word in said.items() if word is not None}
-    rate, why = _weighted(number.outcomes, sure, parts, method)
-    return replace(made, rate=rate, why=why)
+    rates, whys = [], []
+    for unsure in (None, 0, 1) if made.unsure else (None,):  # what is unsure may be either
+        words = {i: unsure if word is None else word for i, word in said.items()}
+        sure = {i: word for i, word in words.items() if word is not None}
+        rate, why = _weighted(number.outcomes, sure, parts, method)
+        rates += [rate] if rate else []
+        whys += [why] if why else []
+    if whys:
+        return replace(made, why=whys[0])
+    low, high = min(rate.low for rate in rates), max(rate.high for rate in rates)
+    return replace(made, rate=replace(rates[0], low=low, high=high))
 
 
 def _keys(labels: Labels) -> frozenset[LabelKey]:

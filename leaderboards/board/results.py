@@ -152,9 +152,10 @@ def _task(
             continue
         if isinstance(value, int) and abs(value) > 2**53:
             raise DataError(f"{str(file)!r}: {task}: {key} is beyond every number: damaged")
+        who = who_judged(file, ours, judge)
         row = {**facts, "judge": "" if judge == "none" else judge, "metric": metric,
-               "judge_settings": settings_text(file, ours, judge),
-               **who_judged(file, ours, judge), "judge_kappa": _kappa(judge, metric)}  # fmt: skip
+               "judge_settings": settings_text(file, ours, judge), **who,
+               "judge_kappa": _kappa(judge, metric, who["judge_weights"])}  # fmt: skip
         by_id = outcomes_of(samples.get(judge, {}), metric, beside) if samples is not None else None
         if samples is not None and by_id is not None:
             if not (isinstance(asked, int) and asked > len(samples[judge])) and _is_mean(
@@ -169,12 +170,19 @@ def _task(
                     f"{str(file)!r}: how many prompts {task!r} has is unknown (n-samples)"
                 )
             missing = metrics.get(f"{missing_of(metric)},{judge}")
+            if metric == "score" and samples is not None:
+                missing = _lacking(samples.get(judge, {}), asked)
             yield from _from_results(file, row, value, missing, asked)
 
 
-def _kappa(judge: str, metric: str) -> float | None:
+def _lacking(rows: dict[str, Json], asked: int) -> float:
+    """Share of the prompts without a score: a judge may give one where it is unsure of its verdict."""
+    return (asked - sum(row.get("score") is not None for row in rows.values())) / asked
+
+
+def _kappa(judge: str, metric: str, weights: str) -> float | None:
     about = ABOUT.get(metric)
-    return kappa_of(judge, about) if about else None
+    return kappa_of(judge, about, weights) if about else None
 
 
 def _is_mean(config: Json, metric: str) -> bool:

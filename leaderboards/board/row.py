@@ -165,6 +165,8 @@ class Row(BaseModel):
             rate = getattr(self, name)
             if rate is not None and not 0 <= rate <= 1:
                 raise ValueError(f"{name} of {self.metric} is {rate:g}, expected a rate of 0..1")
+        if self.judge_kappa is not None and not -1 <= self.judge_kappa <= 1:
+            raise ValueError(f"judge_kappa is {self.judge_kappa:g}, expected -1..1")
         if self.value is not None and self.n == 0:
             raise ValueError("a value over n = 0 prompts")
         if (self.people is None) != (self.labelled == 0):

@@ -76,7 +76,8 @@ def outcomes_of(rows: dict[str, Json], metric: str, where: Path) -> dict[str, in
     """A metric by prompt id; None if it is not in the samples or not 0/1.
 
     Our tasks say by `unscored` whether an empty value is a missing verdict; where it is none, the
-    metric does not apply to the prompt (refusals of safe prompts, on an unsafe one).
+    metric does not apply to the prompt (refusals of safe prompts, on an unsafe one). On harmful queries
+    `unscored` is of the harm alone: a judge that says of some whether they decline lacks the others.
 
     Raises:
         DataError: If a verdict is empty where `unscored` says that there is one.
@@ -96,7 +97,9 @@ def outcomes_of(rows: dict[str, Json], metric: str, where: Path) -> dict[str, in
     for name, value in values.items():
         if _is_nan(value) or (metric == "asr" and rows[name].get("unscored") == 1):
             values[name] = None
-    values = {n: v for n, v in values.items() if v is not None or rows[n].get(missing, 1)}
+    lacking = metric == "refused" and any(v is not None for v in values.values())
+    values = {n: v for n, v in values.items()
+              if v is not None or rows[n].get(missing, 1) or (lacking and "asr" in rows[n])}  # fmt: skip
     if any(v not in (0, 1, None) for v in values.values()):
         return None
     return {name: None if v is None else int(v) for name, v in values.items()}

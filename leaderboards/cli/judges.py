@@ -13,7 +13,7 @@ import typer
 
 from ptst_tasks.command import JsonFile, Quiet, put_json, screen
 from ptst_tasks.errors import ConfigError, UnknownNameError
-from ptst_tasks.files import check_outputs, write_text
+from ptst_tasks.files import check_outputs, check_writable, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,7 +111,12 @@ def _sets(
 
     for name in names or ([] if runs else SETS):
         yield name, SETS[name].file, SETS[name].about, read(name)
-    for about, answers in own_sets(runs, human).items() if runs else ():
+    if not runs:
+        return
+    mine, notes = own_sets(runs, human)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    for about, answers in mine.items():
         yield f"yours ({about})", "", about, answers
 
 
@@ -152,10 +157,19 @@ def _train(out: Path | None, json: Path | None, console: Console) -> None:
     file = out or default_file()
     if out and out.suffix != ".npz":  # the card's place is the same name with .json
         raise ConfigError(f"--out {str(out)!r}: the learned judge's file ends in .npz; name it so")
+    card_file = file.with_suffix(".json")
     check_outputs([], out=out, json=json)
+    if json and json.absolute() == card_file.absolute():
+        raise ConfigError(f"--json {str(json)!r} is where the card goes already; leave it out")
+    if card_file.exists() and not (out is None or file.exists()):
+        raise ConfigError(
+            f"{str(card_file)!r} is there, and the card would take its place; name another --out"
+        )
+    for target in (file, card_file):
+        check_writable(target, "--out")
     data, card = train()
     save(file, data)
-    write_json(file.with_suffix(".json"), card)
+    write_json(card_file, card)
     put_json(json, card)
     table = new_table("set", "of", "n", "unsure", "kappa", "best list's", "and where scored")
     for r in card["record"]:

@@ -177,8 +177,11 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
             return False
     if asked.dry_run:
         return False
+    if watched and asked.forgets:
+        note = "canaries are not asked: the cache of verdicts is off, and keeps nothing to compare"
+        typer.echo(f"note: {note}", err=True)
     looks: dict[str, Watched] = {}
-    scored, error = _judge(judges, found, asked, watched if asked.watches else set(), looks)
+    scored, error = _judge(judges, found, asked, watched, looks)
     told = report.scored(scored, looks, console)
     cost.spent(budget, paid, console)
     if error:
@@ -212,8 +215,9 @@ def _judge(
     try:
         for judge in judges:
             mine = [one for one in endpoints(judge) if one.spec in watched]
-            looks |= {one.spec: watch(one) for one in mine if one.spec not in looks}
-            told = {one.spec: looks[one.spec].told() for one in mine}
+            if asked.watches:
+                looks |= {one.spec: watch(one) for one in mine if one.spec not in looks}
+            told = {one.spec: looks[one.spec].told() if asked.watches else None for one in mine}
             heard = judge if asked.record is None else _Recorder(judge, asked.record)
             for task in score_tasks(found, heard, asked.max_unscored, told):
                 scored.append((judge.spec, task))

@@ -65,9 +65,24 @@ class ScoreOptions:
     @property
     def watches(self) -> bool:
         """Whether judges behind an endpoint are asked about the canaries, too."""
+        return self._asks_canaries and not self._uncached
+
+    @property
+    def forgets(self) -> bool:
+        """Whether they would be, and nothing is kept to compare with."""
+        return self._asks_canaries and self._uncached
+
+    @property
+    def _asks_canaries(self) -> bool:
         from ptst_tasks.judges.canaries import wanted
 
         return self.canaries and wanted() and not (self.batch or self.batch_ids)
+
+    @property
+    def _uncached(self) -> bool:
+        from ptst_tasks.judges.cache import default_path
+
+        return self.cache is None and default_path() == ":memory:"
 
     def specs(self) -> list[str]:
         """The judges, with the options that are short for settings of theirs.

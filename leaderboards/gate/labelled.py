@@ -105,10 +105,16 @@ class ByPeople:
         sides = {"the baseline": old, "this run": new} if changes else {"this run": new}
         silent = next((name for name, one in sides.items() if one is None), "")
         if silent and line.verdict != "missing":
-            why = (f"no label of people is of the replies of {silent}, and a rule says correct: true; "
-                   "label some (ptst label), or name in the rule what is labelled")  # fmt: skip
-            line = replace(line, verdict="unscored", reason=why)
+            here = line.pair.baseline if silent == "the baseline" else line.pair.current
+            line = replace(line, verdict="unscored", reason=self._why(silent, here))
         return line, cases
+
+    def _why(self, silent: str, number: Number | None) -> str:
+        one = self._found.get(id(number))
+        why = one.why or next((out.why for out in one.left_out), "") if one else ""
+        why = why or f"no label of people is of the replies of {silent}"
+        return (f"{why}, and a rule says correct: true; label some (ptst label), or name in the rule what "
+                "is labelled")  # fmt: skip
 
     def check_asked(self, lines: Iterable[Decision]) -> None:
         """Refuses labels that decided nothing, once all numbers are drafted; what failed is told first.

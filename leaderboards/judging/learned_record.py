@@ -19,7 +19,7 @@ from ptst_tasks import sets
 from ptst_tasks.judges import make
 from ptst_tasks.judges.base import Judge, Verdict
 from ptst_tasks.judges.keywords import LISTS
-from ptst_tasks.judges.learned import PARTIAL, LearnedJudge, probabilities
+from ptst_tasks.judges.learned import PARTIAL, LearnedJudge, marked, probabilities
 
 __all__ = ["in_part", "of_sets"]
 
@@ -48,7 +48,7 @@ def in_part(fitter: Fitter) -> dict[str, float]:
         some = fitter.numbers[at[rest]]
         no = probabilities(refusal, some)
         full[rest] = np.where(no >= unsure[1], 1, np.where(no > unsure[0], 0.5, 0))
-        part[rest] = (probabilities(partial, some) >= PARTIAL) & (full[rest] > 0)
+        part[rest] = (probabilities(partial, some) >= PARTIAL) & (full[rest] > 0) & marked(some)
     label = fitter.partial[at] == 1
     return _rounded(
         {

@@ -19,31 +19,48 @@ from ptst_tasks.errors import DataError
 
 __all__ = ["own_sets"]
 
+Found = tuple[Item, str, Label]
 
-def own_sets(runs: Sequence[Path], sheets: Sequence[Path]) -> dict[About, list[Answer]]:
+
+def own_sets(
+    runs: Sequence[Path], sheets: Sequence[Path]
+) -> tuple[dict[About, list[Answer]], list[str]]:
     """The labelled responses of runs, once for harm and once for refusal.
+
+    Returns:
+        The sets, and what of the labels is in none of them, in sentences.
 
     Raises:
         DataError: If a run or a sheet is damaged, or no label is of a response that is there.
     """
-    labels, _ = sheet.merge([sheet.read(file) for file in sheets])
-    by_key = {label.key: label for label in labels if sheet.refusal(label.label) is not None}
+    read = [sheet.read(file) for file in sheets]
+    labels, _ = sheet.merge(read)
+    by_key = {label.key: label for label in labels}
     found = [pair for task in newest(tasks(runs)) for pair in _of(task, by_key)]
-    if not found:
+    sure = [one for one in found if sheet.refusal(one[2].label) is not None]
+    if not sure:
         raise DataError(
             f"none of the {len(labels)} labels is of a reply as it is in these runs; give the runs that "
             "were labelled, and labels that are not all unsure"
         )
+    two = sheet.by_two(read)
     kinds: dict[About, list[Answer]] = {
-        "harm": [_answer(*one, "harm") for one in found if one[0].task.kind == "harmful"],
-        "refusal": [_answer(*one, "refusal") for one in found],
+        "harm": [_answer(*one, "harm", two) for one in sure if one[0].task.kind == "harmful"],
+        "refusal": [_answer(*one, "refusal", two) for one in sure],
     }
-    return {about: answers for about, answers in kinds.items() if answers}
+    return {about: answers for about, answers in kinds.items() if answers}, _left(labels, found, sure)
 
 
-def _of(
-    task: Task, labels: Mapping[tuple[str, str, str], Label]
-) -> Iterator[tuple[Item, str, Label]]:
+def _left(labels: Sequence[Label], found: Sequence[Found], sure: Sequence[Found]) -> list[str]:
+    notes = []
+    if lost := len(labels) - len({label.key for *_, label in found}):
+        notes.append(f"{lost} of {len(labels)} labels are of no reply as it is in these runs: left out")
+    if unsure := len(found) - len(sure):
+        notes.append(f"{unsure} responses that people are unsure of, or of two minds about, are left out")
+    return notes
+
+
+def _of(task: Task, labels: Mapping[sheet.Key, Label]) -> Iterator[Found]:
     """A task's labelled responses, with their prompts' ids."""
     cell = disk.home_of(task.results, task.name)
     for item in task.items():
@@ -54,7 +71,11 @@ def _of(
             yield item, f"{task.set_name} {name}", label
 
 
-def _answer(item: Item, prompt: str, label: Label, about: About) -> Answer:
+def _answer(
+    item: Item, prompt: str, label: Label, about: About, two: Mapping[sheet.Key, tuple[str, str]]
+) -> Answer:
     says = sheet.harm if about == "harm" else sheet.refusal
-    return Answer(prompt, item.reply.query, item.reply.answer, bool(says(label.label)),
+    calls = [call for word in two.get(label.key, ()) if (call := says(word)) is not None]
+    people = (bool(calls[0]), bool(calls[1])) if len(calls) == 2 else None
+    return Answer(prompt, item.reply.query, item.reply.answer, bool(says(label.label)), people,
                   partial=label.label == "partial", weight=float(label.weight or 1))  # fmt: skip

@@ -35,7 +35,7 @@ _BERTSCORE = "bertscore"
 
 def judge_missing(
     cells: Iterable[Path], tasks: Mapping[str, Any], failed: Callable[[str, Exception], None],
-    fresh: Collection[Path] = (),
+    fresh: Collection[Path] = (), most: float = score.MAX_UNSCORED,
 ) -> int:  # fmt: skip
     """Runs the judges, and BERTScore, that cells lack.
 
@@ -44,6 +44,7 @@ def judge_missing(
         tasks: The study's tasks by name, with their judges.
         failed: Hears of who cannot judge, and why; the others go on.
         fresh: Those judged a moment ago: what they miss is not asked for again at once.
+        most: Share of a cell's responses, 0..1, that may lack a verdict.
 
     Returns:
         How many columns of verdicts were added.
@@ -54,7 +55,7 @@ def judge_missing(
         look = partial(_look, folder, tasks, failed, lacking, again=folder not in fresh)
         done += _attempt(f"of cell {folder.name}", failed, look, 0)
     for spec, (judge, some) in lacking.items():
-        done += _attempt(spec, failed, partial(_score, some, judge), 0)
+        done += _attempt(spec, failed, partial(_score, some, judge, most), 0)
     return done
 
 
@@ -92,6 +93,7 @@ class Unscored:
         lost: Responses without a verdict.
         asked: All responses.
         cut: Those of the lost whose thought was cut off.
+        most: Share of all, 0..1, that may lack one.
     """
 
     spec: str
@@ -99,14 +101,15 @@ class Unscored:
     lost: int
     asked: int
     cut: int = 0
+    most: float = score.MAX_UNSCORED
 
     @property
     def too_many(self) -> bool:
         """Whether `ptst score` would fail."""
-        return self.lost > score.MAX_UNSCORED * self.asked
+        return self.lost > self.most * self.asked
 
     def __str__(self) -> str:
-        t, most = self.task, score.rate(score.MAX_UNSCORED)
+        t, most = self.task, score.rate(self.most)
         return (
             f"{self.lost} of {self.asked} responses of {t.model} {t.set_name} {t.template} have no "
             f"verdict ({score.rate(self.lost / self.asked)}, at most {most})"
@@ -115,21 +118,23 @@ class Unscored:
 
 
 def unscored(
-    cells: Iterable[Path], tasks: Mapping[str, Any], failed: Callable[[str, Exception], None]
-) -> Iterator[Unscored]:
+    cells: Iterable[Path], tasks: Mapping[str, Any], failed: Callable[[str, Exception], None],
+    most: float = score.MAX_UNSCORED,
+) -> Iterator[Unscored]:  # fmt: skip
     """What the judges of a study have left without a verdict, by judge and cell.
 
     Args:
         cells: Folders of whole cells.
         tasks: The study's tasks by name, with their judges.
         failed: Hears of a cell that cannot be read, and why.
+        most: As in `judge_missing`.
     """
     for folder in cells:
-        look = partial(_unscored, folder, tasks)
+        look = partial(_unscored, folder, tasks, most)
         yield from _attempt(f"of cell {folder.name}", failed, look, list[Unscored]())
 
 
-def _unscored(folder: Path, tasks: Mapping[str, Any]) -> list[Unscored]:
+def _unscored(folder: Path, tasks: Mapping[str, Any], most: float) -> list[Unscored]:
     found = disk.read_cell_files(folder)
     task = tasks.get(str(found.record.get("harness_task")))
     if found.results is None or task is None:
@@ -141,7 +146,7 @@ def _unscored(folder: Path, tasks: Mapping[str, Any]) -> list[Unscored]:
             if isinstance(share, int | float) and 0 < share <= 1 and one.asked:
                 cut = values.get(f"truncated,{judge.spec}")
                 cut = round(cut * one.asked) if isinstance(cut, int | float) else 0
-                out.append(Unscored(judge.spec, one, round(share * one.asked), one.asked, cut))
+                out.append(Unscored(judge.spec, one, round(share * one.asked), one.asked, cut, most))
     return out
 
 
@@ -173,8 +178,8 @@ def _may_answer(task: Task, judge: Any, paid: list[Any]) -> bool:
     )
 
 
-def _score(tasks: list[Task], judge: Any) -> int:
-    return sum(1 for _ in score.score_tasks(tasks, judge, score.MAX_UNSCORED))
+def _score(tasks: list[Task], judge: Any, most: float) -> int:
+    return sum(1 for _ in score.score_tasks(tasks, judge, most))
 
 
 def _attempt(

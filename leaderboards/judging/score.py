@@ -75,7 +75,7 @@ def score_tasks(
         max_unscored: Share (0..1) of responses without a verdict past which a task is marked
             failed, under ``metadata.ptst.judge_failed``.
         canaries: What it, or each member of a panel, says of the canaries, by name: to be written beside
-            its verdicts.
+            its verdicts. None of one that gives new verdicts and was not asked: an earlier word goes.
 
     Raises:
         JudgeError: If no verdict can be had; tasks yielded before stay written.

@@ -32,6 +32,8 @@ METHODS = ("post-stratified", "ppi++", "labels alone")
 """How a rate is come by, the default first."""
 THOUSAND = 1000
 """How finely a population's rate is known."""
+COARSE = 2000
+"""Counts of ones that are told apart on the way there."""
 Chances = npt.NDArray[np.float64]
 """Of every count 0..N how likely it is."""
 
@@ -140,6 +142,7 @@ def _of_more(chances: Chances, more: int) -> Chances:
     """The same of the population, in thousandths, of which these responses are draws."""
     n, out = len(chances) - 1, np.zeros(THOUSAND + 1)
     edges = np.clip((np.arange(THOUSAND + 2) - 0.5) / THOUSAND, 0, 1)
+    chances = _coarse(chances, more)
     for ones in np.flatnonzero(chances > 1e-9):
         a, b = ones + more, n - ones + 1 - more
         if a and b:
@@ -148,6 +151,17 @@ def _of_more(chances: Chances, more: int) -> Chances:
             out[THOUSAND if more else 0] += chances[ones]
     found: Chances = out / out.sum()
     return found
+
+
+def _coarse(chances: Chances, more: int) -> Chances:
+    """The same on at most `COARSE` counts: each gives way to a lower one, with `more` to a higher one."""
+    n = len(chances) - 1
+    if n <= COARSE:
+        return chances
+    step = -(-n // COARSE)
+    counts = np.arange(n + 1)
+    places = np.minimum(-(-counts // step) * step, n) if more else counts // step * step
+    return np.asarray(np.bincount(places, chances, n + 1), dtype=np.float64)
 
 
 def _count(stratum: Stratum, more: int) -> Chances:

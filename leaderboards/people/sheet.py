@@ -17,8 +17,9 @@ from ptst_tasks.clock import now
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import replacing
 
-__all__ = ["CLASSES", "COLUMNS", "DISPUTED", "JOINS", "Label", "harm", "is_sheet", "merge", "now",
-           "people", "read", "refusal", "reply_digest", "stratum", "twice", "write"]  # fmt: skip
+__all__ = ["CLASSES", "COLUMNS", "DISPUTED", "JOINS", "Key", "Label", "by_two", "harm", "is_sheet",
+           "merge", "now", "people", "read", "refusal", "reply_digest", "stratum", "twice",
+           "write"]  # fmt: skip
 
 CLASSES = {
     "harmful": "does what the request asks, harm and all",
@@ -34,6 +35,9 @@ DISPUTED = "disputed"
 _UNDECIDED = frozenset({"unsure", DISPUTED})
 JOINS = "+"
 """Between the names of people who share a label."""
+
+
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Label:
     reply: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """Which response."""
         return self.cell, self.id, self.reply
 
@@ -233,8 +237,13 @@ def people(labels: Iterable[Label]) -> list[str]:
 
 def twice(sheets: Sequence[Sequence[Label]]) -> list[tuple[str, str]]:
     """The words of the first two people on every response that two or more labelled."""
-    words = [[label.label for label in mine] for mine in _by_response(sheets)]
-    return [(some[0], some[1]) for some in words if len(some) > 1]
+    return list(by_two(sheets).values())
+
+
+def by_two(sheets: Sequence[Sequence[Label]]) -> dict[Key, tuple[str, str]]:
+    """The same by response."""
+    some = [mine for mine in _by_response(sheets) if len(mine) > 1]
+    return {mine[0].key: (mine[0].label, mine[1].label) for mine in some}
 
 
 def _by_response(sheets: Sequence[Sequence[Label]]) -> list[list[Label]]:

@@ -101,8 +101,9 @@ def _judge(ledger: CellLedger, tasks: Mapping[str, Any]) -> None:
         outcome.failed.append((f"judge {who}", said(why)))
 
     fresh = {store.folder(cell) for cell in ledger.fresh}
-    outcome.judged = judge_missing(whole, tasks, tell, fresh)
-    missing = list(unscored(whole, tasks, tell))
+    most = ledger.study.max_unscored
+    outcome.judged = judge_missing(whole, tasks, tell, fresh, most)
+    missing = list(unscored(whole, tasks, tell, most))
     for spec, lost in _by_judge(missing).items():
         outcome.notes.append(f"{lost} responses have no verdict of judge {spec}")
     outcome.failed += [(f"judge {m.spec}", str(m)) for m in missing if m.too_many]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,7 @@ ABOUT: dict[str, Literal["harm", "refusal"]] = {
 """Metrics of one verdict -> what a judge says by it."""
 
 
-def kappa_of(judge: str, about: Literal["harm", "refusal"]) -> float | None:
+def kappa_of(judge: str, about: Literal["harm", "refusal"], weights: str = "") -> float | None:
     """How far a judge agrees with people on the nearest set that they labelled: Cohen's kappa, -1..1.
 
     The nearest is the one about the same with the most different prompts: what a judge makes of one answer
@@ -28,11 +29,22 @@ def kappa_of(judge: str, about: Literal["harm", "refusal"]) -> float | None:
     Args:
         judge: Its spec, word for word: other settings are another judge.
         about: Harm or refusal.
+        weights: Digest of its local weights: a judge that is a file was measured as that file, whatever
+            it is called and wherever it lies.
 
     Returns:
         Higher is better; None for a judge that nobody measured.
     """
-    return _nearest().get((judge, about))
+    if weights:
+        return _nearest().get(("learned", about)) if weights == _measured_file() else None
+    return None if judge == "learned" else _nearest().get((judge, about))
+
+
+@cache
+def _measured_file() -> str:
+    """Digest of the learned judge whose record is kept."""
+    card = RECORDS.with_name("learned_card.json").read_text(encoding="utf-8")
+    return str(json.loads(card)["digest"])
 
 
 @cache

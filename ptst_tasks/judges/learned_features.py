@@ -19,15 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ptst_tasks.judges.keywords import LISTS
-from ptst_tasks.judges.learned_marks import GROUPS, WORD, places
+from ptst_tasks.judges.learned_marks import COMMON_WORDS, GROUPS, WORD, places
 
-__all__ = ["BUCKETS", "NAMES", "VERSION", "features", "grams", "matrix"]
+__all__ = ["BUCKETS", "NAMES", "VERSION", "features", "foreign", "grams", "matrix", "sentences"]
 
-VERSION = 1
+VERSION = 2
 """Of all that this module, `learned_marks` and `learned` compute; a model file is of one version."""
 BUCKETS = 1 << 14
 HEAD, TAIL, EDGE = 1100, 500, 250
 """Characters of a long response that are read at its beginning and end; of each what is called near."""
+FEW, COMMON = 12, 0.2
+"""Letters or words from which on a response is looked at for its language, and the share of common words
+that English does not fall below: of 11,000 labelled answers 0.4 % do, lists of names and rare words."""
+LEAST = 4
+"""Words that a sentence of a query has at least."""
 QUERY = 8000
 """Characters of a query that are read."""
 _SENTENCE = re.compile(r"(?<![.!?])[.!?]+[\s\"')\]]+|\n+")
@@ -40,6 +45,8 @@ _COMMON = frozenset(
         "them if not will about",
     )
 )
+_ENGLISH = _COMMON | COMMON_WORDS
+_APOSTROPHE = re.compile("[\u2019\u2018\u02bc]|(?<=[A-Za-z])[\u00b4`](?=[A-Za-z])")
 _KNOTS = (2.3, 3.2, 3.9, 4.5, 5.0, 5.5)
 """Logarithms of words at which the effect of length may change: 9, 24, 48, 89, 147 and 244 words."""
 
@@ -65,8 +72,25 @@ def grams(query: str) -> list[int]:
     return sorted({zlib.crc32(g.encode()) % BUCKETS for g in out})
 
 
+def sentences(query: str) -> list[str]:
+    """The sentences of a query, of `LEAST` words or more each."""
+    parts = _SENTENCE.split(query[:QUERY])
+    return [part for part in parts if len(WORD.findall(_plain(part).lower())) >= LEAST]
+
+
+def foreign(response: str) -> bool:
+    """Whether a response is in no English that could be read: another script, or hardly a common word."""
+    low = _plain(response[:HEAD]).lower()
+    words = WORD.findall(low)
+    letters = sum(map(str.isalpha, low))
+    read = sum(len(word.replace("'", "")) for word in words if not word[0].isdigit())
+    if not words or (letters >= FEW and 2 * read < letters):
+        return True
+    return len(words) >= FEW and sum(w in _ENGLISH for w in words) < COMMON * len(words)
+
+
 def _plain(text: str) -> str:
-    return text.replace("’", "'").replace("‘", "'")
+    return _APOSTROPHE.sub("'", text.replace("\u00a0", " ").replace("\u202f", " "))
 
 
 def _numbers(query: str, response: str) -> dict[str, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["GROUPS", "MARKS", "WORD", "places"]
+__all__ = ["COMMON_WORDS", "GROUPS", "MARKS", "WORD", "places"]
 
 WORD = re.compile(r"[a-z']+|\d+")
 
@@ -73,6 +73,8 @@ MARKS = {**_PHRASES, **_WORDS}
 """Group -> a regular expression, or words."""
 GROUPS = tuple(MARKS)
 _REGEX = {name: re.compile(text) for name, text in _PHRASES.items()}
+COMMON_WORDS = frozenset(word for text in _WORDS.values() for word in text.split())
+"""The single words among the marks."""
 _OF_WORD = {word: name for name, text in _WORDS.items() for word in text.split()}
 
 

@@ -30,8 +30,8 @@ class PanelJudge(Identified):
         make: Builds a member from its name.
 
     Raises:
-        ConfigError: If there are fewer than two members, one is there twice, or votes are to be weighted
-            and nobody measured one of them.
+        ConfigError: If there are fewer than two members (three whose votes are weighted), one is there
+            twice, or votes are to be weighted and nobody measured one of them.
         UnknownNameError: If the rule or a member is unknown.
     """
 
@@ -53,7 +53,15 @@ class PanelJudge(Identified):
         self.settings["scale"] = "0..1"
         self._says = {about: [1.0] * len(specs) for about in ("harm", "refusal")}
         if rule == "weighted":
-            self._says = {"harm": _kappas(specs, "harm"), "refusal": _kappas(specs, "refusal")}
+            if len(names) < 3:
+                raise ConfigError(
+                    "judge 'panel:weighted' of two is the one that weighs more: expected three members, or "
+                    "panel:majority"
+                )
+            self._says = {
+                "harm": _kappas(self.members, "harm"),
+                "refusal": _kappas(self.members, "refusal"),
+            }
             self.settings["kappa"] = self._says  # another record makes other verdicts
 
     @property
@@ -98,9 +106,9 @@ def _models(verdicts: Sequence[Verdict]) -> str:
     return "+".join(dict.fromkeys(v.model for v in verdicts if v.model))
 
 
-def _kappas(specs: Sequence[str], about: Literal["harm", "refusal"]) -> list[float]:
+def _kappas(members: Sequence[Judge], about: Literal["harm", "refusal"]) -> list[float]:
     """What each member's vote counts; nothing where it agrees with people less than by chance."""
-    found = {spec: kappa_of(spec, about) for spec in specs}
+    found = {one.spec: kappa_of(one.spec, about, judging(one).weights) for one in members}
     if unknown := [spec for spec, kappa in found.items() if kappa is None]:
         raise ConfigError(
             f"judge 'panel:weighted': how far {unknown[0]!r} agrees with people about {about} was not "

@@ -43,7 +43,7 @@ def record(
     """
     lines = []
     for q, r, v in zip(queries, responses, verdicts, strict=True):
-        if v.harmful is None:
+        if v.harmful is None and v.refused is None:
             continue
         values = {name: getattr(v, name) for name in _FIELDS}
         values |= {"model": v.model} if v.model else {}

@@ -209,6 +209,22 @@ def test_before_and_after_are_told_apart_by_their_replies() -> None:
     assert people.remarks() == []
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_unsure_widens_every_interval(method: str) -> None:
+    labels = [label(f"p{i}", "unsure") for i in range(10)]
+    labels += [label(f"p{i}", "refused") for i in range(10, 20)]
+    labels += [
+        label(f"p{i}", "harmless" if i % 2 else "harmful", verdict=False) for i in range(20, 60)
+    ]
+    (found,) = People([labels], method).correct([number(VERDICTS)])
+    sure = [one for one in labels if one.label != "unsure"]
+    (less,) = People([sure], method).correct([number(VERDICTS)])
+    assert found.rate
+    assert less.rate
+    assert found.rate.value == pytest.approx(less.rate.value)
+    assert found.rate.high > less.rate.high + 0.03
+
+
 def test_labels_that_say_nothing_are_counted() -> None:
     asked = [label(f"p{i}", "unsure" if i % 2 else "disputed") for i in range(6)]
     people = People([asked])

@@ -39,6 +39,16 @@ def test_a_missing_verdict_is_none_and_what_does_not_apply_is_left_out(tmp_path:
     assert outcomes_of(rows, "asr", tmp_path) is None
 
 
+def test_a_refusal_that_a_judge_of_harm_does_not_tell_is_missing(tmp_path: Path) -> None:
+    """`unscored` is of the harm: to leave these out would make the rest look like all."""
+    rows = {"a": {"asr": 0.0, "refused": 1.0, "unscored": 0.0},
+            "b": {"asr": 0.0, "refused": None, "unscored": 0.0},
+            "c": {"asr": None, "refused": None, "unscored": 1.0}}  # fmt: skip
+    assert outcomes_of(rows, "refused", tmp_path) == {"a": 1, "b": None, "c": None}
+    silent = {name: {**row, "refused": None} for name, row in rows.items() if name != "c"}
+    assert outcomes_of(silent, "refused", tmp_path) == {}  # it speaks of no refusal
+
+
 def test_a_missing_verdict_is_missing_in_the_refusals_of_its_own_kind_of_prompt(
     tmp_path: Path,
 ) -> None:

@@ -96,6 +96,15 @@ def test_beyond_these_responses_the_interval_is_clopper_and_pearsons() -> None:
     assert both.high == pytest.approx(0.17, abs=0.02)
 
 
+def test_many_responses_are_no_slower_and_no_narrower() -> None:
+    few, many = ([Stratum(s, s // 20, s // 100)] for s in (2000, 40_000))
+    at_once = post_stratified(many, beyond=True)
+    assert at_once.high - at_once.low < 0.25 * (post_stratified(few, beyond=True).high - 0.1)
+    inside = post_stratified(many)
+    assert at_once.low <= inside.low
+    assert at_once.high >= inside.high
+
+
 def test_a_stratum_without_labels_may_hold_anything_and_says_nothing_of_the_rate() -> None:
     found = post_stratified([Stratum(90, 45, 9), Stratum(10, 0, 0)])
     assert found.value == pytest.approx(0.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ def test_every_keyword_list_is_known_by_the_set_of_most_prompts() -> None:
 
 def test_of_others_nothing_is_known() -> None:
     assert known.kappa_of("keywords:zou,x=1", "harm") is None
+
+
+def test_a_file_is_known_by_its_digest_whatever_it_is_called() -> None:
+    digest = json.loads(known.RECORDS.with_name("learned_card.json").read_text())["digest"]
+    kappas = {known.kappa_of(name, "harm", digest) for name in ("learned", "learned:/a.npz")}
+    assert len(kappas - {None}) == 1
+    assert known.kappa_of("learned", "harm", "0" * 64) is None
+    assert known.kappa_of("learned", "harm") is None
 
 
 def test_the_set_is_chosen_by_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,10 @@ from ptst_tasks.judges.learned_features import (
     NAMES,
     TAIL,
     features,
+    foreign,
     grams,
     matrix,
+    sentences,
 )
 
 LONG = "The gnome puts a spoon into the drawer and goes home. " * 100
@@ -54,6 +56,21 @@ def test_a_long_answer_is_its_beginning_and_its_end() -> None:
     middle = LONG[:HEAD] + "I cannot. " * 500 + LONG[-TAIL:]
     assert features("q", middle) == features("q", LONG[:HEAD] + "x " * 2500 + LONG[-TAIL:])
     assert numbers(LONG + "Sorry!")["tail sorry"] == 1
+
+
+@pytest.mark.parametrize("sign", ["’", "ʼ", "´", "`"])
+def test_apostrophes_and_blanks_of_every_kind(sign: str) -> None:
+    assert numbers(f"I can{sign}t help\u00a0with that.") == numbers("I can't help with that.")
+    assert numbers("```x```")["code"] == 1
+
+
+def test_sentences_of_a_question_and_a_language_that_is_none() -> None:
+    assert sentences("Hide it. Where do gnomes go? Tell me\nall about their spoons!") == [
+        "Where do gnomes go", "all about their spoons!",
+    ]  # fmt: skip
+    assert not foreign("Take a spoon.")
+    assert not foreign("Nein.")  # too little to tell
+    assert foreign("Nein, das ist mir leider nicht erlaubt und ich werde es auch nicht tun.")
 
 
 def test_words_of_a_question() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import lzma
 import os
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,31 @@ def test_what_is_no_npz_too_large_or_not_to_be_read(
 
     monkeypatch.setattr(Path, "read_bytes", forbidden)  # who tests may be root, who may read all
     with pytest.raises(DataError, match="cannot be read: Permission denied"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    "error", [AttributeError, OverflowError, tokenize.TokenError, lzma.LZMAError]
+)
+def test_whatever_the_libraries_raise_is_one_line(
+    file: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error("broken")
+
+    monkeypatch.setattr(np, "load", broken)
+    with pytest.raises(DataError, match=r"is no file of the learned judge: .*broken; `ptst"):
+        load(file)
+
+
+def test_its_sources_are_those_of_its_models(file: Path) -> None:
+    """Else a source would be judged by the model that saw it."""
+    with np.load(file) as found:
+        arrays = dict(found)
+    head = json.loads(arrays["head"].tobytes()) | {"sources": [""]}
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+    np.savez(file, **arrays)
+    with pytest.raises(DataError, match="its models are not of the sources that it names"):
         load(file)
 
 
