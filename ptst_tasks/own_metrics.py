@@ -20,6 +20,9 @@ Doc = Mapping[str, Any]
 _ANSWER = re.compile(r"(?is).*\bthe answer is\s*[:：]\s*([^\n]*)")
 _LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:,]*")
 _LETTER_FIRST = re.compile(r"[(\[]?([A-Za-z])(?:[)\].:,]+\s*|\s+(?=[(\[–—-]))(\S.*)")
+_LETTERED = re.compile(r"[(\[]?([A-Z])[)\].:]+\s*\S")
+_LISTED = re.compile(r"\s*[,;/&\n]\s*|(?:^|\s+)(?:and|or)\s+")
+_EMPHASIS = re.compile(r"\*\*|__|(?<![\w`])`|`(?![\w`])")
 _WRAPPED = ("**", "__", "*", "_", "`", '"', "'", "“”", "‘’", "«»", "$", "()", "[]", "{}")
 _ENDS = re.compile(r"[\"'”’»*`)\]]*(?:$|[.,;:!?。](?=\s|$)|\s+(?=[(\[]))")
 """What may follow an option's text: no more of a word or a number."""
@@ -61,7 +64,13 @@ def _meant(said: str, doc: Doc) -> int | None:
 
 
 def _forms(said: str) -> Iterator[str]:
-    """What was said, and the same without what people wrap an answer in."""
+    """What was said, the same without what people wrap an answer in, and without marks of emphasis."""
+    yield from _unwrapped(said)
+    if (bare := _EMPHASIS.sub("", said)) != said:
+        yield from _unwrapped(bare)
+
+
+def _unwrapped(said: str) -> Iterator[str]:
     said = said.strip()
     while said:
         yield said
@@ -102,13 +111,19 @@ def _with_more(form: str, texts: Sequence[str], doc: Doc) -> int | None:
 
 
 def _other(rest: str, at: int, texts: Sequence[str], doc: Doc) -> int | None:
-    """Another option that stands behind the first."""
-    rest = re.sub(r"^[\s(\[–—-]*(?:(?:and|or)\s+)?", "", rest).rstrip(" )].")
-    if (letter := _LETTER.fullmatch(rest)) and letter[1].upper() in doc["labels"]:
-        found = int(doc["labels"].index(letter[1].upper()))
-    else:
-        named = _one(flat(rest), texts, str.casefold)
-        if named is None:
-            return None
-        found = named
-    return found if found != at else None
+    """Another option that is listed behind the first."""
+    own = re.escape(texts[at])
+    rest = re.sub(rf"(?i)^[\s(\[–—-]*{own}(?!\w)[\s)\],.;]*", "", rest) if own else rest
+    for part in _LISTED.split(rest):
+        found = _option(part.strip(" ([)].–—-"), texts, doc)
+        if found not in (None, at):
+            return found
+    return None
+
+
+def _option(part: str, texts: Sequence[str], doc: Doc) -> int | None:
+    """The option that a part of a list is: its letter, its letter and text, or its text."""
+    letter = _LETTER.fullmatch(part) or _LETTERED.match(part)
+    if letter and letter[1].upper() in doc["labels"]:
+        return int(doc["labels"].index(letter[1].upper()))
+    return _one(flat(part), texts, str.casefold)

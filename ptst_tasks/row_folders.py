@@ -32,6 +32,7 @@ _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # of trai
 _OUT = re.compile(r"(held|hold)[\W_]*out(?![a-z])")
 _OF = re.compile(r"(set|data|split|part|file|row|sample)s?$")  # trainset, testdata
 _COPY = re.compile(r"(?i)(?:[ _-]+copy(?:[ _]*\(?\d+\)?)?|\s*\(\d+\))$")  # as systems name copies
+_SHARD = re.compile(r"(.*?)(\d+)-of-(\d+)(?:-\w+)?")
 _SAVED, _SAVED_SPLITS = "state.json", "dataset_dict.json"  # as `save_to_disk` names them
 
 
@@ -62,6 +63,7 @@ def folder_splits(where: Path, field: str) -> Mapping[str, Callable[[], Rows]]:
             f"{where}: a folder with {seen}, expected shards of one kind ({', '.join(FILE_TYPES)})"
         )
     _check_copies(where, files)
+    _check_whole(where, files)
     groups: dict[str, list[Path]] = {}
     for file in files:
         groups.setdefault(_split(file, alone=len(files) == 1), []).append(file)
@@ -98,6 +100,21 @@ def _check_copies(where: Path, files: list[Path]) -> None:
             raise DataError(
                 f"{where}: {file.name!r} is a copy of {original!r}, as it seems, and its rows would be "
                 "read twice; keep one, or name it otherwise"
+            )
+
+
+def _check_whole(where: Path, files: list[Path]) -> None:
+    """Refuses some shards of a set that says how many it has (``train-00000-of-00003``)."""
+    there: dict[tuple[str, int], set[int]] = {}
+    for file in files:
+        if found := _SHARD.fullmatch(_stem(file)):
+            there.setdefault((found[1], int(found[3])), set()).add(int(found[2]))
+    for (name, count), numbers in there.items():
+        lost = sorted(set(range(count)) - numbers)
+        if lost and numbers != set(range(1, count + 1)):  # some count from one
+            raise DataError(
+                f"{where}: of the {count} shards {name + '...'!r} {len(lost)} are not there, the first of "
+                f"them number {lost[0]}; get them, or name the rest otherwise"
             )
 
 

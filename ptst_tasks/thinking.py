@@ -195,8 +195,10 @@ def find_markers(template: str) -> tuple[Markers, ...]:
         )
         # Any other end is a thought's alone; a template that has just that takes thoughts out of
         # earlier turns.
-        opened = family.close not in TURN_ENDS or family.open.strip() in template
-        if framed and opened and family.close in template:
+        begins = bool(family.open) and family.open.strip() in template
+        opened = family.close not in TURN_ENDS or begins
+        # A template may begin a thought and leave its end to the model.
+        if framed and opened and (family.close in template or (begins and family.open.isascii())):
             found.setdefault(pair, family)
     return tuple(sorted(found.values(), key=lambda m: -template.count(m.close)))
 

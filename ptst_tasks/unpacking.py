@@ -33,6 +33,7 @@ FILE_TYPES = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet", "arrow", "feat
 PACKINGS = ("gz", "zst", "bz2", "xz", "zip")
 
 _ODD = (*PACKINGS, "xlsx", "xls", "ods")  # of a zip's files, these may hold rows, too
+_BLOCK = 2**16
 _MOST, _RATIO = 2**29, 100  # text packs 3 to 20 times; bombs pack a thousand times
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
@@ -142,10 +143,44 @@ def _zst(raw: BinaryIO) -> Any:
     return pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
 
 
+class _Streams(io.RawIOBase):
+    """Streams one behind the other; the library's readers drop whatever follows the first and is none."""
+
+    def __init__(self, raw: BinaryIO, make: Callable[[], Any]) -> None:
+        self._raw, self._make, self._one, self._left = raw, make, make(), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            if self._one.eof:
+                self._left = self._behind(self._one.unused_data)
+                if not self._left:
+                    return 0
+                self._one = self._make()
+            elif self._one.needs_input and not self._left:
+                self._left = self._raw.read(_BLOCK)
+                if not self._left:
+                    raise EOFError("it ends within a stream")
+            data, self._left = self._one.decompress(self._left, len(buffer)), b""
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+
+    def _behind(self, left: bytes) -> bytes:
+        """What follows a stream, and the zeros that may fill up a file."""
+        while not (found := left.lstrip(b"\0")):
+            left = self._raw.read(_BLOCK)
+            if not left:
+                return b""
+        return found
+
+
 _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     "gz": lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
-    "bz2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
+    "bz2": lambda raw: io.BufferedReader(_Streams(raw, bz2.BZ2Decompressor)),
+    "xz": lambda raw: io.BufferedReader(_Streams(raw, lzma.LZMADecompressor)),
     "zst": _zst,
 }
 

@@ -45,6 +45,8 @@ __all__ = ["ServedEngine"]
 
 log = logging.getLogger(__name__)
 
+_HELD, _KEPT = "held", 6  # of a reply that is not settled: its key, and how many texts are kept
+
 
 class ServedEngine(Adapters, LM):  # type: ignore[misc]
     """An lm-eval model that asks an endpoint.
@@ -86,7 +88,8 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         self.base, self.served = str(pretrained), self.endpoint.host + self.endpoint.path
         self._calls = Calls(self.endpoint, self.settings.attempts)
         self._models = ServedModels(self._calls, self.settings)
-        self._apart = False  # whether the server is known to send thoughts apart
+        # Whether the server is known to send thoughts apart, and its prompts to begin one.
+        self._apart = self._opens = False
         self._faults: dict[tuple[str, str], EngineError] = {}
         for name, model in (adapters or {}).items():
             self.attach(name, model)
@@ -187,14 +190,21 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
             if (self.state, task) in self._faults
         }
         self._faults = {}
-        todo = []
+        todo, held = [], []
         for key, job in jobs.items():
             if (known := self.journal.get(key, 1)) is not None:
                 self._place(out, job, known[0])
+            elif (kept := self.journal.get(batch_key(key, _HELD), _KEPT)) is not None:
+                job.take(kept)
+                held.append((key, job))
             elif job.task not in faults:
                 todo.append((key, job))
         if todo:
-            run_async(self._ask(todo, out, faults))
+            held += run_async(self._ask(todo, out, faults))
+        for _, job in (*todo, *held):
+            self._apart, self._opens = self._apart or job.apart, self._opens or job.opens
+        for key, job in held:
+            self._place(out, job, job.readings[self._apart, self._opens], key)
         for thinking in ("on", "off"):
             asked = [j for j in jobs.values() if j.thinking == thinking and j.task not in faults]
             if said := astray(thinking, [(out[j.places[0]], j.how) for j in asked]):
@@ -267,9 +277,10 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
 
     async def _ask(
         self, todo: list[tuple[str, HttpJob]], out: list[str], faults: dict[str, EngineError]
-    ) -> None:
+    ) -> list[tuple[str, HttpJob]]:
+        """Asks, and places what is settled; returns what the server's other replies will settle."""
         refused: set[str] = set()
-        held: list[tuple[str, HttpJob, str]] = []
+        held: list[tuple[str, HttpJob]] = []
 
         async def work(item: tuple[str, HttpJob]) -> None:
             key, job = item
@@ -284,16 +295,15 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
                     refused.add(e.task)
                 faults.setdefault(e.task, e)
                 return
-            if text != job.otherwise:  # the server's other replies will say
-                held.append((key, job, text))
-            else:
+            if job.settled:
                 self._place(out, job, text, key)
+            else:
+                held.append((key, job))
+                self.journal.add(batch_key(key, _HELD), job.kept())
 
         async with self.endpoint.client(fast=True) as client:
             await self._models.check(client, self.model)
             if any(job.thinking != "auto" for _, job in todo):
                 await self._models.check_switch(client, self.model)
             await at_once(todo, work, min(self.settings.concurrency, len(todo)))
-        self._apart |= any(job.apart for _, job in todo)
-        for key, job, text in held:
-            self._place(out, job, job.otherwise if self._apart else text, key)
+        return held

@@ -7,9 +7,9 @@ from typing import Any
 
 from ptst_tasks.engines.served_thoughts import UNSAID, Expected, reasoning_of, says_none, written
 from ptst_tasks.engines.thoughts import cut_answer
-from ptst_tasks.thinking import split
+from ptst_tasks.thinking import split, unopened
 
-__all__ = ["MalformedError", "NoAnswerError", "answer", "sent_apart"]
+__all__ = ["MalformedError", "NoAnswerError", "answer", "ends_unopened", "sent_apart"]
 
 _STOPPED = (
     "a thought without an answer, which a stop string may have ended; say thinking: on, so that none is "
@@ -32,6 +32,7 @@ def answer(
     *,
     sent: bool = False,
     apart: bool = False,
+    opens: bool = False,
 ) -> str:
     """Reads a response: its thought, if it has one, and its answer up to its first stop string.
 
@@ -43,6 +44,7 @@ def answer(
         how: How thoughts are read.
         sent: Whether stop strings were sent, so that one may have ended a thought.
         apart: Whether the server is known to send thoughts apart.
+        opens: Whether its prompts are known to open a thought.
 
     Raises:
         MalformedError: If there is none.
@@ -64,13 +66,23 @@ def answer(
     if not isinstance(text, str | None):
         raise MalformedError
     told, apart = bool(message) and says_none(message), bool(message) and apart
-    whole = written(text, reasoning, how, cut=end == "length", told=told, apart=apart)
+    cut = end == "length"
+    whole = written(text, reasoning, how, cut=cut, told=told, apart=apart, opens=opens)
     if whole is None:
         raise NoAnswerError(_no_answer(end))
     if sent and end == "stop" and split(whole, how.markers).cut:
         raise NoAnswerError(_STOPPED)
     # A server may send half a character (a lone surrogate), which no file can hold.
     return cut_answer(whole.encode("utf-8", "replace").decode(), stops, how.markers, None)
+
+
+def ends_unopened(text: str, how: Expected) -> bool:
+    """Whether a response ends a thought that it has not begun: its prompt has."""
+    return not text.lstrip().startswith(_opening(how)) and unopened(text, how.likely) is not None
+
+
+def _opening(how: Expected) -> tuple[str, ...]:
+    return tuple(m.open.strip() for m in how.markers if m.open)
 
 
 def sent_apart(reply: Any) -> bool:

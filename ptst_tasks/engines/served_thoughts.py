@@ -133,6 +133,7 @@ def written(
     cut: bool,
     told: bool = False,
     apart: bool = False,
+    opens: bool = False,
 ) -> str | None:
     """Thought and answer of one reply as one text.
 
@@ -142,7 +143,9 @@ def written(
         how: How replies are read.
         cut: Whether the limit of new tokens ended the reply.
         told: Whether the reply says that it has no thought.
-        apart: Whether the server is known to send thoughts apart.
+        apart: Whether the server is known to send thoughts apart; it may send one without an end, too,
+            as the answer.
+        opens: Whether its prompts are known to open a thought: one without an end shows no marker.
 
     Returns:
         The thought in its markers and the answer behind it; a thought without an end where there is
@@ -154,7 +157,7 @@ def written(
         thought = f"{THINK.open}\n{quoted}"
         done = text is not None and text.strip()
         return f"{thought}\n{THINK.close}\n\n{text}" if done else thought
-    cut = cut and how.thought
+    cut = cut and (how.thought or apart or opens)
     if text is None:
         return f"{THINK.open}\n" if cut else None
     if text.lstrip().startswith(tuple(m.open.strip() for m in how.markers if m.open)):

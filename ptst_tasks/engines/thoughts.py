@@ -69,8 +69,19 @@ def answer_place(text: str, markers: Sequence[Markers], opened: bool | None) -> 
         if not here and family.close not in text:
             continue
         start = len(text) - len(begun) + len(family.open.strip()) if here else 0
-        found = end_of(text[start:], family.open, family.close)
-        return None if found < 0 else _behind(text, start + found + len(family.close), family.head)
+        return _behind_all(text, start, family)
+    return None
+
+
+def _behind_all(text: str, start: int, family: Markers) -> int | None:
+    """Behind one thought that has begun, and all that follow it: several in a row are one."""
+    joints = tuple(joint.lstrip() for joint in _joints(family))
+    while (found := end_of(text[start:], family.open, family.close)) >= 0:
+        place = start + found + len(family.close)
+        rest = text[place:].lstrip()
+        if not (again := next((j for j in joints if rest.startswith(j)), "")):
+            return _behind(text, place, family.head)
+        start = len(text) - len(rest) + len(again)
     return None
 
 
@@ -248,10 +259,10 @@ def _openings(family: Markers) -> list[str]:
 
 
 def _joints(family: Markers) -> list[str]:
-    """What may stand between two thoughts in a row, of a family that writes messages (harmony)."""
+    """What begins another thought behind the first; harmony's stands in a message of its own."""
     starts = {a.removesuffix(b) for a in family.head for b in family.head if a != b}
     known = [s for s in starts if s not in family.head]
-    opens = [family.open, *_ALSO.get(family.open, ())] if family.open and family.head else []
+    opens = [family.open.strip(), *_ALSO.get(family.open, ())] if family.open else []
     return [start + o for start in (*known, "") for o in opens]
 
 

@@ -7,14 +7,14 @@ Messages go to ``/chat/completions``, texts to ``/completions``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ptst_tasks.decoding import NEUTRAL, DecodingOptions
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.base import PROBE
-from ptst_tasks.engines.served_reply import answer, sent_apart
+from ptst_tasks.engines.served_reply import answer, ends_unopened, sent_apart
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.engines.served_thoughts import UNSAID, Expected, expected, switched
 from ptst_tasks.errors import EngineError, check_choice
@@ -62,6 +62,9 @@ class Messages(list[dict[str, str]]):
         return json.dumps(said).encode(encoding)
 
 
+_KNOWN = [(apart, opens) for apart in (False, True) for opens in (False, True)]
+
+
 @dataclass(slots=True)
 class HttpJob:
     """One prompt to be asked.
@@ -75,7 +78,9 @@ class HttpJob:
         how: How its reply is read.
         places: Where its answer goes.
         apart: Whether its reply has a thought that the server took off.
-        otherwise: What its reply is where the server is known to take thoughts off.
+        opens: Whether its reply ends a thought that the server's prompt began.
+        readings: What its reply is, by whether the server is known to take thoughts off, and by whether its
+            prompts are known to begin one.
     """
 
     path: str
@@ -86,7 +91,8 @@ class HttpJob:
     how: Expected = UNSAID
     places: list[int] = field(default_factory=list)
     apart: bool = False
-    otherwise: str = ""
+    opens: bool = False
+    readings: dict[tuple[bool, bool], str] = field(default_factory=dict)
 
     @property
     def samples(self) -> bool:
@@ -94,12 +100,30 @@ class HttpJob:
         return bool(self.body.get("temperature", 1))
 
     def read(self, reply: Any) -> str:
-        """Reads its answer; see `answer`."""
+        """Reads its answer, as it is where nothing is known of the server; see `answer`."""
         sent = "stop" in self.body
-        text = answer(reply, self.stops, self.how, sent=sent)
-        self.apart = sent_apart(reply)
-        self.otherwise = answer(reply, self.stops, self.how, sent=sent, apart=True)
+        self.readings = {
+            (apart, opens): answer(reply, self.stops, self.how, sent=sent, apart=apart, opens=opens)
+            for apart, opens in _KNOWN
+        }
+        text = self.readings[False, False]
+        self.apart, self.opens = sent_apart(reply), ends_unopened(text, self.how)
         return text
+
+    @property
+    def settled(self) -> bool:
+        """Whether its reply is the same whatever the server is."""
+        return len(set(self.readings.values())) < 2
+
+    def kept(self) -> list[str]:
+        """What a journal keeps of a reply that the others will settle."""
+        return [*self.readings.values(), *("1" if one else "" for one in (self.apart, self.opens))]
+
+    def take(self, kept: Sequence[str]) -> None:
+        """Takes it from there."""
+        *texts, apart, opens = kept
+        self.readings = dict(zip(_KNOWN, texts, strict=True))
+        self.apart, self.opens = bool(apart), bool(opens)
 
 
 def fields(options: DecodingOptions, settings: ServedSettings) -> dict[str, Any]:

@@ -284,6 +284,10 @@ def test_a_split_is_seen_in_every_way_to_write_it(
             ["train_test", "rows"],
             "'train_test.jsonl' has the splits 'train' and 'test' in its name",
         ),
+        (
+            ["train-00000-of-00003", "train-00002-of-00003"],
+            "of the 3 shards 'train-...' 1 are not there, the first of them number 1",
+        ),
         (["train", "train copy"], "'train copy.jsonl' is a copy of 'train.jsonl', as it seems"),
         (["train", "train (1)"], r"'train \(1\).jsonl' is a copy of 'train.jsonl'"),
         (["rows", "rows - Copy (2)"], r"'rows - Copy \(2\).jsonl' is a copy of 'rows.jsonl'"),

@@ -121,6 +121,8 @@ def test_markers_of_a_template_that_shares_some_with_another() -> None:
     assert find_markers("<think></think> and <response> of a tool") == (THINK,)
     # The end of a turn is no thought's where nothing begins one.
     assert find_markers("<|user|>{{ content }}<|end|>") == ()
+    # A template that begins a thought, and leaves its end to the model.
+    assert find_markers("{% if add_generation_prompt %}<think>\n{% endif %}") == (THINK,)
     # A template that only takes thoughts out of earlier turns.
     assert find_markers("{{ content.split('</think>')[-1] }}") == (THINK,)
 

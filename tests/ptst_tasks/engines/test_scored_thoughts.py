@@ -15,6 +15,7 @@ import pytest
 from ptst_tasks import sets
 from ptst_tasks.engines import open_engine
 from ptst_tasks.templates import builtin
+from tests import thinkers
 from tests.canned import evaluated
 from tests.ptst_tasks.engines.test_served_thoughts import ThinkingEndpoint
 from tests.ptst_tasks.judges.server import FakeServer, grade, judged_text
@@ -50,40 +51,56 @@ def _asked() -> dict[str, tuple[str, str | None]]:
 
 
 class _Endpoint(ThinkingEndpoint):
-    """Sends thoughts apart, as vLLM's server with a reasoning parser does."""
+    """Sends thoughts apart, as vLLM's server with a reasoning parser does; some send no end as content."""
 
-    def __init__(self, replies: dict[str, tuple[str, str | None]]) -> None:
+    def __init__(self, replies: dict[str, tuple[str, str | None]], way: str = "apart") -> None:
         super().__init__({})
-        self.replies = replies
+        self.replies, self.way = replies, way
 
     def _completion(self, path: str, body: Any) -> Any:
         thought, answer = self.replies[body["messages"][-1]["content"]]
         self.message = {"reasoning_content": thought, "content": answer}
+        if self.way == "within":  # no parser, and a prompt that opens the thought
+            whole = thought if answer is None else f"{thought}\n</think>\n\n{answer}"
+            self.message = {"content": whole}
+        elif self.way == "cut within" and answer is None:
+            self.message = {"content": thought}
         self.end = "length" if answer is None else "stop"
         return super()._completion(path, body)
 
 
-@pytest.fixture(params=["hf", "openai", pytest.param("vllm", marks=NEEDS_VLLM)])
+OPEN = (  # begins a thought, and leaves its end to the model
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ '<think>\n' if m.role == 'assistant' }}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+
+
+@pytest.fixture(params=["hf", "hf, open", "openai", "openai, within", "openai, cut within",
+                        pytest.param("vllm", marks=NEEDS_VLLM)])  # fmt: skip
 def lm(
     request: pytest.FixtureRequest, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     with contextlib.ExitStack() as stack:
-        if request.param == "openai":
-            at = stack.enter_context(_Endpoint(_asked()))
+        engine, _, way = request.param.partition(", ")
+        if engine == "openai":
+            at = stack.enter_context(_Endpoint(_asked(), way))
             yield open_engine("openai", "base", base_url=at.url)
             return
         # The prompt of this template opens the thought.
         written = {q: t if a is None else f"{t}\n</think>\n\n{a}" for q, (t, a) in _asked().items()}
+        if way == "open":
+            monkeypatch.setattr(thinkers, "template_source", lambda _: OPEN)
         folder = thinker(tmp_path, "qwen3_5_think", written)
         how: dict[str, Any] = {"dtype": "float32"}
-        if request.param == "vllm":
+        if engine == "vllm":
             for name, value in VLLM_CPU.items():
                 monkeypatch.setenv(name, value)
             how |= {"max_model_len": 512, "enforce_eager": True}
-        engine = open_engine(request.param, str(folder), **how)
-        stack.callback(engine.close)
-        yield engine
+        opened = open_engine(engine, str(folder), **how)
+        stack.callback(opened.close)
+        yield opened
 
 
 def _rows(results: Any, task: str) -> list[Any]:

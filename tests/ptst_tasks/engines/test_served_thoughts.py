@@ -312,3 +312,28 @@ def test_what_a_server_is_told_is_what_its_chat_template_is_told_here() -> None:
             assert there == here, (file.name, thinking)
             seen[thinking] += here != before
     assert min(seen.values()) > 5
+
+
+def test_what_other_replies_settle_survives_a_kill(tmp_path: Path) -> None:
+    """A reply that may be a thought without an end is kept as it came, and read when others came."""
+    journal = tmp_path / "journal.jsonl"
+    with ThinkingEndpoint({"content": "I add and add"}, "length") as server:
+        lm = served(server, journal=journal)
+        lm._place = lambda *_: (_ for _ in ()).throw(
+            KeyboardInterrupt
+        )  # before anything is settled
+        with pytest.raises(KeyboardInterrupt):
+            lm.generate_until(asks(lm, "auto", "long?"))
+    with ThinkingEndpoint({"content": "I add.\n</think>\n\nIt is 5."}) as server:
+        lm = served(server, journal=journal)
+        texts = lm.generate_until([*asks(lm, "auto", "long?"), *asks(lm, "auto", "short?")])
+        assert len(server.asked("/chat/completions")) == 1
+        parts = [split(text, (THINK,)) for text in (texts[0], f"<think>{texts[1]}")]
+        assert [(part.answer, part.cut) for part in parts] == [("", True), ("It is 5.", False)]
+        again = served(server, journal=journal)
+        assert again.generate_until(asks(again, "auto", "long?")) == texts[:1]
+
+
+def test_an_answer_that_the_limit_cut_is_one_where_nobody_thinks() -> None:
+    text, _ = said_to({"content": "I add and add"}, "length", "auto")
+    assert text == "I add and add"

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
 from ptst_tasks.chat import Renderer
+from ptst_tasks.engines.ends import Ends
 from ptst_tasks.engines.hf import HFEngine
 from ptst_tasks.engines.row_watch import RowWatch
 from ptst_tasks.engines.thoughts import Thoughts, answer_place, cut_answer, families
@@ -299,3 +301,23 @@ def test_stop_strings_behind_a_quoted_pair_are_the_thoughts_own() -> None:
     thought = "<think>The tags <think></think> are used. Question: which?\n</think>\n\n"
     text = f"{thought}It is 5.\n\nQuestion: and 6?"
     assert cut_answer(text, ["Question:"], [THINK], False) == f"{thought}It is 5.\n\n"
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_stop_string_in_the_second_of_two_thoughts_ends_nothing(opened: bool) -> None:
+    first = "Hm.\n</think>\n\n" if opened else "<think>\n\n</think>\n\n"
+    text = f"{first}<think>\nQuestion: is it 6?\n</think>\n\nIt is 5."
+    assert cut_answer(f"{text}\n\nQuestion: no", ["Question:"], (THINK,), opened) == f"{text}\n\n"
+    cut = f"{first}<think>\nQuestion: and on"
+    assert cut_answer(cut, ["Question:"], (THINK,), opened) == cut
+
+
+def test_two_thoughts_in_a_row_whose_markers_are_special_tokens() -> None:
+    tokenizer = byte_tokenizer(None)
+    marks = [AddedToken(mark, special=True, normalized=False) for mark in ("<think>", "</think>")]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    ends = Ends(tokenizer, ["STOP"], [tokenizer.eos_token_id], Thoughts(tokenizer, (THINK,)))
+    said = "<think>\n\n</think>\n\n<think>\nI cannot. #### 7\n</think>\n\nSure: #### 1"
+    ids = tokenizer.encode(said, add_special_tokens=False)
+    found = split(ends.response(ids, False, ends.thoughts.plain), (THINK,))
+    assert (found.answer, found.cut) == ("Sure: #### 1", False)
