@@ -85,6 +85,11 @@ def finish(frame: Frame, ask: Ask, name: str, markers: Sequence[Markers], eos: s
     notes += said
     end, said = _end(frame, ask, after, eos)
     notes += said
+    if _ANSWER in lead or _ANSWER in end:  # what stands in for it would be trained with every row
+        raise ChatFormatError(
+            f"template {name!r}: the chat template writes an answer more than once, so what was to be "
+            "trained is not known; give the model another chat template"
+        )
     thought, composed = _thought(frame, own, lead, markers)
     return Finished(lead, end, thought, (*notes, *((COMPOSED,) if composed else ())))
 

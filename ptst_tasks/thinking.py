@@ -171,11 +171,10 @@ class Split:
 
 
 def custom_markers(end: str) -> Markers:
-    """Markers of a family that is not in the table, by the end of its thoughts.
+    """Markers by the end of a family's thoughts, which need not be in the table.
 
     Args:
-        end: ``</think>`` or another; that of a known family brings what else is known of it, and
-            where several share it, of the plainest.
+        end: ``</think>`` or another; of known families that share it the plainest is taken.
     """
     known = sorted((m for m in MARKERS if m.close == end), key=lambda m: bool(m.head))
     return known[0] if known else Markers("", end, source="think_end_token")
@@ -193,12 +192,10 @@ def find_markers(template: str) -> tuple[Markers, ...]:
         framed = pair != (THINK.open, THINK.close) or all(
             mark in template for mark in (*family.head, *family.tail)
         )
-        # Any other end is a thought's alone; a template that has just that takes thoughts out of
-        # earlier turns.
-        begins = bool(family.open) and family.open.strip() in template
-        opened = family.close not in TURN_ENDS or begins
-        # A template may begin a thought and leave its end to the model.
-        if framed and opened and (family.close in template or (begins and family.open.isascii())):
+        # Any other end is a thought's alone: a template with just that drops those of earlier turns.
+        begins = bool(family.open) and family.open.strip() in template  # its end is the model's then
+        ends = family.close in template and family.close not in TURN_ENDS
+        if framed and (begins or ends):
             found.setdefault(pair, family)
     return tuple(sorted(found.values(), key=lambda m: -template.count(m.close)))
 

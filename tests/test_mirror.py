@@ -151,6 +151,13 @@ ELSEWHERE = {
     "ptst_tasks/test_sets.py: a source is a row of the table of sets": (
         "ptst_tasks/set_source.py",
     ),
+    "leaderboards/board/test_corrected.py: rates and what is said of their labels": (
+        "leaderboards/board/people.py",
+    ),
+    "leaderboards/people/test_sheet.py: the time of a label": ("ptst_tasks/clock.py",),
+    "ptst_tasks/engines/test_served_thoughts.py: replies that others settle": (
+        "ptst_tasks/engines/served_held.py",
+    ),
     "ptst_tasks/test_tabular.py: a table of files of every kind, encoding and layout": (
         "ptst_tasks/arrow_rows.py",
         "ptst_tasks/delimited.py",

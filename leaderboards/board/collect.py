@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from leaderboards.board import disk
-from leaderboards.board.corrected import People
 from leaderboards.board.numbers import Number
+from leaderboards.board.people import People
 from leaderboards.board.row import Row, conditions, in_order, sort_key
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError

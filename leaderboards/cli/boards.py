@@ -16,7 +16,7 @@ from ptst_tasks.files import write_text
 from ptst_tasks.replies import RAISE
 
 if TYPE_CHECKING:
-    from leaderboards.board.corrected import People
+    from leaderboards.board.people import People
     from leaderboards.board.row import Row
     from leaderboards.board.tables import Grid
 
@@ -71,7 +71,7 @@ def board(
     json: JsonFile = None,
 ) -> None:
     """Make the leaderboard of one or more runs."""
-    from leaderboards.board.corrected import people_rows, read_people
+    from leaderboards.board.people import people_rows, read_people
     from leaderboards.board.sides import check_targets
 
     view, fmt = _view(layout, fmt, out, compare=bool(compare), pool=pool)

@@ -130,7 +130,7 @@ def _decide(
     Returns:
         The report, and what became of the baseline that was to be written: why not, or what of it.
     """
-    from leaderboards.board.corrected import read_people
+    from leaderboards.board.people import read_people
     from leaderboards.board.sides import Side, read_side, select
     from leaderboards.gate.decide import check_sides
 

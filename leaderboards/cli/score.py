@@ -177,9 +177,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
             return False
     if asked.dry_run:
         return False
-    if watched and asked.forgets:
-        note = "canaries are not asked: the cache of verdicts is off, and keeps nothing to compare"
-        typer.echo(f"note: {note}", err=True)
+    asked.say_unwatched(watched)
     looks: dict[str, Watched] = {}
     scored, error = _judge(judges, found, asked, watched, looks)
     told = report.scored(scored, looks, console)

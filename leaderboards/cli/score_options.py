@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from ptst_tasks import files
 from ptst_tasks.errors import ConfigError, require
@@ -67,10 +69,13 @@ class ScoreOptions:
         """Whether judges behind an endpoint are asked about the canaries, too."""
         return self._asks_canaries and not self._uncached
 
-    @property
-    def forgets(self) -> bool:
-        """Whether they would be, and nothing is kept to compare with."""
-        return self._asks_canaries and self._uncached
+    def say_unwatched(self, paid: Collection[str]) -> None:
+        """Says that judges that are paid are not watched where nothing is kept to compare with."""
+        if paid and self._asks_canaries and self._uncached:
+            note = (
+                "canaries are not asked: the cache of verdicts is off, and keeps nothing to compare"
+            )
+            typer.echo(f"note: {note}", err=True)
 
     @property
     def _asks_canaries(self) -> bool:
@@ -193,7 +198,7 @@ class ScoreOptions:
         if self.record:
             check_record(self.record)
         if self.sheets:
-            from leaderboards.board.corrected import read_people
+            from leaderboards.board.people import read_people
 
             read_people(self.sheets, self.correct_by)
         if self.compares:

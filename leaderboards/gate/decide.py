@@ -31,8 +31,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from leaderboards.board.corrected import People
 from leaderboards.board.numbers import Number
+from leaderboards.board.people import People
 from leaderboards.board.sides import Side
 from leaderboards.board.signs import Flips, Pairing
 from leaderboards.gate.decision import RANK, WORST, Decision, Report, Verdict, is_open

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from leaderboards.board.corrected import Corrected, People, place
+from leaderboards.board.corrected import Corrected, place
 from leaderboards.board.numbers import Number
+from leaderboards.board.people import People
 from leaderboards.board.sides import Side
 from leaderboards.gate.decision import Decision
 from leaderboards.gate.limits import Limits

@@ -48,15 +48,21 @@ def own_sets(
         "harm": [_answer(*one, "harm", two) for one in sure if one[0].task.kind == "harmful"],
         "refusal": [_answer(*one, "refusal", two) for one in sure],
     }
-    return {about: answers for about, answers in kinds.items() if answers}, _left(labels, found, sure)
+    return {about: answers for about, answers in kinds.items() if answers}, _left(
+        labels, found, sure
+    )
 
 
 def _left(labels: Sequence[Label], found: Sequence[Found], sure: Sequence[Found]) -> list[str]:
     notes = []
     if lost := len(labels) - len({label.key for *_, label in found}):
-        notes.append(f"{lost} of {len(labels)} labels are of no reply as it is in these runs: left out")
+        notes.append(
+            f"{lost} of {len(labels)} labels are of no reply as it is in these runs: left out"
+        )
     if unsure := len(found) - len(sure):
-        notes.append(f"{unsure} responses that people are unsure of, or of two minds about, are left out")
+        notes.append(
+            f"{unsure} responses that people are unsure of, or of two minds about, are left out"
+        )
     return notes
 
 

@@ -146,7 +146,9 @@ def _unscored(folder: Path, tasks: Mapping[str, Any], most: float) -> list[Unsco
             if isinstance(share, int | float) and 0 < share <= 1 and one.asked:
                 cut = values.get(f"truncated,{judge.spec}")
                 cut = round(cut * one.asked) if isinstance(cut, int | float) else 0
-                out.append(Unscored(judge.spec, one, round(share * one.asked), one.asked, cut, most))
+                out.append(
+                    Unscored(judge.spec, one, round(share * one.asked), one.asked, cut, most)
+                )
     return out
 
 

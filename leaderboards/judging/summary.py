@@ -191,7 +191,7 @@ def people(
     runs: Sequence[Path], sheets: Sequence[Path], method: str, console: Console
 ) -> list[dict[str, Any]]:
     """Prints, beside every judge's rate, the rate that people would give."""
-    from leaderboards.board.corrected import read_people
+    from leaderboards.board.people import read_people
     from leaderboards.board.sides import read_side
 
     given = read_people(sheets, method)

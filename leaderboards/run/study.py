@@ -150,17 +150,14 @@ class Study(_Strict):
             with engine ``openai`` the endpoint's name.
         revision: Revision on the hub.
         chat_format: ``auto``, ``llama2`` or ``mistral``.
-        thinking: ``auto``, ``on`` or ``off`` (without quotes as well), for training and testing
-            alike.
+        thinking: ``auto``, ``on`` or ``off`` (without quotes as well), to train and to test alike.
         untuned: Also measure the base before fine-tuning.
         judges: In place of each set's own; for cells that are measured already use ``ptst score``.
-        max_unscored: Share of a cell's responses, 0..1, that a judge may leave without a verdict; beyond
-            it the run fails. `learned` leaves 7 to 17 % where it was measured.
+        max_unscored: Share of a cell's responses, 0..1, that may lack a verdict; beyond it the run fails.
         templates: YAML file of the user's own templates.
         engine: ``hf``, ``vllm``, ``openai``, or ``auto`` for the one of hf and vllm that is sooner
             through, as measured when the run begins.
-        engine_args: Of the engine's model class (dtype, batch_size, device, ...); with ``auto``
-            of either.
+        engine_args: Of the engine's model class (dtype, batch_size, ...); with ``auto`` of either.
         executor: ``local``, ``ray`` or ``slurm`` (an adapter per task, on many machines).
         executor_args: See `leaderboards.run.executor_args`.
     """

@@ -32,6 +32,7 @@ from ptst_tasks.engines.base import Adapters
 from ptst_tasks.engines.calls import Calls, RefusedError
 from ptst_tasks.engines.ends import Ends
 from ptst_tasks.engines.journal import batch_key
+from ptst_tasks.engines.served_held import HeldReplies
 from ptst_tasks.engines.served_models import ServedModels
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.engines.served_thoughts import astray, expected, switched
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["ServedEngine"]
 
 log = logging.getLogger(__name__)
-
-_HELD, _KEPT = "held", 6  # of a reply that is not settled: its key, and how many texts are kept
 
 
 class ServedEngine(Adapters, LM):  # type: ignore[misc]
@@ -88,8 +87,7 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         self.base, self.served = str(pretrained), self.endpoint.host + self.endpoint.path
         self._calls = Calls(self.endpoint, self.settings.attempts)
         self._models = ServedModels(self._calls, self.settings)
-        # Whether the server is known to send thoughts apart, and its prompts to begin one.
-        self._apart = self._opens = False
+        self._held = HeldReplies()
         self._faults: dict[tuple[str, str], EngineError] = {}
         for name, model in (adapters or {}).items():
             self.attach(name, model)
@@ -190,21 +188,17 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
             if (self.state, task) in self._faults
         }
         self._faults = {}
-        todo, held = [], []
+        self._held.begin()
+        todo = []
         for key, job in jobs.items():
             if (known := self.journal.get(key, 1)) is not None:
                 self._place(out, job, known[0])
-            elif (kept := self.journal.get(batch_key(key, _HELD), _KEPT)) is not None:
-                job.take(kept)
-                held.append((key, job))
-            elif job.task not in faults:
+            elif not self._held.take(self.journal, key, job) and job.task not in faults:
                 todo.append((key, job))
         if todo:
-            held += run_async(self._ask(todo, out, faults))
-        for _, job in (*todo, *held):
-            self._apart, self._opens = self._apart or job.apart, self._opens or job.opens
-        for key, job in held:
-            self._place(out, job, job.readings[self._apart, self._opens], key)
+            run_async(self._ask(todo, out, faults))
+        for key, job, text in self._held.settle(job for _, job in todo):
+            self._place(out, job, text, key)
         for thinking in ("on", "off"):
             asked = [j for j in jobs.values() if j.thinking == thinking and j.task not in faults]
             if said := astray(thinking, [(out[j.places[0]], j.how) for j in asked]):
@@ -277,10 +271,8 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
 
     async def _ask(
         self, todo: list[tuple[str, HttpJob]], out: list[str], faults: dict[str, EngineError]
-    ) -> list[tuple[str, HttpJob]]:
-        """Asks, and places what is settled; returns what the server's other replies will settle."""
+    ) -> None:
         refused: set[str] = set()
-        held: list[tuple[str, HttpJob]] = []
 
         async def work(item: tuple[str, HttpJob]) -> None:
             key, job = item
@@ -298,12 +290,10 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
             if job.settled:
                 self._place(out, job, text, key)
             else:
-                held.append((key, job))
-                self.journal.add(batch_key(key, _HELD), job.kept())
+                self._held.keep(self.journal, key, job)
 
         async with self.endpoint.client(fast=True) as client:
             await self._models.check(client, self.model)
             if any(job.thinking != "auto" for _, job in todo):
                 await self._models.check_switch(client, self.model)
             await at_once(todo, work, min(self.settings.concurrency, len(todo)))
-        return held

@@ -46,6 +46,8 @@ class TextRow(dict[str, Any]):
     """A row of a csv: every cell is a text, whatever was written into it."""
 
 
+_WRITTEN_OUT = 20
+"""Zeros up to which a number is written in digits alone."""
 _SOMETHING = frozenset({str, int, bool, list, dict})
 _NOTHING = frozenset({"NAType", "NaTType"})
 """Types of pandas that stand for no value; comparing one with anything is no answer."""
@@ -123,6 +125,8 @@ def text(value: Any, column: str = "") -> str:
     if isinstance(value, float | Decimal) and not math.isfinite(value):
         raise RowFaultError(f"has the number {value} where text is expected{where}")
     out = format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, float) and "e" in out and abs(int(out.partition("e")[2])) <= _WRITTEN_OUT:
+        out = format(Decimal(out), "f")  # nobody writes 0.00001 as Python prints it
     if not out.isascii():
         try:
             out.encode()

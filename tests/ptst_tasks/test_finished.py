@@ -24,6 +24,11 @@ def byte_tokenizer(template: str) -> Any:
     return any_tokenizer(template, adds_bos=template == PLAIN)
 
 
+TWICE = (
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}"
+    "{% if m.role == 'assistant' %}{{ m.content }}{% endif %}[end]{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
 CV, CL, ICD = (builtin().get(name) for name in ("CV", "CL", "ICD"))
 
 
@@ -39,6 +44,11 @@ def test_an_answer_never_stands_in_an_open_thought() -> None:
     assert "closed before the answer" in r.notes[0]
     whole = r.prompt.rpartition("[bot]")[2] + r.lead + "Tea."
     assert split(whole, [r.opens]).answer == "Tea."
+
+
+def test_a_template_that_writes_the_answer_twice_is_refused() -> None:
+    with pytest.raises(ChatFormatError, match="writes an answer more than once"):
+        render(TWICE)
 
 
 def test_an_open_thought_is_closed_as_the_template_closes_its_own() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.board.corrected import People, correct, people_rows, read_people
+from leaderboards.board.corrected import correct
 from leaderboards.board.numbers import Number
+from leaderboards.board.people import People, people_rows, read_people
 from leaderboards.board.row import Row
 from leaderboards.people import sheet
 from leaderboards.people.rates import METHODS, Stratum, post_stratified

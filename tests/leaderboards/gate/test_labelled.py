@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leaderboards.board.corrected import People
+from leaderboards.board.people import People
 from leaderboards.board.sides import Side, read_side, sidecar, write_baseline
 from leaderboards.people import sheet
 from leaderboards.people.sheet import Label
