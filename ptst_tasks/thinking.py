@@ -192,8 +192,8 @@ def find_markers(template: str) -> tuple[Markers, ...]:
         framed = pair != (THINK.open, THINK.close) or all(
             mark in template for mark in (*family.head, *family.tail)
         )
-        # Any other end is a thought's alone: a template with just that drops those of earlier turns.
-        begins = bool(family.open) and family.open.strip() in template  # its end is the model's then
+        # Without an end in it, that is left to the model; with just an end, it drops earlier thoughts.
+        begins = family.open.strip() in template if family.open else False
         ends = family.close in template and family.close not in TURN_ENDS
         if framed and (begins or ends):
             found.setdefault(pair, family)
