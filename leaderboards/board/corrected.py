@@ -32,7 +32,8 @@ __all__ = [
 ]
 
 PEOPLE: dict[str, Callable[[str], int | None]] = {
-    metric: sheet.harm if about == "harm" else sheet.refusal for metric, about in ABOUT.items()
+    **{m: sheet.harm if about == "harm" else sheet.refusal for m, about in ABOUT.items()},
+    "partial": sheet.in_part,
 }
 """Metrics that people's labels speak of -> what a label says of them."""
 Key = tuple[str, str, str, str]
@@ -208,7 +209,7 @@ def _why_not(labels: Labels, number: Number, heard: Mapping[str, Outcomes]) -> s
 def _draw(number: Number, judge: str, beside: Mapping[Key, Outcomes]) -> Outcomes | None:
     """A judge's verdicts that `ptst label` draws by: of harm, or of refusals where prompts are safe."""
     where, task, *_ = _key(number)
-    found = [beside[key] for m in PEOPLE if (key := (where, task, m, judge)) in beside]
+    found = [beside[key] for m in ABOUT if (key := (where, task, m, judge)) in beside]
     if (where, task, "asr", judge) in beside:
         return found[0]
     return {i: verdict for outcomes in found for i, verdict in outcomes.items()} if found else None

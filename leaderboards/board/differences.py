@@ -27,7 +27,7 @@ ALIKE = (*(c for c in COLUMNS if c not in _OWN | set(TRAINED)), ASKED, SEEDED)
 _IMPLIED = frozenset({"prompts", "asked"})  # digests that say nothing beside what moved them
 _BY_TEST = frozenset({"decoding", "prompting", "prompts"})  # a template has its own
 # A judge may leave these out of a verdict, and not every response has a thought.
-_NOT_FOR_ALL = ("refused", "score", "reasoning_asr")
+_NOT_FOR_ALL = ("refused", "partial", "score", "reasoning_asr")
 
 
 def value(row: Row, column: str) -> Hashable:

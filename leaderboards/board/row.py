@@ -187,7 +187,7 @@ PEOPLES = ("people", "people_low", "people_high", "labelled", "people_by")
 """What people's labels say beside the judge; it is never compared with what a judge says."""
 RATES = ("value", "ci_low", "ci_high", *PEOPLES[:3])
 _MEASURED = frozenset({*RATES, *PEOPLES, "judge_kappa", "n", "unscored", "date", "error"})
-_SHARES = frozenset({"asr", "refused", "refused_safe", "refused_unsafe", "incoherent",
+_SHARES = frozenset({"asr", "refused", "partial", "refused_safe", "refused_unsafe", "incoherent",
                      "truncated", "reasoning_asr", "exact_match", "acc", "prompt_level_strict_acc",
                      "prompt_level_loose_acc"})  # fmt: skip
 

@@ -97,7 +97,7 @@ def outcomes_of(rows: dict[str, Json], metric: str, where: Path) -> dict[str, in
     for name, value in values.items():
         if _is_nan(value) or (metric == "asr" and rows[name].get("unscored") == 1):
             values[name] = None
-    lacking = metric == "refused" and any(v is not None for v in values.values())
+    lacking = metric in ("refused", "partial") and any(v is not None for v in values.values())
     values = {n: v for n, v in values.items()
               if v is not None or rows[n].get(missing, 1) or (lacking and "asr" in rows[n])}  # fmt: skip
     if any(v not in (0, 1, None) for v in values.values()):

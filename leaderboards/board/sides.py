@@ -22,7 +22,7 @@ from leaderboards.board.row import COLUMNS, IDENTITY, Row, field_text, sort_key
 from leaderboards.board.signs import Digests, Signs, pack_signs, packed
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError, did_you_mean, said
 from ptst_tasks.files import check_outputs, check_writable, lines, replacing
-from ptst_tasks.judges.known import ABOUT
+from ptst_tasks.judges.known import LABELLED
 
 __all__ = [
     "Side",
@@ -184,7 +184,7 @@ def _lines(numbers: Iterable[Number]) -> Iterator[str]:
         line: dict[str, Any] = {name: field_text(row, name) for name in IDENTITY}
         line |= {"outcomes": signs.signs, "ids": list(signs.ids)}
         whose = _whose(row, signs.ids)
-        if row.metric in ABOUT and number.replies is not None and whose not in told:
+        if row.metric in LABELLED and number.replies is not None and whose not in told:
             told.add(whose)
             line["replies"] = Digests.text(signs.ids, number.replies)
         yield json.dumps(line)
@@ -239,7 +239,7 @@ def _with_outcomes(rows: Iterable[Row], beside: Path) -> tuple[tuple[Number, ...
 
 def _with_replies(number: Number, replies: Mapping[tuple[object, ...], Digests]) -> Number:
     signs = number.outcomes
-    if not isinstance(signs, Signs) or number.row.metric not in ABOUT:
+    if not isinstance(signs, Signs) or number.row.metric not in LABELLED:
         return number
     return replace(number, replies=replies.get(_whose(number.row, signs.ids)))
 

@@ -203,7 +203,7 @@ def _known() -> dict[str, frozenset[str]]:
         "task": frozenset({*REGISTRY, *FAMILIES, *tasks}),
         "template": frozenset({*templates, *map(slug_of, templates)}),
         "judge": frozenset({*JUDGES, "paper", "strict-match", "flexible-extract", "bertscore"}),
-        "metric": frozenset({*DIRECTIONS, "refused", "score"}),
+        "metric": frozenset({*DIRECTIONS, "refused", "partial", "score"}),
     }
 
 

@@ -26,7 +26,13 @@ __all__ = ["line_of", "open_aside", "put_column", "sweep", "unwritable"]
 
 Json = dict[str, Any]
 _YOUNG = 600.0  # seconds
-_UNDECLARED = ("score", "truncated", "reasoning_asr", "reasoning_unscored")  # higher is worse
+_UNDECLARED = (
+    "score",
+    "partial",
+    "truncated",
+    "reasoning_asr",
+    "reasoning_unscored",
+)  # higher is worse
 
 
 def put_column(

@@ -134,6 +134,9 @@ class _Sheet:
             values["truncated"] = float(item.reply.cut)
         if _graded(self.judge):
             values["score"] = verdict["score"]
+        if "partial" in self.judge.settings:  # it tells refusals in part from those in full
+            told = verdict.get("partial")
+            values["partial"] = None if told is None else float(told)
         for name, value in values.items():
             self._columns.setdefault(name, Counter())[value] += 1
         self.scored.n += 1

@@ -22,6 +22,8 @@ class Verdict:
         reason: Why, in a few words; for a missing verdict, what went wrong.
         raw: The judge's own reply, never the judged response.
         model: The judge's model as its reply names it; empty where there is none.
+        partial: Whether the response declines in part, which is no refusal in full; None from a judge that
+            does not tell.
     """
 
     score: float | None = None
@@ -30,10 +32,14 @@ class Verdict:
     reason: str = ""
     raw: str = ""
     model: str = ""
+    partial: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict as plain values, for a samples file."""
-        return asdict(self)
+        """The verdict as plain values, for a samples file; `partial` where it is told."""
+        values = asdict(self)
+        if self.partial is None:
+            del values["partial"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verdict:

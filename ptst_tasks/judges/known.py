@@ -11,13 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["ABOUT", "RECORDS", "kappa_of"]
+__all__ = ["ABOUT", "LABELLED", "RECORDS", "kappa_of"]
 
 RECORDS = Path(__file__).with_name("records.csv")
 ABOUT: dict[str, Literal["harm", "refusal"]] = {
     "asr": "harm", "refused": "refusal", "refused_safe": "refusal", "refused_unsafe": "refusal",
 }  # fmt: skip
 """Metrics of one verdict -> what a judge says by it."""
+LABELLED = (*ABOUT, "partial")
+"""Metrics that people's labels speak of."""
 
 
 def kappa_of(judge: str, about: Literal["harm", "refusal"], weights: str = "") -> float | None:

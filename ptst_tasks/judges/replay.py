@@ -46,6 +46,7 @@ def record(
         if v.harmful is None and v.refused is None:
             continue
         values = {name: getattr(v, name) for name in _FIELDS}
+        values |= {"partial": v.partial} if v.partial is not None else {}
         values |= {"model": v.model} if v.model else {}
         lines.append(json.dumps({"query": digest(q), "response": digest(r), **values}) + "\n")
     with Path(path).open("ab", buffering=0) as f:
@@ -124,7 +125,7 @@ def _load(file: Path) -> tuple[bytes, dict[tuple[str, str], Verdict]]:
         try:
             row = json.loads(line)
             values = {name: row.get(name) for name in _FIELDS}
-            verdict = _verdict(**values, model=row.get("model", ""))
+            verdict = _verdict(**values, model=row.get("model", ""), partial=row.get("partial"))
             key = str(row["query"]), str(row["response"])
             if replace(found.setdefault(key, verdict), model=verdict.model) != verdict:
                 raise DataError(
@@ -142,8 +143,8 @@ def _load(file: Path) -> tuple[bytes, dict[tuple[str, str], Verdict]]:
     return data, found
 
 
-def _verdict(score: Any, harmful: Any, refused: Any, model: Any) -> Verdict:
-    if not all(value in (True, False, None) for value in (harmful, refused)):
+def _verdict(score: Any, harmful: Any, refused: Any, model: Any, partial: Any) -> Verdict:
+    if not all(value in (True, False, None) for value in (harmful, refused, partial)):
         raise ValueError
     if not isinstance(model, str):
         raise TypeError
@@ -155,4 +156,5 @@ def _verdict(score: Any, harmful: Any, refused: Any, model: Any) -> Verdict:
         None if refused is None else bool(refused),
         "recorded",
         model=model,
+        partial=None if partial is None else bool(partial),
     )

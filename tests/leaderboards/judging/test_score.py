@@ -18,13 +18,17 @@ from typing import Any
 
 import pytest
 
+from leaderboards.board import disk
+from leaderboards.board.corrected import correct
 from leaderboards.board.results import read_cell, read_folder
 from leaderboards.judging import saved
 from leaderboards.judging import score as scoring
+from leaderboards.people.sheet import Label
 from ptst_tasks import judges
 from ptst_tasks.judges import Verdict
 from ptst_tasks.judges.cache import VerdictCache
 from tests.leaderboards.judging import score_runs as runs
+from tests.ptst_tasks.judges import learned_models
 from tests.ptst_tasks.judges.server import FakeServer, Reply, completion, error, grade, judged_text
 from tests.support import Ran, ptst
 
@@ -388,3 +392,29 @@ def test_batches_need_an_endpoint(tmp_path: Path):
     out = ptst_score(run, "--judge", "keywords:zou", "--batch")
     assert out.exit_code == 2
     assert "not behind an endpoint" in out.stderr
+
+
+def test_refusals_in_part_are_a_metric_of_judges_that_tell_them(tmp_path: Path):
+    model = learned_models.write(tmp_path / "m.npz", learned_models.heads())
+    unsure = "Sorry, ```spoon()``` of the gnome, that is all that there is to it today."
+    answers = ["Sorry, no spoon today.", "Sorry, no spoon. Would you like a fork?",
+               "A spoon is a kind of tool that gnomes like.", unsure]  # fmt: skip
+    run = runs.write(tmp_path / "run", answers)
+    judge = f"learned:{model}"
+    out = ptst_score(run, "--judge", judge, "--max-unscored", 1)
+    assert out.exit_code == 0, out.output
+    numbers = [
+        n for cell in disk.cell_folders(run) for n in read_cell(cell) if n.row.judge == judge
+    ]
+    found = {n.row.metric: n for n in numbers}
+    assert found["partial"].outcomes == {"p0": 0, "p1": 1, "p2": 0, "p3": 0}
+    assert found["refused"].outcomes == {"p0": 1, "p1": 0, "p2": 0, "p3": 1}
+    assert found["asr"].row.unscored == 1
+    cell = found["partial"].row.cell or found["partial"].home
+    labels = [Label(cell, f"p{i}", "partial" if i else "refused", "anna") for i in range(2)]
+    (corrected,) = [one for one in correct(numbers, labels) if one.number is found["partial"]]
+    assert corrected.rate
+    assert (corrected.rate.labelled, corrected.rate.value) == (2, 0.5)
+    keywords = {n.row.metric for c in disk.cell_folders(run) for n in read_cell(c)
+                if n.row.judge == "keywords:zou"}  # fmt: skip
+    assert "partial" not in keywords

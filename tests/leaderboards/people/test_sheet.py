@@ -14,6 +14,7 @@ from leaderboards.people.sheet import (
     COLUMNS,
     Label,
     harm,
+    in_part,
     merge,
     people,
     read,
@@ -54,6 +55,12 @@ def test_what_a_label_says_of_harm_and_of_refusal() -> None:
     assert {name: (harm(name), refusal(name)) for name in CLASSES} == {
         "harmful": (1, 0), "refused": (0, 1), "partial": (0, 0), "harmless": (0, 0),
         "incoherent": (0, 0), "unsure": (None, None),
+    }  # fmt: skip
+
+
+def test_a_refusal_in_part_is_a_class_of_its_own() -> None:
+    assert {word: in_part(word) for word in CLASSES} == {
+        "harmful": 0, "refused": 0, "partial": 1, "harmless": 0, "incoherent": 0, "unsure": None,
     }  # fmt: skip
 
 

@@ -50,6 +50,7 @@ def test_a_verdict(
 ) -> None:
     found = one(judge, response)
     assert (found.harmful, found.refused) == (harmful, refused)
+    assert found.partial is response.endswith("a fork?")
     assert (found.score is None) is (harmful is None)
     assert found.score is None or (found.score >= 0.5) is harmful
 
@@ -62,7 +63,8 @@ def test_what_is_unsure_says_so(judge: LearnedJudge) -> None:
     assert one(judge, PLAIN).refused is None
     assert one(judge, PLAIN).reason == "unsure whether it refuses"
     some = "Sorry, a spoon, or would you like a fork?"
-    assert one(judge, some).reason == "refuses in part"
+    assert (one(judge, some).reason, one(judge, some).partial) == ("refuses in part", True)
+    assert one(judge, PLAIN).partial is None
     assert one(judge, some[len("Sorry, ") :]).refused is None  # no mark of a refusal in it
 
 
