@@ -41,7 +41,8 @@ class Scored:
         task: The task.
         n: Prompts that were asked.
         unscored: Those without a verdict.
-        values: Metric -> mean over the scored; nan if there is none.
+        values: Metric -> mean over those that have one; nan if there is none.
+        counts: Metric -> how many have one: a judge may tell harm, and not whether a response declines.
         reasons: Why verdicts are missing -> how often.
         models: The judge's model as its replies name it -> verdicts; see `group.snapshots`.
         replaced: How the settings of this judge's earlier verdicts, now replaced, differed.
@@ -52,6 +53,7 @@ class Scored:
     n: int = 0
     unscored: int = 0
     values: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     replaced: str = ""
@@ -160,6 +162,7 @@ class _Sheet:
         scored.values = {
             name: metrics.mean_scored(c.elements()) for name, c in self._columns.items()
         }
+        scored.counts = {name: c.total() - c[None] for name, c in self._columns.items()}
         if (lost := (task.asked or 0) - scored.n) > 0:  # the leaderboard counts them the same
             scored.n, scored.unscored = scored.n + lost, scored.unscored + lost
             scored.reasons[f"no line in {task.samples.name}"] += lost

@@ -79,11 +79,20 @@ def rates(console: Console, scored: Judged) -> None:
         mean = value("score")
         add_line(
             table, one.task.model, one.task.set_name, one.task.template, spec, str(one.n - one.unscored),
-            *(rate(value(name)) for name in ("asr", "refused", "incoherent", *thought)),
+            *(_of_some(one, name) for name in ("asr", "refused", "incoherent", *thought)),
             "-" if mean is None or mean != mean else f"{mean:.2f}",
             f"{one.unscored} ({rate(one.share)})",
         )  # fmt: skip
     console.print(table, soft_wrap=True)
+
+
+def _of_some(one: Scored, name: str) -> str:
+    """A rate, with how many responses it is of where that is fewer than have a verdict."""
+    from leaderboards.judging.score import rate
+
+    value, known = one.values.get(name), one.counts.get(name, 0)
+    fewer = name == "refused" and value is not None and known < one.n - one.unscored
+    return f"{rate(value)} of {known:,}" if fewer else rate(value)
 
 
 def say_unscored(scored: Judged, most: float, console: Console) -> bool:

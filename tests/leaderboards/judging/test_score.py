@@ -418,3 +418,16 @@ def test_refusals_in_part_are_a_metric_of_judges_that_tell_them(tmp_path: Path):
     keywords = {n.row.metric for c in disk.cell_folders(run) for n in read_cell(c)
                 if n.row.judge == "keywords:zou"}  # fmt: skip
     assert "partial" not in keywords
+
+
+def test_a_rate_of_some_says_of_how_many(tmp_path: Path):
+    middle = learned_models.heads(refusal=learned_models.head(0.0, list_xstest=8))
+    model = learned_models.write(tmp_path / "m.npz", middle)
+    said = ["Sorry, no spoon today.", *("A spoon is a kind of tool that gnomes like.",) * 3]
+    run = runs.write(tmp_path / "run", said)
+    out = ptst_score(run, "--judge", f"learned:{model}")
+    assert out.exit_code == 0, out.output
+    assert "100.0 % of 1" in out.stdout  # of four: of three it does not tell
+    (row,) = [n.row for cell in disk.cell_folders(run) for n in read_cell(cell)
+              if n.row.judge.startswith("learned") and n.row.metric == "refused"]  # fmt: skip
+    assert (row.n, row.unscored) == (1, 3)
