@@ -10,7 +10,7 @@ def end_of(body: str, opening: str, closing: str) -> int:
 
     A pair of markers within a thought ends nothing: on one line it is a quotation, and an opening
     marker on a line of its own has a closing one of its own. An opening one in the middle of a line
-    is a mention. In doubt a thought has no end, which is counted, and is never scored as an answer.
+    is a mention, and so is a closing one in quotation marks. In doubt a thought has no end, which is counted, and is never scored as an answer.
 
     Args:
         body: All behind the marker that began the thought.
@@ -23,6 +23,9 @@ def end_of(body: str, opening: str, closing: str) -> int:
     while (close := body.find(closing, at)) >= 0:
         inner = body.find(opening, at, close) if opening else -1
         if inner < 0:
+            if _quoted(body, close, close + len(closing)):
+                at = close + len(closing)
+                continue
             if not inside:
                 return close
             inside, at = inside - 1, close + len(closing)
@@ -33,6 +36,12 @@ def end_of(body: str, opening: str, closing: str) -> int:
         else:
             at = close + len(closing)
     return -1
+
+
+def _quoted(body: str, begin: int, end: int) -> bool:
+    """Whether a part stands between two quotation marks of one kind."""
+    mark = body[begin - 1 : begin] if begin else ""
+    return mark in ("`", "'", '"') and body[end : end + 1] == mark
 
 
 def _alone(body: str, at: int, mark: str) -> bool:

@@ -17,6 +17,8 @@ BODIES = {
     "a block in a block": "As in\n<think>\n<think>\nx\n</think>\n</think>\nso\n|</think>\n\n#### 18",
     "a mention": "I begin with <think> and go on\n|</think>\n\nWrite </think> to end.",
     "a mention in the last line": "I begin with <think> here.|</think>\n\n#### 18",
+    "between marks of quotation": "I write `</think>` at its end. So 7.\n|</think>\nAnswer 5",
+    "between marks, and no end": 'I end with "</think>" then',
     "begun twice": "\n<think>\na\n|</think>\n\nb",
     # Cut off behind a quotation: no end.
     "a pair and no end": "The tags <think></think> are used. It is",
