@@ -145,10 +145,10 @@ def _narrow(kind: Any) -> Callable[[Any], Any] | None:
 def _is_list(kind: Any) -> bool:
     import pyarrow as pa
 
-    return any(
-        found(kind)
-        for found in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    )
+    types = pa.types
+    kinds = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view,
+             types.is_large_list_view)  # fmt: skip
+    return any(found(kind) for found in kinds)
 
 
 def _check_size(size: int, most: int) -> None:

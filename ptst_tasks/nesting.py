@@ -10,7 +10,8 @@ def end_of(body: str, opening: str, closing: str) -> int:
 
     A pair of markers within a thought ends nothing: on one line it is a quotation, and an opening
     marker on a line of its own has a closing one of its own. An opening one in the middle of a line
-    is a mention, and so is a closing one in quotation marks. In doubt a thought has no end, which is counted, and is never scored as an answer.
+    is a mention, and so is a closing one in quotation marks. In doubt a thought has no end, which is
+    counted, and is never scored as an answer.
 
     Args:
         body: All behind the marker that began the thought.

@@ -180,7 +180,8 @@ def _shaped(source: Source, row: Mapping[str, Any], where: str) -> Row | None:
     except RowFaultError as e:
         raise DataError(f"{source.name}: {where} {e}") from e
     except (LookupError, ValueError, TypeError, AttributeError) as e:
-        columns = ", ".join(map(str, row))[:200]
+        names = map(str, row)
+        columns = ", ".join(name if name.isprintable() else repr(name) for name in names)[:200]
         wanted = e.args[0] if isinstance(e, KeyError) else f"another shape ({e})"
         raise DataError(
             f"{source.name}: {where} has the columns {columns}; expected one of: {wanted}"

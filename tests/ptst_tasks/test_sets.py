@@ -144,6 +144,11 @@ def test_a_missing_set_says_where_it_was_looked_for(
             "wrong,columns\n1,2\n",
             r"row 1 of .* has the columns wrong, columns; expected one of: goal",
         ),
+        (
+            "test.csv",
+            '"wr\\nong",columns\n1,2\n'.replace("\\n", "\n", 1),
+            r"has the columns 'wr\\nong', columns;",
+        ),
         ("test.csv", "", "the file holds no rows"),
         ("test.csv", "goal\n", "the file holds no rows"),
         ("test.csv", "goal\n   \n", "row 1 of .* has an empty prompt"),

@@ -546,6 +546,11 @@ def test_a_number_of_32_bits_has_the_digits_it_was_written_with(
     assert rows[2]["struct"] == {"x": None, "y": 1.0}
 
 
+def test_a_list_view_of_32_bits_is_a_list(tmp_path: Path) -> None:
+    table = pa.table({"list": pa.array([[0.1], None], pa.list_view(pa.float32()))})
+    assert read_file(put(tmp_path, "r.arrow", arrow(table))) == [{"list": [0.1]}, {"list": None}]
+
+
 def test_quotes_and_line_ends_that_are_meant(tmp_path: Path) -> None:
     csv_text = 'prompt,answer\n"a, b\nc, d","x ""y"""\n" ""q""", r "s"\n'
     assert read_file(put(tmp_path, "r.csv", csv_text)) == [
