@@ -139,3 +139,9 @@ def test_what_a_local_judge_cannot_say_is_not_asked_again_in_vain(
         outcome = runner.run(study, out)
         assert outcome.judged == 0
         assert [who for who, _ in outcome.failed] == ["judge organism"]
+    allowed = study.model_copy(update={"max_unscored": 1.0})
+    outcome = runner.run(allowed, out)
+    assert (outcome.failed, "have no verdict of judge organism" in " ".join(outcome.notes)) == (
+        [],
+        True,
+    )
