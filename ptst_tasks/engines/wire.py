@@ -80,7 +80,7 @@ class HttpJob:
         apart: Whether its reply has a thought that the server took off.
         opens: Whether its reply ends a thought that the server's prompt began.
         readings: What its reply is, by whether the server is known to take thoughts off, and by whether its
-            prompts are known to begin one.
+            prompts are known to begin one; empty where that is all the same.
     """
 
     path: str
@@ -102,18 +102,19 @@ class HttpJob:
     def read(self, reply: Any) -> str:
         """Reads its answer, as it is where nothing is known of the server; see `answer`."""
         sent = "stop" in self.body
-        self.readings = {
+        readings = {
             (apart, opens): answer(reply, self.stops, self.how, sent=sent, apart=apart, opens=opens)
             for apart, opens in _KNOWN
         }
-        text = self.readings[False, False]
+        text = readings[False, False]
+        self.readings = readings if len(set(readings.values())) > 1 else {}
         self.apart, self.opens = sent_apart(reply), ends_unopened(text, self.how)
         return text
 
     @property
     def settled(self) -> bool:
         """Whether its reply is the same whatever the server is."""
-        return len(set(self.readings.values())) < 2
+        return not self.readings
 
     def kept(self) -> list[str]:
         """What a journal keeps of a reply that the others will settle."""
