@@ -180,8 +180,7 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
             EngineError: If the endpoint refuses or fails; with the task, if it concerns one alone.
         """
         out, jobs = [""] * len(requests), self._jobs(requests)
-        # Of several tasks that fail the first is raised; whoever then asks again for the others
-        # hears of the next without another call.
+        # Of tasks that fail the first is raised; the others are heard of in the next call.
         faults = {
             task: self._faults[self.state, task]
             for task in dict.fromkeys(job.task for job in jobs.values())
@@ -193,8 +192,10 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         for key, job in jobs.items():
             if (known := self.journal.get(key, 1)) is not None:
                 self._place(out, job, known[0])
-            elif not self._held.take(self.journal, key, job) and job.task not in faults:
-                todo.append((key, job))
+            elif not self._held.take(self.journal, key, job):
+                todo += [(key, job)] if job.task not in faults else []
+                continue
+            self.on_batch(len(job.places))
         if todo:
             run_async(self._ask(todo, out, faults))
         for key, job, text in self._held.settle(job for _, job in todo):
@@ -267,7 +268,6 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
             self.journal.add(key, [text])
         for place in job.places:
             out[place] = text
-        self.on_batch(len(job.places))
 
     async def _ask(
         self, todo: list[tuple[str, HttpJob]], out: list[str], faults: dict[str, EngineError]
@@ -291,6 +291,7 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
                 self._place(out, job, text, key)
             else:
                 self._held.keep(self.journal, key, job)
+            self.on_batch(len(job.places))
 
         async with self.endpoint.client(fast=True) as client:
             await self._models.check(client, self.model)

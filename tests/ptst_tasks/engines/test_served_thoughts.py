@@ -316,14 +316,16 @@ def test_what_a_server_is_told_is_what_its_chat_template_is_told_here() -> None:
 
 def test_what_other_replies_settle_survives_a_kill(tmp_path: Path) -> None:
     """A reply that may be a thought without an end is kept as it came, and read when others came."""
-    journal = tmp_path / "journal.jsonl"
+    journal, came = tmp_path / "journal.jsonl", list[int]()
     with ThinkingEndpoint({"content": "I add and add"}, "length") as server:
         lm = served(server, journal=journal)
+        lm.on_batch = came.append
         lm._place = lambda *_: (_ for _ in ()).throw(
             KeyboardInterrupt
         )  # before anything is settled
         with pytest.raises(KeyboardInterrupt):
             lm.generate_until(asks(lm, "auto", "long?"))
+        assert came == [1]  # who watches sees it come
     with ThinkingEndpoint({"content": "I add.\n</think>\n\nIt is 5."}) as server:
         lm = served(server, journal=journal)
         texts = lm.generate_until([*asks(lm, "auto", "long?"), *asks(lm, "auto", "short?")])
