@@ -245,6 +245,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "thinking": ("on", "anew"),
     "untuned": (False, "fewer"),
     "judges": (("keywords:qi",), "free: judged, not asked, again"),
+    "max_unscored": (0.5, "free: whether a run failed, and no number"),
     "templates": ("", "free: none; the prompts' ids say what a file of templates did"),
     "executor": ("local", "free: where the work is done"),
     "executor_args": ({}, "free: where the work is done"),
