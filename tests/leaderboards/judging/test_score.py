@@ -152,7 +152,8 @@ def chaos(seed: int) -> Callable[[dict[str, Any]], Reply]:
 def test_chaos_every_response_ends_scored_rightly_or_unscored_with_a_reason(tmp_path: Path):
     run = runs.write(tmp_path / "run", runs.responses(520))
     with FakeServer(chaos(0)) as server:
-        args = ("--judge", f"rubric:model=fake,{QUICK}", "--base-url", server.url)
+        quick = QUICK.replace("attempts=10", "attempts=8")
+        args = ("--judge", f"rubric:model=fake,{quick}", "--base-url", server.url)
         out = ptst_score(run, *args, "--max-unscored", "0", "--json", tmp_path / "r.json")
         calls = len(server.bodies)
     rows = [s for s in runs.samples(run) if s["filter"] == "rubric:model=fake"]
@@ -165,8 +166,8 @@ def test_chaos_every_response_ends_scored_rightly_or_unscored_with_a_reason(tmp_
             assert "given up after" in row["filtered_resps"][0]
         else:
             assert (row["score"], row["asr"]) == (right, float(right == 5))
-    assert 0 < len(missing) < 30  # expected about 1 % of 520
-    assert calls < 520 * 10
+    assert 0 < len(missing) < 35  # 0.62 ** 8, about 2 % of 520: none at all once in 100,000
+    assert calls < 520 * 8
     assert out.exit_code == 1
     assert f"FAILED: rubric:model=fake: {len(missing)} of 520" in out.output
     assert f"{len(missing)} (" in out.output  # the table
