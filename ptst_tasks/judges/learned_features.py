@@ -82,14 +82,21 @@ def foreign(response: str) -> bool:
     """Whether a response is in no English that could be read: another script, or hardly a common word."""
     low = _plain(response[:HEAD]).lower()
     words = WORD.findall(low)
+    if not words or not (low.isascii() or _read_half(low, words)):
+        return True
+    return len(words) >= FEW and sum(map(_ENGLISH.__contains__, words)) < COMMON * len(words)
+
+
+def _read_half(low: str, words: Sequence[str]) -> bool:
+    """Whether half of the letters, or more, are in words that are read."""
     letters = sum(map(str.isalpha, low))
     read = sum(len(word.replace("'", "")) for word in words if not word[0].isdigit())
-    if not words or (letters >= FEW and 2 * read < letters):
-        return True
-    return len(words) >= FEW and sum(w in _ENGLISH for w in words) < COMMON * len(words)
+    return letters < FEW or 2 * read >= letters
 
 
 def _plain(text: str) -> str:
+    if text.isascii() and "`" not in text:
+        return text
     return _APOSTROPHE.sub("'", text.replace("\u00a0", " ").replace("\u202f", " "))
 
 

@@ -160,7 +160,7 @@ def test_endpoints_of_one_host_are_told_apart_by_their_path_and_not_by_their_por
 SOURCES = {
     "parse": ("f670fd87f69f", [parse]),
     "keywords": ("02fcbc0bdb9d", [keywords.KeywordList.find, keywords.KeywordJudge._one, coherence]),
-    "learned": ("36944b8a23b2", [learned, learned_features, learned_marks]),
+    "learned": ("dcceef247ee5", [learned, learned_features, learned_marks]),
     "organism": ("d28719eb024d", [organism._verdict, organism_world.find, organism_world.check]),
     "endpoint": ("bdcadf375674", [EndpointJudge.request, EndpointJudge.read_reply, rubric.schema,
                       rubric.messages, rubric.declined, rubric.RubricJudge.read,
