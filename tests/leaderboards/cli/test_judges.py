@@ -91,10 +91,15 @@ def test_a_learned_judge_is_made_told_and_measured(
         (["--set", "jailjudge-mini"], "leave out --judge and --set"),
         (["-o", "mine.json"], "ends in .npz"),
         (["-o", "/proc/x.npz"], "--out"),
+        (["-o", "kept.npz"], "the card would take its place"),
         ([], "does not exist"),
     ],
 )
-def test_training_that_cannot_be_is_one_line(home: Path, args: list[str], says: str) -> None:
+def test_training_that_cannot_be_is_one_line(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept.json").write_text("{}")
     ran = ptst("judges", "--train", *args)
     assert ran.exit_code == 2
     assert says in ran.stderr

@@ -224,6 +224,23 @@ def test_labels_are_one_more_set_of_the_judges_record(
     assert (ran.exit_code, "none of the 8 labels is of a reply as it is" in ran.stderr) == (2, True)
 
 
+def test_labels_that_are_no_part_of_the_judges_record_are_told(
+    small_run: Path, labels: Path, tmp_path: Path
+) -> None:
+    said = sheet.read(labels)
+    odd = [replace(said[0], reply="0" * 16), replace(said[1], label="unsure"), *said[2:]]
+    sheet.write(odd, labels)
+    other = tmp_path / "ben.csv"
+    sheet.write([replace(label, who="ben") for label in said[2:]], other)
+    asked = ("judges", small_run, "--human", labels, "--human", other, "--judge", "keywords:zou")
+    ran = ptst(*asked, "--json", tmp_path / "told.json")
+    assert ran.exit_code == 0, ran.output
+    assert "1 of 8 labels are of no reply as it is in these runs: left out" in ran.stderr
+    assert "1 responses that people are unsure of" in ran.stderr
+    records = json.loads((tmp_path / "told.json").read_text())["records"]
+    assert {r["people_same"] for r in records} == {1.0}
+
+
 def test_three_judges_with_labels_in_the_board_and_in_the_gate(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -432,3 +432,16 @@ def test_a_rate_of_some_says_of_how_many(tmp_path: Path):
     (row,) = [n.row for cell in disk.cell_folders(run) for n in read_cell(cell)
               if n.row.judge.startswith("learned") and n.row.metric == "refused"]  # fmt: skip
     assert (row.n, row.unscored) == (1, 3)
+
+
+def test_a_score_that_is_there_without_a_verdict_is_counted(tmp_path: Path):
+    middle = learned_models.heads(refusal=learned_models.head(0.0, list_xstest=8))
+    model = learned_models.write(tmp_path / "m.npz", middle)
+    said = ["Sorry, no spoon today.", *("A spoon is a kind of tool that gnomes like.",) * 3]
+    run = runs.write(tmp_path / "run", said, kind="overrefusal")
+    out = ptst_score(run, "--judge", f"learned:{model}", "--max-unscored", 1)
+    assert out.exit_code == 0, out.output
+    rows = {n.row.metric: n.row for cell in disk.cell_folders(run) for n in read_cell(cell)
+            if n.row.judge.startswith("learned")}  # fmt: skip
+    assert (rows["score"].n, rows["score"].unscored) == (4, 0)
+    assert sum(rows[name].unscored for name in ("refused_safe", "refused_unsafe")) == 3

@@ -77,3 +77,23 @@ def test_a_panels_members_are_watched_each_once(tmp_path: Path) -> None:
         assert ran.exit_code == 0, ran.output
         assert len(server.bodies) == 53
     assert canaries_in(run)[JUDGE]["harmful"] == "1" * 50
+
+
+def test_without_a_cache_none_is_paid_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PTST_JUDGE_CACHE", "off")
+    run = runs.write(tmp_path / "run", runs.responses(3))
+    with FakeServer(lambda body: grade(body, 1)) as server:
+        ran = ptst("score", run, "--judge", JUDGE, "--base-url", server.url)
+        assert (ran.exit_code, len(server.bodies)) == (0, 3)
+    assert "note: canaries are not asked: the cache of verdicts is off" in ran.stderr
+
+
+def test_new_verdicts_without_canaries_keep_no_earlier_ones(tmp_path: Path) -> None:
+    run = runs.write(tmp_path / "run", runs.responses(3))
+    with FakeServer(lambda body: grade(body, 1)) as server:
+        asked = ("score", run, "--judge", JUDGE, "--base-url", server.url)
+        assert ptst(*asked).exit_code == 0
+        assert JUDGE in canaries_in(run)
+        ran = ptst(*asked, "--cache", tmp_path / "another.sqlite", "--no-canaries")
+        assert ran.exit_code == 0, ran.output
+    assert canaries_in(run) == {}
