@@ -114,7 +114,7 @@ def _other(rest: str, at: int, texts: Sequence[str], doc: Doc) -> int | None:
     """Another option that is listed behind the first."""
     own = re.escape(texts[at])
     rest = re.sub(rf"(?i)^[\s(\[–—-]*{own}(?!\w)[\s)\],.;]*", "", rest) if own else rest
-    for part in _LISTED.split(rest):
+    for part in (rest, *_LISTED.split(rest)):  # an option's text may hold a comma
         found = _option(part.strip(" ([)].–—-"), texts, doc)
         if found not in (None, at):
             return found

@@ -179,8 +179,8 @@ class _Streams(io.RawIOBase):
 
 _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     "gz": lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
-    "bz2": lambda raw: io.BufferedReader(_Streams(raw, bz2.BZ2Decompressor)),
-    "xz": lambda raw: io.BufferedReader(_Streams(raw, lzma.LZMADecompressor)),
+    "bz2": lambda raw: _Streams(raw, bz2.BZ2Decompressor),
+    "xz": lambda raw: _Streams(raw, lzma.LZMADecompressor),
     "zst": _zst,
 }
 

@@ -133,9 +133,10 @@ def _different(rows: list[Row], notes: list[str]) -> list[Row]:
     kept: dict[tuple[str, ...], Row] = {}
     for row in rows:
         first = kept.setdefault(conditions(row), row)
-        if first.people is None and (first.value, first.n) == (row.value, row.n):
+        same = (first.value, first.n, first.unscored) == (row.value, row.n, row.unscored)
+        if same and first.people is None and row.people is not None:
             kept[conditions(row)] = row
-        if (first.value, first.n, first.unscored) != (row.value, row.n, row.unscored):
+        if not same:
             notes.append(
                 f"{_name(row)} was measured twice with different results; the first is kept"
             )

@@ -23,7 +23,6 @@ from ptst_tasks.judges.known import ABOUT
 __all__ = [
     "PEOPLE",
     "Corrected",
-    "LabelKey",
     "LeftOut",
     "by_cell",
     "correct",
@@ -37,7 +36,6 @@ PEOPLE: dict[str, Callable[[str], int | None]] = {
 }
 """Metrics that people's labels speak of -> what a label says of them."""
 Key = tuple[str, str, str, str]
-LabelKey = tuple[str, str, str]
 Labels = Mapping[str, Sequence[Label]]
 """One sheet's labels of one cell, by the prompt's id."""
 
@@ -51,7 +49,7 @@ class LeftOut:
         why: In a sentence.
     """
 
-    keys: frozenset[LabelKey]
+    keys: frozenset[sheet.Key]
     why: str
 
 
@@ -72,8 +70,8 @@ class Corrected:
     number: Number
     rate: Rate | None = None
     strata: tuple[Stratum, ...] = ()
-    used: frozenset[LabelKey] = frozenset()
-    unsure: frozenset[LabelKey] = frozenset()
+    used: frozenset[sheet.Key] = frozenset()
+    unsure: frozenset[sheet.Key] = frozenset()
     left_out: tuple[LeftOut, ...] = ()
     why: str = ""
 
@@ -181,7 +179,7 @@ def _corrected(
     return replace(made, rate=replace(rates[0], low=low, high=high))
 
 
-def _keys(labels: Labels) -> frozenset[LabelKey]:
+def _keys(labels: Labels) -> frozenset[sheet.Key]:
     return frozenset(label.key for some in labels.values() for label in some)
 
 

@@ -79,13 +79,10 @@ def results_files(path: Path) -> list[Path]:
 def _results_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    aside = "attic" if (path / "study.json").is_file() else "."  # what a study no longer asks for
-    found = (
-        f
-        for f in path.rglob("results_*.json")
-        if not _hidden(f.relative_to(path)) and f.relative_to(path).parts[0] != aside
-    )
-    files = sorted(found, key=lambda file: file.name)
+    below = [f for f in path.rglob("results_*.json") if not _hidden(f.relative_to(path))]
+    if (path / "study.json").is_file():  # what it no longer asks for is no part of a run
+        below = [f for f in below if path / "attic" not in f.parents]
+    files = sorted(below, key=lambda file: file.name)
     newest = {file.parent: file for file in files}
     return [f for f in files if not _in_cell(f) or newest[f.parent] == f]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from leaderboards.board.corrected import Corrected, LabelKey, LeftOut, by_cell, correct_cells
+from leaderboards.board.corrected import Corrected, LeftOut, by_cell, correct_cells
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.people import sheet
@@ -28,8 +28,8 @@ class People:
         self.labels = [label for labels in sheets for label in labels]
         self.method = method
         self._cells = by_cell(sheets)  # once: numbers come cell by cell
-        self._used: set[LabelKey] = set()
-        self._unsure: set[LabelKey] = set()
+        self._used: set[sheet.Key] = set()
+        self._unsure: set[sheet.Key] = set()
         self._left_out: dict[LeftOut, None] = {}
         self._why: dict[str, None] = {}
 

@@ -78,11 +78,7 @@ def answer(
 
 def ends_unopened(text: str, how: Expected) -> bool:
     """Whether a response ends a thought that it has not begun: its prompt has."""
-    return not text.lstrip().startswith(_opening(how)) and unopened(text, how.likely) is not None
-
-
-def _opening(how: Expected) -> tuple[str, ...]:
-    return tuple(m.open.strip() for m in how.markers if m.open)
+    return not how.begun(text) and unopened(text, how.likely) is not None
 
 
 def sent_apart(reply: Any) -> bool:

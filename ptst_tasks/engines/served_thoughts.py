@@ -46,6 +46,10 @@ class Expected:
         """All families that a reply may begin with."""
         return *self.likely, *(m for m in SERVED if m not in self.likely)
 
+    def begun(self, text: str) -> bool:
+        """Whether a response begins with a thought of one of them."""
+        return text.lstrip().startswith(tuple(m.open.strip() for m in self.markers if m.open))
+
 
 UNSAID = Expected()
 """Where nothing was said of thinking."""
@@ -160,7 +164,7 @@ def written(
     cut = cut and (how.thought or apart or opens)
     if text is None:
         return f"{THINK.open}\n" if cut else None
-    if text.lstrip().startswith(tuple(m.open.strip() for m in how.markers if m.open)):
+    if how.begun(text):
         return text
     if told or (apart and not cut):
         return _plain(text, how)

@@ -28,6 +28,8 @@ from ptst_tasks.judges.group import models_of, snapshots
 __all__ = ["ENV", "Look", "Watched", "rows", "wanted", "watch"]
 
 ENV = "PTST_CANARIES"
+WAVERS = 2
+"""Rows of fifty that a judge which stayed itself may turn: its server samples, or adds in another order."""
 _TABLE = "CREATE TABLE IF NOT EXISTS canaries (key TEXT PRIMARY KEY, look TEXT) WITHOUT ROWID"
 _WORDS = {"": True, **dict.fromkeys(("on", "1", "yes", "true"), True),
           **dict.fromkeys(("off", "0", "no", "false"), False)}  # fmt: skip
@@ -88,24 +90,24 @@ class Watched:
         """What to say of it; empty where nothing changed and all can be compared."""
         if not self.before:
             return ""
-        some = [f"{self.changed} of {self.compared} canaries are called something else"] * bool(
-            self.changed
-        )
         old, new = ("+".join(look.models) for look in (self.before, self.now))
-        moved = bool(old and new and old != new)
-        some += [f"its replies name {new} in place of {old}"] * moved
-        if lost := len(rows()) - self.compared:
-            some.append(f"{lost} of {len(rows())} canaries have no verdict to compare")
-        if not some:
+        moved, lost = bool(old and new and old != new), len(rows()) - self.compared
+        said = {
+            f"{self.changed} of {self.compared} canaries are called something else": self.changed,
+            f"its replies name {new} in place of {old}": moved,
+            f"{lost} of {len(rows())} canaries have no verdict to compare": lost,
+        }
+        if not any(said.values()):
             return ""
-        means = "rates from before may be another judge's"
-        if not moved and self.changed <= WAVERS:
-            means = (
-                "so few a judge may turn by itself"
-                if self.changed
-                else "whether it changed is not known"
-            )
-        return f"{' and '.join(some)} since {self.before.when}: {means}"
+        what = " and ".join(words for words, so in said.items() if so)
+        return f"{what} since {self.before.when}: {self._means(moved)}"
+
+    def _means(self, moved: bool) -> str:
+        if moved or self.changed > WAVERS:
+            return "rates from before may be another judge's"
+        if self.changed:
+            return "so few a judge may turn by itself"
+        return "whether it changed is not known"
 
     def told(self) -> dict[str, Any]:
         """As it stands in results files."""
@@ -113,10 +115,6 @@ class Watched:
         if self.before:
             told |= {"since": self.before.when, "changed": self.changed, "compared": self.compared}
         return told
-
-
-WAVERS = 2
-"""Rows of fifty that a judge which stayed itself may turn: its server samples, or adds in another order."""
 
 
 def _differ(harm_before: str, harm: str, refused_before: str, refused: str) -> bool | None:

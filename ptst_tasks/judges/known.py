@@ -37,9 +37,11 @@ def kappa_of(judge: str, about: Literal["harm", "refusal"], weights: str = "") -
     Returns:
         Higher is better; None for a judge that nobody measured.
     """
-    if weights:
-        return _nearest().get(("learned", about)) if weights == _measured_file() else None
-    return None if judge == "learned" else _nearest().get((judge, about))
+    if weights and weights == _measured_file():
+        judge = "learned"
+    elif judge == "learned":  # another file
+        return None
+    return _nearest().get((judge, about))
 
 
 @cache

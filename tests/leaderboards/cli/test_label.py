@@ -179,6 +179,16 @@ def test_a_leaderboard_beside_its_run_takes_no_label_away(
     assert made == [made[0]] * 3
 
 
+def test_of_two_equal_leaderboards_the_first_is_kept(small_run: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    assert ptst("board", small_run, "-o", first).exit_code == 0
+    table = pd.read_csv(first, dtype=str, keep_default_na=False)
+    table.assign(date="2001-01-01T00:00:00Z").to_csv(second, index=False)
+    ran = ptst("board", first, second, "-o", tmp_path / "c.csv")
+    assert ran.exit_code == 0, ran.stderr
+    assert (tmp_path / "c.csv").read_bytes() == first.read_bytes()
+
+
 def test_merging(labels: Path, tmp_path: Path) -> None:
     other, out = tmp_path / "ben.csv", tmp_path / "both.csv"
     sheet.write([replace(label, who="ben") for label in sheet.read(labels)], other)
