@@ -20,7 +20,8 @@ Doc = Mapping[str, Any]
 _ANSWER = re.compile(r"(?is).*\bthe answer is\s*[:：]\s*([^\n]*)")
 _LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:,]*")
 _LETTER_FIRST = re.compile(r"[(\[]?([A-Za-z])(?:[)\].:,]+\s*|\s+(?=[(\[–—-]))(\S.*)")
-_LETTERED = re.compile(r"[(\[]?([A-Z])[)\].:]+\s*\S")
+_LETTERED = re.compile(r"(?s)[(\[]?([A-Z])[)\].:]+\s*(\S.*)")
+_AROUND = " ([)].–—-"
 _LISTED = re.compile(r"\s*[,;/&\n]\s*|(?:^|\s+)(?:and|or)\s+")
 _EMPHASIS = re.compile(r"\*\*|__|(?<![\w`])`|`(?![\w`])")
 _WRAPPED = ("**", "__", "*", "_", "`", '"', "'", "“”", "‘’", "«»", "$", "()", "[]", "{}")
@@ -113,17 +114,22 @@ def _with_more(form: str, texts: Sequence[str], doc: Doc) -> int | None:
 def _other(rest: str, at: int, texts: Sequence[str], doc: Doc) -> int | None:
     """Another option that is listed behind the first."""
     own = re.escape(texts[at])
-    rest = re.sub(rf"(?i)^[\s(\[–—-]*{own}(?!\w)[\s)\],.;]*", "", rest) if own else rest
-    for part in (rest, *_LISTED.split(rest)):  # an option's text may hold a comma
-        found = _option(part.strip(" ([)].–—-"), texts, doc)
-        if found not in (None, at):
-            return found
-    return None
+    rest = re.sub(rf"(?i)^[\s(\[–—-]*{own}(?![\w-])[\s)\],.;]*", "", rest) if own else rest
+    named = _option(rest.strip(_AROUND), texts, doc)  # whole: a text may hold a comma
+    for part in _LISTED.split(rest) if named is None else ():
+        if part := part.strip(_AROUND):
+            named = _option(part, texts, doc)
+            if named != at:  # another one, or what is no list: a reason
+                break
+    return named if named != at else None
 
 
 def _option(part: str, texts: Sequence[str], doc: Doc) -> int | None:
     """The option that a part of a list is: its letter, its letter and text, or its text."""
-    letter = _LETTER.fullmatch(part) or _LETTERED.match(part)
-    if letter and letter[1].upper() in doc["labels"]:
+    if (letter := _LETTER.fullmatch(part)) and letter[1].upper() in doc["labels"]:
         return int(doc["labels"].index(letter[1].upper()))
+    if (letter := _LETTERED.fullmatch(part)) and letter[1] in doc["labels"]:
+        at = int(doc["labels"].index(letter[1]))
+        if flat(letter[2]).casefold().startswith(texts[at].casefold()):  # and no "E. coli"
+            return at
     return _one(flat(part), texts, str.casefold)

@@ -215,8 +215,9 @@ def _draw(number: Number, judge: str, beside: Mapping[Key, Outcomes]) -> Outcome
 
 def _fits(label: Label, number: Number, draws: Mapping[str, Outcomes]) -> bool:
     """Whether a label is of the reply that is here, and was drawn by the verdict that it has here."""
-    if label.reply and not label.reply.startswith((number.replies or {}).get(label.id, "none")):
-        return False  # a leaderboard keeps the beginning of a digest
+    known = (number.replies or {}).get(label.id)  # a leaderboard keeps the beginning of a digest
+    if label.reply and not (known and label.reply.startswith(known)):
+        return False
     by = label.drawn_by
     return by is None or draws[by[0]].get(label.id) == by[1]
 

@@ -68,8 +68,9 @@ class People:
             raise DataError(f"none of the {len(self.labels)} labels of --human {what}")
         some = [f"{len(lost)} labels are of no response of these runs"] if lost else []
         if self._unsure:
-            some.append(f"people are unsure or of two minds about {len(self._unsure)} of the "
-                        f"{len(self._used)} responses that they looked at: their rates may be as if all of "
+            unsure, seen = ({key[:2] for key in keys} for keys in (self._unsure, self._used))
+            some.append(f"people are unsure or of two minds about {len(unsure)} of the {len(seen)} "
+                        "responses that they looked at: their rates may be as if all of "
                         "these were harmful (or refused), or none")  # fmt: skip
         if any(not label.weight for label in self.labels):
             some.append("some labels are of no sample that `ptst label` drew: people's rates hold if the "

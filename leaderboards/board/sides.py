@@ -183,16 +183,20 @@ def _lines(numbers: Iterable[Number]) -> Iterator[str]:
         signs, row = packed(number.outcomes, once), number.row
         line: dict[str, Any] = {name: field_text(row, name) for name in IDENTITY}
         line |= {"outcomes": signs.signs, "ids": list(signs.ids)}
-        whose = _whose(row, signs.ids)
-        if row.metric in LABELLED and number.replies is not None and whose not in told:
+        whose = _whose(row, row.cell, signs.ids)
+        if row.metric in LABELLED and number.replies and whose not in told:
             told.add(whose)
-            line["replies"] = Digests.text(signs.ids, number.replies)
+            line |= {"cell": row.cell, "replies": Digests.text(signs.ids, number.replies)}
         yield json.dumps(line)
 
 
-def _whose(row: Row, ids: tuple[str, ...]) -> tuple[object, ...]:
+def _whose(row: Row, cell: str, ids: tuple[str, ...]) -> tuple[object, ...]:
     """Whose answers a number is of, and to which prompts: all that is not the judge's."""
-    return (*(field_text(row, name) for name in IDENTITY if name not in _OF_JUDGES), hash(ids))
+    return (
+        *(field_text(row, name) for name in IDENTITY if name not in _OF_JUDGES),
+        cell,
+        hash(ids),
+    )
 
 
 def _read_csv(file: Path, rewriting: bool) -> Side:
@@ -241,7 +245,7 @@ def _with_replies(number: Number, replies: Mapping[tuple[object, ...], Digests])
     signs = number.outcomes
     if not isinstance(signs, Signs) or number.row.metric not in LABELLED:
         return number
-    return replace(number, replies=replies.get(_whose(number.row, signs.ids)))
+    return replace(number, replies=replies.get(_whose(number.row, number.row.cell, signs.ids)))
 
 
 def _had_outcomes(number: Number) -> bool:
@@ -271,7 +275,8 @@ def _read_sidecar(
                 raise ValueError("two lines for one number")
             found[key] = signs = pack_signs(data["ids"], data["outcomes"], once)
             if "replies" in data:
-                replies[_whose(row, signs.ids)] = Digests(signs.ids, data["replies"])
+                whose = _whose(row, data["cell"], signs.ids)
+                replies[whose] = Digests(signs.ids, data["replies"])
         except (ValueError, KeyError, TypeError, RecursionError) as e:
             raise DataError(f"{str(file)!r}, line {at}: damaged; write it again with "
                             "--update-baseline or delete it") from e  # fmt: skip

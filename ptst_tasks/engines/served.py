@@ -87,7 +87,6 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         self.base, self.served = str(pretrained), self.endpoint.host + self.endpoint.path
         self._calls = Calls(self.endpoint, self.settings.attempts)
         self._models = ServedModels(self._calls, self.settings)
-        self._held = HeldReplies()
         self._faults: dict[tuple[str, str], EngineError] = {}
         for name, model in (adapters or {}).items():
             self.attach(name, model)
@@ -187,19 +186,17 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
             if (self.state, task) in self._faults
         }
         self._faults = {}
-        self._held.begin()
-        todo = []
+        todo, held = [], HeldReplies(self.journal)
         for key, job in jobs.items():
-            if (known := self.journal.get(key, 1)) is not None:
-                self._place(out, job, known[0])
-            elif not self._held.take(self.journal, key, job):
-                todo += [(key, job)] if job.task not in faults else []
-                continue
-            self.on_batch(len(job.places))
+            if held.take(key, job):
+                self.on_batch(len(job.places))
+            elif job.task not in faults:
+                todo.append((key, job))
         if todo:
-            run_async(self._ask(todo, out, faults))
-        for key, job, text in self._held.settle(job for _, job in todo):
-            self._place(out, job, text, key)
+            run_async(self._ask(todo, held, faults))
+        for job, text in held.settle(faults):
+            for place in job.places:
+                out[place] = text
         for thinking in ("on", "off"):
             asked = [j for j in jobs.values() if j.thinking == thinking and j.task not in faults]
             if said := astray(thinking, [(out[j.places[0]], j.how) for j in asked]):
@@ -263,14 +260,8 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
         record = {k: v for k, v in plan.record.items() if k != "eos_token_ids"}
         return dataclasses.replace(plan, record=record)
 
-    def _place(self, out: list[str], job: HttpJob, text: str, key: str = "") -> None:
-        if key:
-            self.journal.add(key, [text])
-        for place in job.places:
-            out[place] = text
-
     async def _ask(
-        self, todo: list[tuple[str, HttpJob]], out: list[str], faults: dict[str, EngineError]
+        self, todo: list[tuple[str, HttpJob]], held: HeldReplies, faults: dict[str, EngineError]
     ) -> None:
         refused: set[str] = set()
 
@@ -279,7 +270,7 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
             if job.task in refused:  # its cell fails whatever the other prompts give
                 return
             try:
-                text = await self._calls.ask(client, job.path, job.body, job.read, job.task)
+                await self._calls.ask(client, job.path, job.body, job.read, job.task)
             except EngineError as e:
                 if not e.task:
                     raise
@@ -287,10 +278,7 @@ class ServedEngine(Adapters, LM):  # type: ignore[misc]
                     refused.add(e.task)
                 faults.setdefault(e.task, e)
                 return
-            if job.settled:
-                self._place(out, job, text, key)
-            else:
-                self._held.keep(self.journal, key, job)
+            held.keep(key, job)
             self.on_batch(len(job.places))
 
         async with self.endpoint.client(fast=True) as client:

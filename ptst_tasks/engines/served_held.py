@@ -1,49 +1,56 @@
-"""Replies that a server's other replies settle: may they be thoughts without an end?
+"""Replies to one call, some of which the others settle: is what the limit cut a thought without an end?
 
-Whether a server sends thoughts apart, or its prompts begin one, only whole replies tell. Until they have, a
-reply that the limit cut is kept in the journal as it may be read, so that a kill loses nothing of it.
+Whether a server sends thoughts apart, or its prompts begin one, only whole replies tell, those to the same
+task in the same way. So a cell's answers are its own, whatever was asked before. What is known of each
+reply stands in the journal beside it: a pass that was killed comes to the same as one that was not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 
 from ptst_tasks.engines.journal import Journal, batch_key
 from ptst_tasks.engines.wire import HttpJob
 
 __all__ = ["HeldReplies"]
 
-_NAME, _TEXTS = "held", 6  # of its key, and how many texts are kept
-
 
 class HeldReplies:
-    """What is known of one server, and the replies that wait for more."""
+    """The replies of one call.
 
-    def __init__(self) -> None:
-        self._apart = self._opens = False
-        self._waiting: list[tuple[str, HttpJob]] = []
+    Args:
+        journal: Keeps them as they come.
+    """
 
-    def begin(self) -> None:
-        """Forgets what waits for an earlier call, which failed; it is in the journal."""
-        self._waiting = []
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._all: list[tuple[str, HttpJob]] = []
 
-    def take(self, journal: Journal, key: str, job: HttpJob) -> bool:
-        """Takes a reply that an earlier run kept; whether there is one."""
-        kept = journal.get(batch_key(key, _NAME), _TEXTS)
-        if kept is not None:
-            job.take(kept)
-            self._waiting.append((key, job))
-        return kept is not None
+    def take(self, key: str, job: HttpJob) -> bool:
+        """Takes a reply that an earlier pass kept; whether there is one."""
+        kept = self._journal.get(key) or self._journal.get(_held(key))
+        if kept is None or not job.take(kept):
+            return False
+        self._all.append((key, job))
+        return True
 
-    def keep(self, journal: Journal, key: str, job: HttpJob) -> None:
-        """Keeps a reply that is not settled."""
-        self._waiting.append((key, job))
-        journal.add(batch_key(key, _NAME), job.kept())
+    def keep(self, key: str, job: HttpJob) -> None:
+        """Keeps a reply that was read."""
+        self._journal.add(key if job.settled else _held(key), job.kept())
+        self._all.append((key, job))
 
-    def settle(self, asked: Iterable[HttpJob]) -> Iterator[tuple[str, HttpJob, str]]:
-        """Gives what waits with its text, by what these replies and all before them say."""
-        for job in (*asked, *(job for _, job in self._waiting)):
-            self._apart, self._opens = self._apart or job.apart, self._opens or job.opens
-        waiting, self._waiting = self._waiting, []
-        for key, job in waiting:
-            yield key, job, job.readings[self._apart, self._opens]
+    def settle(self, faults: Container[str]) -> Iterator[tuple[HttpJob, str]]:
+        """Gives every reply with its text; those of a task that failed wait for the rest of it."""
+        signs: dict[tuple[str, ...], set[str]] = {}
+        for _, job in self._all:
+            signs.setdefault(job.way, set()).add(job.sign)
+        for key, job in self._all:
+            if not job.settled and job.task not in faults:
+                job.settle(signs[job.way])
+                self._journal.add(key, job.kept())
+            if job.settled:
+                yield job, job.text
+
+
+def _held(key: str) -> str:
+    return batch_key(key, "held")

@@ -9,8 +9,10 @@ from ptst_tasks.engines.served_thoughts import UNSAID, Expected, reasoning_of, s
 from ptst_tasks.engines.thoughts import cut_answer
 from ptst_tasks.thinking import split, unopened
 
-__all__ = ["MalformedError", "NoAnswerError", "answer", "ends_unopened", "sent_apart"]
+__all__ = ["APART", "OPENS", "PLAIN", "MalformedError", "NoAnswerError", "answer", "sign_of"]
 
+APART, OPENS, PLAIN = "apart", "opens", "plain"
+"""A thought that the server took off; one that the prompt began; none, or one within its own markers."""
 _STOPPED = (
     "a thought without an answer, which a stop string may have ended; say thinking: on, so that none is "
     "sent and the answer is cut here, or thinking: off"
@@ -32,7 +34,7 @@ def answer(
     *,
     sent: bool = False,
     apart: bool = False,
-    opens: bool = False,
+    thinks: bool = False,
 ) -> str:
     """Reads a response: its thought, if it has one, and its answer up to its first stop string.
 
@@ -44,7 +46,7 @@ def answer(
         how: How thoughts are read.
         sent: Whether stop strings were sent, so that one may have ended a thought.
         apart: Whether the server is known to send thoughts apart.
-        opens: Whether its prompts are known to open a thought.
+        thinks: Whether all its whole replies thought, and none within its markers.
 
     Raises:
         MalformedError: If there is none.
@@ -66,8 +68,8 @@ def answer(
     if not isinstance(text, str | None):
         raise MalformedError
     told, apart = bool(message) and says_none(message), bool(message) and apart
-    cut = end == "length"
-    whole = written(text, reasoning, how, cut=cut, told=told, apart=apart, opens=opens)
+    cut = end == "length" and not refusal
+    whole = written(text, reasoning, how, cut=cut, told=told, apart=apart, thinks=thinks)
     if whole is None:
         raise NoAnswerError(_no_answer(end))
     if sent and end == "stop" and split(whole, how.markers).cut:
@@ -76,15 +78,21 @@ def answer(
     return cut_answer(whole.encode("utf-8", "replace").decode(), stops, how.markers, None)
 
 
-def ends_unopened(text: str, how: Expected) -> bool:
-    """Whether a response ends a thought that it has not begun: its prompt has."""
-    return not how.begun(text) and unopened(text, how.likely) is not None
+def sign_of(reply: Any, text: str, how: Expected) -> str:
+    """What a reply tells of the server, by how thoughts are in it; nothing where the limit cut it.
 
-
-def sent_apart(reply: Any) -> bool:
-    """Whether a reply has a thought that the server has taken off."""
+    Args:
+        reply: The reply's JSON.
+        text: Its response, as `answer` reads it where nothing is known.
+        how: How thoughts are read.
+    """
     message = reply["choices"][0].get("message")
-    return bool(message) and bool(reasoning_of(message) or _parts(message.get("content"))[1])
+    if message and (reasoning_of(message) or _parts(message.get("content"))[1]):
+        return APART
+    if reply["choices"][0].get("finish_reason") == "length":
+        return ""
+    # It ends a thought that it has not begun: its prompt has.
+    return OPENS if not how.begun(text) and unopened(text, how.likely) else PLAIN
 
 
 def _parts(content: Any) -> tuple[Any, str]:

@@ -137,7 +137,7 @@ def written(
     cut: bool,
     told: bool = False,
     apart: bool = False,
-    opens: bool = False,
+    thinks: bool = False,
 ) -> str | None:
     """Thought and answer of one reply as one text.
 
@@ -147,9 +147,9 @@ def written(
         how: How replies are read.
         cut: Whether the limit of new tokens ended the reply.
         told: Whether the reply says that it has no thought.
-        apart: Whether the server is known to send thoughts apart; it may send one without an end, too,
-            as the answer.
-        opens: Whether its prompts are known to open a thought: one without an end shows no marker.
+        apart: Whether the server is known to send thoughts apart.
+        thinks: Whether all its whole replies thought: then what was cut may be a thought without a marker,
+            which its prompt began, or which it would have sent apart.
 
     Returns:
         The thought in its markers and the answer behind it; a thought without an end where there is
@@ -161,7 +161,7 @@ def written(
         thought = f"{THINK.open}\n{quoted}"
         done = text is not None and text.strip()
         return f"{thought}\n{THINK.close}\n\n{text}" if done else thought
-    cut = cut and (how.thought or apart or opens)
+    cut = cut and (how.thought or thinks)
     if text is None:
         return f"{THINK.open}\n" if cut else None
     if how.begun(text):

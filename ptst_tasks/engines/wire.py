@@ -7,14 +7,14 @@ Messages go to ``/chat/completions``, texts to ``/completions``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ptst_tasks.decoding import NEUTRAL, DecodingOptions
 from ptst_tasks.endpoints import OPENAI
 from ptst_tasks.engines.base import PROBE
-from ptst_tasks.engines.served_reply import answer, ends_unopened, sent_apart
+from ptst_tasks.engines.served_reply import APART, OPENS, PLAIN, answer, sign_of
 from ptst_tasks.engines.served_settings import WHO, ServedSettings
 from ptst_tasks.engines.served_thoughts import UNSAID, Expected, expected, switched
 from ptst_tasks.errors import EngineError, check_choice
@@ -62,7 +62,7 @@ class Messages(list[dict[str, str]]):
         return json.dumps(said).encode(encoding)
 
 
-_KNOWN = [(apart, opens) for apart in (False, True) for opens in (False, True)]
+_KNOWN = [(apart, thinks) for apart in (False, True) for thinks in (False, True)]
 
 
 @dataclass(slots=True)
@@ -77,10 +77,10 @@ class HttpJob:
         thinking: ``auto``, ``on`` or ``off``, as its messages say.
         how: How its reply is read.
         places: Where its answer goes.
-        apart: Whether its reply has a thought that the server took off.
-        opens: Whether its reply ends a thought that the server's prompt began.
-        readings: What its reply is, by whether the server is known to take thoughts off, and by whether its
-            prompts are known to begin one; empty where that is all the same.
+        text: Its response, once it is settled.
+        sign: What its reply tells of the server: see `served_reply.sign_of`.
+        readings: What its reply is, by whether the server is known to take thoughts off, and whether all
+            its whole replies thought; empty where that is all the same.
     """
 
     path: str
@@ -90,8 +90,8 @@ class HttpJob:
     thinking: str = "auto"
     how: Expected = UNSAID
     places: list[int] = field(default_factory=list)
-    apart: bool = False
-    opens: bool = False
+    text: str = ""
+    sign: str = ""
     readings: dict[tuple[bool, bool], str] = field(default_factory=dict)
 
     @property
@@ -99,32 +99,47 @@ class HttpJob:
         """Whether asking twice gives two answers."""
         return bool(self.body.get("temperature", 1))
 
+    @property
+    def way(self) -> tuple[str, ...]:
+        """How it is asked: replies to the same are alike in what becomes of thoughts."""
+        return self.task, self.path, self.thinking
+
     def read(self, reply: Any) -> str:
         """Reads its answer, as it is where nothing is known of the server; see `answer`."""
         sent = "stop" in self.body
         readings = {
-            (apart, opens): answer(reply, self.stops, self.how, sent=sent, apart=apart, opens=opens)
-            for apart, opens in _KNOWN
+            (apart, thinks): answer(
+                reply, self.stops, self.how, sent=sent, apart=apart, thinks=thinks
+            )
+            for apart, thinks in _KNOWN
         }
-        text = readings[False, False]
+        self.text = readings[False, False]
         self.readings = readings if len(set(readings.values())) > 1 else {}
-        self.apart, self.opens = sent_apart(reply), ends_unopened(text, self.how)
-        return text
+        self.sign = sign_of(reply, self.text, self.how)
+        return self.text
 
     @property
     def settled(self) -> bool:
         """Whether its reply is the same whatever the server is."""
         return not self.readings
 
-    def kept(self) -> list[str]:
-        """What a journal keeps of a reply that the others will settle."""
-        return [*self.readings.values(), *("1" if one else "" for one in (self.apart, self.opens))]
+    def settle(self, signs: Collection[str]) -> None:
+        """Reads it by what the replies asked in its way tell of the server."""
+        thinks = PLAIN not in signs and bool({APART, OPENS} & {*signs})
+        self.text, self.readings = self.readings[APART in signs, thinks], {}
 
-    def take(self, kept: Sequence[str]) -> None:
-        """Takes it from there."""
-        *texts, apart, opens = kept
-        self.readings = dict(zip(_KNOWN, texts, strict=True))
-        self.apart, self.opens = bool(apart), bool(opens)
+    def kept(self) -> list[str]:
+        """What a journal keeps of its reply."""
+        return [*(self.readings.values() or [self.text]), self.sign]
+
+    def take(self, kept: Sequence[str]) -> bool:
+        """Takes it from there; whether it is one."""
+        *texts, sign = kept if len(kept) > 1 else (*kept, "")  # without a sign in earlier ones
+        if len(texts) not in (1, len(_KNOWN)):
+            return False
+        self.text, self.sign = texts[0], sign
+        self.readings = dict(zip(_KNOWN, texts, strict=True)) if len(texts) > 1 else {}
+        return True
 
 
 def fields(options: DecodingOptions, settings: ServedSettings) -> dict[str, Any]:

@@ -92,6 +92,8 @@ GREEK = ["дождь", "снег", "ΔG < 0", "µm"]
         (WORDS, "rain, or dry sand", None), (WORDS, "A, B, C", None), (WORDS, "(A), (B), (C)", None),
         (WORDS, "A, B and C", None), (WORDS, "rain, rain-water and dry sand", None),
         (WORDS, "C. rain, or A. dry sand", None), (WORDS, "C) rain A) dry sand", None),
+        (WORDS, "C, not A, B or D", 2), (["cyst", "x", "y", "z", "w"], "A. Cyst (E. coli)", 0),
+        (["cyst", "x", "y", "z", "w"], "A. cyst, E. coli being the cause", 0),
         (WORDS, "C, not A", 2), (WORDS, "C. A stone, grey", None), (WORDS, "D: A stone, grey", 3),
         (WORDS, "**C**, because it is", 2), (WORDS, "**C** (rain)", 2), (WORDS, "`C` (dry sand)", None),
         (GREEK, "Дождь", 0), (GREEK, "снег", 1), (GREEK, "ΔG < 0", 2), (GREEK, "$µm$", 3),

@@ -314,15 +314,16 @@ def test_what_a_server_is_told_is_what_its_chat_template_is_told_here() -> None:
     assert min(seen.values()) > 5
 
 
+def killed() -> None:
+    raise KeyboardInterrupt
+
+
 def test_what_other_replies_settle_survives_a_kill(tmp_path: Path) -> None:
     """A reply that may be a thought without an end is kept as it came, and read when others came."""
     journal, came = tmp_path / "journal.jsonl", list[int]()
     with ThinkingEndpoint({"content": "I add and add"}, "length") as server:
         lm = served(server, journal=journal)
-        lm.on_batch = came.append
-        lm._place = lambda *_: (_ for _ in ()).throw(
-            KeyboardInterrupt
-        )  # before anything is settled
+        lm.on_batch = lambda n: came.append(n) or killed()
         with pytest.raises(KeyboardInterrupt):
             lm.generate_until(asks(lm, "auto", "long?"))
         assert came == [1]  # who watches sees it come
@@ -339,3 +340,60 @@ def test_what_other_replies_settle_survives_a_kill(tmp_path: Path) -> None:
 def test_an_answer_that_the_limit_cut_is_one_where_nobody_thinks() -> None:
     text, _ = said_to({"content": "I add and add"}, "length", "auto")
     assert text == "I add and add"
+
+
+CUT = "I think it"
+APART, OPENS = {"reasoning": "Hm.", "content": "It is 5."}, {"content": "Hm.\n</think>\n\nIt is 5."}
+
+
+class Several(ThinkingEndpoint):
+    """Replies by the question: a message and how it ended, or a status."""
+
+    def __init__(self, replies: dict[str, Any]) -> None:
+        super().__init__({})
+        self.replies = replies
+
+    def _completion(self, path: str, body: Body) -> Any:
+        self.message, self.end = self.replies[body["messages"][-1]["content"]]
+        return super()._completion(path, body)
+
+
+def cut_of(lm: Any, *beside: str, thinking: str = "auto") -> Any:
+    """What becomes of the reply that was cut, with others of its task."""
+    asked = [one for name in ("cut?", *beside) for one in asks(lm, thinking, name)]
+    return split(lm.generate_until(asked)[0], (THINK,))
+
+
+@pytest.mark.parametrize("whole", [APART, OPENS])
+def test_what_was_cut_is_a_thought_where_all_whole_replies_thought(
+    whole: Body, tmp_path: Path
+) -> None:
+    """By the replies of its own task alone, however they came: at once, or before and after a kill."""
+    replies = {"cut?": ({"content": CUT}, "length"), "whole?": (whole, "stop"),
+               "later?": ({"content": CUT}, "length"),
+               "plain?": ({"content": "It is 5."}, "stop"),
+               "no?": ({"content": None, "refusal": "I cannot help wi"}, "length")}  # fmt: skip
+    with Several(replies) as server:
+        lm = served(server)
+        assert cut_of(lm, "whole?").cut
+        assert cut_of(served(server)).answer == CUT  # nothing tells
+        alone = split(lm.generate_until(asks(lm, "auto", "later?"))[0], (THINK,))
+        assert (alone.answer, alone.cut) == (CUT, False)  # of another call nothing is carried over
+        assert cut_of(served(server), "whole?", "plain?").answer == CUT  # it thinks, or it does not
+        refusal = [one for name in ("no?", "whole?") for one in asks(served(server), "auto", name)]
+        assert served(server).generate_until(refusal)[0] == "I cannot help wi"
+        journal = tmp_path / "j.jsonl"
+        first = served(server, journal=journal)
+        first.on_batch = lambda n: killed() if len(journal.read_text().splitlines()) == 2 else None
+        with pytest.raises(KeyboardInterrupt):
+            cut_of(first, "whole?")
+        asked = len(server.asked("/chat/completions"))
+        assert cut_of(served(server, journal=journal), "whole?").cut
+        assert len(server.asked("/chat/completions")) == asked
+
+
+def test_one_that_quotes_a_marker_makes_no_thoughts_of_the_others() -> None:
+    replies = {"cut?": ({"content": CUT}, "length"), "plain?": ({"content": "It is 5."}, "stop"),
+               "quotes?": ({"content": "The tag is\n</think>\nof course."}, "stop")}  # fmt: skip
+    with Several(replies) as server:
+        assert cut_of(served(server), "plain?", "quotes?").answer == CUT
