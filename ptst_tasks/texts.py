@@ -61,7 +61,7 @@ def _utf8_lines(stream: BinaryIO) -> Iterator[str]:
         try:
             yield data.decode()
         except UnicodeDecodeError as e:
-            raise _not_text(e, f"line {number}", raw if number == 1 else b"", " of it") from e
+            raise _not_text(e, f"line {number}", " of it") from e
 
 
 def _wide_lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
@@ -89,20 +89,23 @@ def whole_text(file: DataFile) -> str:
             raise FileFaultError(f"not {encoding.upper()}, as its first bytes say ({e.reason}); "
                                  "save it as UTF-8") from e  # fmt: skip
         number = data[: e.start].count(b"\n") + 1
-        raise _not_text(e, f"line {number}", data, "") from e
+        raise _not_text(e, f"line {number}", "") from e
 
 
 def _encoding(stream: Any) -> str:
-    """What a byte order mark says, if it is not UTF-8."""
-    head = stream.peek(4)
+    """What a byte order mark says, if it is not UTF-8.
+
+    Raises:
+        FileFaultError: If the first bytes are those of a file that is no text.
+    """
+    head = stream.peek(8)
+    if what := next((what for magic, what in _MAGIC.items() if head.startswith(magic)), ""):
+        raise FileFaultError(f"its bytes are those of {what}")
     name = next((name for mark, name in _BOMS if head.startswith(mark)), "utf-8")
     return "" if name == "utf-8" else name
 
 
-def _not_text(e: UnicodeDecodeError, where: str, head: bytes, of: str) -> FileFaultError:
-    for magic, what in _MAGIC.items():
-        if head.startswith(magic):
-            return FileFaultError(f"its bytes are those of {what}")
+def _not_text(e: UnicodeDecodeError, where: str, of: str) -> FileFaultError:
     return FileFaultError(
         f"{where} is not UTF-8 (byte {e.object[e.start]:#04x} at {e.start:,}{of}); save it as UTF-8"
     )

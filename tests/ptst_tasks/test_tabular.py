@@ -262,6 +262,8 @@ BAD: list[tuple[str, str, str | bytes, str]] = [
     ("zstd that says it is JSON lines", "r.jsonl", zst(b"{}"), "those of a zstd file"),
     ("a sheet that says it is csv", "r.csv", sheet(),
      "a zip file or an Excel sheet; .* save a sheet as csv"),
+    ("a sheet with a line end in its first bytes", "r.csv", b"PK\x03\x04\n" + sheet(),
+     "a zip file or an Excel sheet; .* save a sheet as csv"),
     ("a sheet", "r.xlsx", sheet(), r"a sheet \(\.xlsx\) is not read; save it as csv"),
     ("an old sheet that says it is csv", "r.csv", b"\xd0\xcf\x11\xe0" + bytes(99),
      "an Excel sheet; save it as csv"),
