@@ -9,7 +9,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_STAMP := $(VLLM_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real test-vllm coverage check fix bench tasks docs clean
+.PHONY: help demo test test-real test-browser test-vllm coverage check fix bench tasks docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test: $(STAMP)  ## run the tests
 
 test-real: $(STAMP)  ## run the tests on two real chat models and llama.cpp's chat templates (fetches 650 MB once)
 	$(BIN)/python -m pytest -m real -rsP
+
+test-browser: $(STAMP)  ## run the tests of pages in chromium, where one is installed (fetches axe-core once, 0.7 MB)
+	$(BIN)/python -m pytest -m browser
 
 test-vllm: $(VLLM_STAMP)  ## run the tests that need vLLM, on its CPU build, in an environment of its own
 	@if [ -e $(VLLM_STAMP) ]; then $(VLLM_BIN)/python -m pytest -m vllm; \

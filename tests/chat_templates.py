@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.real_models import check_digest, download
+from tests.real_models import cache_folder, check_digest, download
 
 __all__ = ["fetched", "found", "read"]
 
@@ -54,8 +54,7 @@ def _folders() -> Iterator[tuple[Path, str]]:
 
 
 def _cached() -> Path:
-    cache = Path(os.environ.get("PTST_REAL_MODELS") or Path.home() / ".cache/ptst-tests")
-    return cache / f"llama.cpp-templates-{_SHA256[:12]}"
+    return cache_folder() / f"llama.cpp-templates-{_SHA256[:12]}"
 
 
 def fetched() -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import subprocess
 import sys
 from functools import partial
@@ -19,6 +20,7 @@ __all__ = [
     "QWEN",
     "SMOLLM2",
     "NotToBeHadError",
+    "cache_folder",
     "check_digest",
     "download",
     "folder_of",
@@ -51,6 +53,11 @@ def folder_of(base: str) -> Path:
 
 smollm2 = partial(folder_of, SMOLLM2)
 qwen = partial(folder_of, QWEN)
+
+
+def cache_folder() -> Path:
+    """Where what only tests fetch is kept: ``$PTST_REAL_MODELS``, or a folder of the user's cache."""
+    return Path(os.environ.get("PTST_REAL_MODELS") or Path.home() / ".cache/ptst-tests")
 
 
 def download(aside: Path, name: str, version: str, ending: str, *more: str) -> Path:
