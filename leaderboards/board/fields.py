@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from leaderboards.board.stats import mean_std
 from ptst_tasks.templates import Templates, builtin
 
-__all__ = ["NO_FT", "SAFETY_PROMPTS", "Field", "Line", "short"]
+__all__ = ["DIRECTIONS", "NO_FT", "SAFETY_PROMPTS", "Field", "Line", "short"]
 
 NO_FT = "No FT"
 SAFETY_PROMPTS = ("chat:llama", "chat:llama-short", "chat:self-reminder", "chat:icd")
 """Templates whose texts ask for safe answers: PTST trains without them and tests with them."""
+DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
+    "asr": "higher", "incoherent": "higher", "refused_safe": "higher", "unscored": "higher",
+    "truncated": "higher", "reasoning_asr": "higher",
+    "refused_unsafe": "lower", "exact_match": "lower", "acc": "lower", "acc_norm": "lower",
+    "rougeL": "lower", "bertscore": "lower",
+    "prompt_level_strict_acc": "lower", "prompt_level_loose_acc": "lower",
+    "inst_level_strict_acc": "lower", "inst_level_loose_acc": "lower",
+}  # fmt: skip
+"""Which way is worse. `refused` is not here, it depends on the set; what is not ours is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

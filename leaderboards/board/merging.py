@@ -33,6 +33,7 @@ class Table:
         variant: What tells it from another table of the same four: ``engine vllm``.
         lines: Its rows, in order, by key.
         fields: By line, test template and step.
+        rows: By the same, the rows that a field is of.
         gaps: Why a field has no number: ``failed``, ``unscored``, ``differs``.
         notes: What a reader must know, a sentence each.
     """
@@ -44,6 +45,7 @@ class Table:
     variant: str = ""
     lines: dict[str, Line] = field(default_factory=dict)
     fields: dict[Place, Field] = field(default_factory=dict)
+    rows: dict[Place, list[Row]] = field(default_factory=dict)
     gaps: dict[Place, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -174,6 +176,7 @@ def _order(line: Line) -> tuple[Any, ...]:
 
 
 def _field(table: Table, line: Line, place: Place, rows: Sequence[Row]) -> None:
+    table.rows[place] = list(rows)
     by_seed: dict[tuple[Any, ...], dict[int | None, list[Row]]] = {}
     for row in rows:
         by_seed.setdefault(_seed(row), {}).setdefault(row.decoding_seed, []).append(row)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from leaderboards.board.drawing import by, spoken
 from leaderboards.board.rendering import shown
 from leaderboards.board.row import Row
 from leaderboards.board.tables import Grid, grids, left_out, tracks
@@ -20,11 +20,27 @@ from ptst_tasks.templates import slug
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["METRICS", "check_folder", "draw"]
+__all__ = ["METRICS", "Picture", "check_folder", "draw", "sketches"]
 
 METRICS = ("asr", "exact_match", "acc", "prompt_level_strict_acc", "rougeL", "bertscore")
-Picture = tuple[str, str, "Figure"]
-"""Short name, what to add where two pictures would share it, and the picture."""
+
+
+class Picture(NamedTuple):
+    """A picture and its names.
+
+    Attributes:
+        name: Of its files.
+        more: What to add where two pictures would share it.
+        figure: The picture.
+        title: For readers.
+        of: The tables whose fields are its points.
+    """
+
+    name: str
+    more: str
+    figure: Figure
+    title: str
+    of: tuple[Grid, ...] = ()
 
 
 def _say(line: str) -> None:
@@ -70,18 +86,29 @@ def draw(
     """
     require("plots", "matplotlib", who="a picture")
     check_folder(out)
+    return _draw([_visible(row) for row in rows], out, pool, say)
+
+
+def sketches(
+    rows: Sequence[Row], *, pool: bool = False, say: Callable[[str], None] = _say
+) -> list[Picture]:
+    """Draws trade-offs and what copies kept along training give, for a page; writes nothing.
+
+    Args:
+        rows: Of a leaderboard.
+        pool: As for `grids`.
+        say: Hears what is in no picture.
+
+    Returns:
+        Trade-offs first; none where no base has an ASR and a helpfulness. The titles are of letters that
+        can be seen, and are no markup.
+
+    Raises:
+        MissingExtraError: If there is nothing to draw with.
+    """
+    require("plots", "matplotlib", who="a picture")
     rows = [_visible(row) for row in rows]
-    with _plain_text():
-        return _draw(rows, out, pool, say)
-
-
-@contextmanager
-def _plain_text() -> Iterator[None]:
-    """A dollar in a name begins no formula."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"text.parse_math": False}):
-        yield
+    return _tradeoffs(grids(rows, METRICS, pool=pool), say) + _trajectories(rows, say, pool=pool)
 
 
 def _visible(row: Row) -> Row:
@@ -111,7 +138,7 @@ def _draw(rows: Sequence[Row], out: Path, pool: bool, say: Callable[[str], None]
 
 def _heat(grid: Grid, figure: Figure) -> Picture:
     name = "-".join(p for p in (grid.task, grid.metric, grid.judge) if p)
-    return name, f"{grid.variant}-{grid.base}", figure
+    return Picture(name, f"{grid.variant}-{grid.base}", figure, grid.title)
 
 
 def _helpful(tables: Sequence[Grid], say: Callable[[str], None]) -> list[Grid]:
@@ -142,8 +169,10 @@ def _tradeoffs(tables: Sequence[Grid], say: Callable[[str], None]) -> list[Pictu
                     f"{most} fields: the others have one of the two numbers")  # fmt: skip
             if shared:
                 more = "-".join((harms.judge, helps.variant, harms.variant, harms.base))
-                picture = figures.tradeoff(helps, harms)
-                made.append((f"tradeoff-{helps.task}-{harms.task}", more, picture))
+                title = f"{spoken(helps.metric)} on {by(helps)} against ASR on {by(harms)}"
+                made.append(Picture(f"tradeoff-{helps.task}-{harms.task}", more,
+                                    figures.tradeoff(helps, harms), f"{harms.base}: {title}",
+                                    (harms, helps)))  # fmt: skip
     return made
 
 
@@ -160,9 +189,9 @@ def _trajectories(rows: Sequence[Row], say: Callable[[str], None], *, pool: bool
                 several = len({h.task for h in helpful}) > 1
                 more = "-".join((harms.judge, helps.variant, harms.variant, harms.base))
                 name = f"trajectory-{f'{helps.task}-' if several else ''}{harms.task}"
-                made.append(
-                    (name, more, figures.trajectory((helps, of[id(helps)]), (harms, lines)))
-                )
+                title = f"ASR on {by(harms)} and {spoken(helps.metric)} on {by(helps)}"
+                picture = figures.trajectory((helps, of[id(helps)]), (harms, lines))
+                made.append(Picture(name, more, picture, f"{harms.base}: along training, {title}"))
     if followed and not made:
         say("copies kept along training are in no picture: it takes an ASR and a helpfulness")
     return made
@@ -175,10 +204,10 @@ def _alike(a: Grid, b: Grid) -> bool:
 
 def _named(made: Sequence[Picture]) -> list[tuple[str, Figure]]:
     """Names files; where two would be one, both say more."""
-    times = Counter(_file(name) for name, _, _ in made)
+    times = Counter(_file(p.name) for p in made)
     out: dict[str, Figure] = {}
     taken: set[str] = set()
-    for name, more, figure in made:
+    for name, more, figure, *_ in made:
         name = _file(name if times[_file(name)] == 1 else f"{name}-{more}")
         full, i = name, 1
         while full.lower() in taken:  # nor does a disk that knows no capitals

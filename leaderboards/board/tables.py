@@ -43,6 +43,7 @@ class Grid:
         tests: Columns, in order.
         lines: What each row is.
         gaps: (train, test) -> why there is no number; where it has no entry nothing was measured.
+        rows: (train, test) -> the rows that the field is of.
         variant: What tells it from another table of the same four.
         notes: What a reader must know, a sentence each.
     """
@@ -56,6 +57,7 @@ class Grid:
     tests: tuple[str, ...]
     lines: dict[str, Line]
     gaps: dict[tuple[str, str], str]
+    rows: dict[tuple[str, str], list[Row]]
     variant: str = ""
     notes: tuple[str, ...] = ()
 
@@ -155,8 +157,9 @@ def _grid(table: Table, tests: set[str]) -> Grid:
     fields = {(train, test): f for (train, test, _), f in table.fields.items()}
     gaps = {(train, test): why for (train, test, _), why in table.gaps.items()}
     trains = tuple(table.lines)
+    rows = {(train, test): mine for (train, test, _), mine in table.rows.items()}
     return Grid(table.base, table.task, table.judge, table.metric, fields, trains, _ordered(tests),
-                dict(table.lines), gaps, table.variant, tuple(table.notes))  # fmt: skip
+                dict(table.lines), gaps, rows, table.variant, tuple(table.notes))  # fmt: skip
 
 
 def tracks(

@@ -19,19 +19,12 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["DIRECTIONS", "Limits", "sign_meant"]
+from leaderboards.board.fields import DIRECTIONS
+
+__all__ = ["Limits", "sign_meant"]
 
 _LIMIT = re.compile(r"(<=|>=|\+|-)\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
 _OFF = frozenset({"off", "null", "none", "~", ""})
-DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
-    "asr": "higher", "incoherent": "higher", "refused_safe": "higher", "unscored": "higher",
-    "truncated": "higher", "reasoning_asr": "higher",
-    "refused_unsafe": "lower", "exact_match": "lower", "acc": "lower", "acc_norm": "lower",
-    "rougeL": "lower", "bertscore": "lower",
-    "prompt_level_strict_acc": "lower", "prompt_level_loose_acc": "lower",
-    "inst_level_strict_acc": "lower", "inst_level_loose_acc": "lower",
-}  # fmt: skip
-"""Which way is worse. `refused` is not here, it depends on the set; what is not ours is unknown."""
 
 
 def _share(value: float | None) -> float | None:

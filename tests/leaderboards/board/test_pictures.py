@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.board import csvio
+from leaderboards.board import csvio, pictures
 from tests.leaderboards.board.rows import CL, CV, ptst, row
 
 
@@ -78,3 +78,34 @@ def test_a_grid_that_is_larger_than_any_picture(tmp_path: Path) -> None:
     csvio.write(rows, tmp_path / "b.csv")
     assert ptst("plot", tmp_path / "b.csv", "-o", tmp_path / "p", "-q") == 0
     assert all(p.stat().st_size for p in (tmp_path / "p").iterdir())
+
+
+def test_sketches_are_what_plot_draws_and_write_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        row(CV, CL, 0.1, seed=0, step=step, task=task, metric=metric, judge=judge, train_data="g",
+            adapter=f"a@{step}")
+        for step in (None, 10, 20)
+        for task, metric, judge in (("advbench", "asr", "k"), ("advbench", "asr", "j"),
+                                    ("gsm8k", "exact_match", "paper"))
+    ]  # fmt: skip
+    heard: list[str] = []
+    made = pictures.sketches(rows, say=heard.append)
+    assert [one.title for one in made] == [
+        "m: exact match on gsm8k (paper) against ASR on advbench (j)",
+        "m: exact match on gsm8k (paper) against ASR on advbench (k)",
+        "m: along training, ASR on advbench (j) and exact match on gsm8k (paper)",
+        "m: along training, ASR on advbench (k) and exact match on gsm8k (paper)",
+    ]
+    assert heard == []
+    assert list(tmp_path.iterdir()) == []
+    drawn = {f.name for f in pictures.draw(rows, tmp_path / "p")}
+    assert len([name for name in drawn if name.startswith(("tradeoff", "trajectory"))]) == 2 * len(
+        made
+    )
+
+
+def test_rows_without_help_give_no_sketch() -> None:
+    assert pictures.sketches([row(CV, CL, 0.1)]) == []
