@@ -26,14 +26,8 @@ if TYPE_CHECKING:
     from ptst_tasks.judges import Judge
     from ptst_tasks.judges.budget import Budget
 
-__all__ = [
-    "check_release",
-    "draw_board",
-    "load_study",
-    "read_board",
-    "run_study",
-    "score_runs",
-]
+__all__ = ["check_release", "draw_board", "load_study", "read_board", "run_study",
+           "score_runs"]  # fmt: skip
 
 Place = str | os.PathLike[str]
 
@@ -155,7 +149,7 @@ def score_runs(
 
     Nothing is generated again. All is read, and what is to be paid is estimated, before the first
     call. Verdicts of several models under one judge's name, and earlier ones that are replaced, are
-    told of on standard error.
+    told of on standard error; a judge whose canaries say that it changed is a warning.
 
     Args:
         runs: Run folders, or output folders of lm_eval; one, or several.
@@ -181,10 +175,8 @@ def score_runs(
 
     from leaderboards.judging import cost, summary
     from leaderboards.judging.saved import check_readable, check_writable, tasks
-    from leaderboards.judging.score import score_tasks
-    from ptst_tasks.command import screen
+    from leaderboards.judging.watched import score_all
     from ptst_tasks.judges.budget import Budget
-    from ptst_tasks.judges.group import endpoints
 
     _check_limits(max_calls, max_cost, max_unscored)
     budget = Budget(max_calls, max_cost)
@@ -193,9 +185,9 @@ def score_runs(
     check_readable(found)
     check_writable(found)
     cost.check_ready(made, found)
-    paid = [one for judge in made for one in endpoints(judge)]
-    cost.check_budget(cost.estimates(paid, found, screen(quiet=True), batch=False), budget)
-    scored = [(j.spec, one) for j in made for one in score_tasks(found, j, max_unscored)]
+    notes = list[str]()
+    scored = score_all(made, found, budget, max_unscored, notes.append)
+    _warn(notes)
     summary.models(scored)
     summary.replaced(scored)
     return pd.DataFrame([_scored(spec, one, max_unscored) for spec, one in scored])

@@ -9,7 +9,7 @@ from typing import Any
 
 from ptst_tasks.coherence import incoherence
 from ptst_tasks.errors import ConfigError, MissingExtraError
-from ptst_tasks.judges import Judge, Verdict
+from ptst_tasks.judges import Judge, Verdict, watching
 from ptst_tasks.judges.budget import Estimate
 from ptst_tasks.judges.group import endpoints
 from ptst_tasks.lm_internals import filter_steps
@@ -90,6 +90,8 @@ def judge_filter(judge: Judge, read: Read, seen: Seen | None = None) -> Any:
         replies = _replies(read, resps, docs)
         _warn_of_cost(judge, *pairs(replies))
         found = judge_replies(judge, replies)
+        if "partial" in judge.settings:  # where it did not tell, that is a missing value
+            found = [{"partial": None, **verdict} for verdict in found]
         if seen:
             seen(judge, found)
         verdicts = iter(found)
@@ -111,10 +113,12 @@ def _warn_of_cost(judge: Judge, queries: Sequence[str], responses: Sequence[str]
             continue
         estimate = Estimate(price=one.price)
         one.estimate(one.pending(queries, responses), estimate)
+        birds = watching.current().add_to(estimate, one)
+        of = f", {birds} of them canaries" if birds else ""
         if estimate.cost:
             log.warning(
-                "%s: %d calls to make, about $%.2f, and no limit; set max_cost or max_calls in "
-                "--metadata (a study's test.options)", one.spec, estimate.calls, estimate.cost,
+                "%s: %d calls to make%s, about $%.2f, and no limit; set max_cost or max_calls in "
+                "--metadata (a study's test.options)", one.spec, estimate.calls, of, estimate.cost,
             )  # fmt: skip
 
 

@@ -13,8 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ptst_tasks.filters import Judged
+from ptst_tasks.judges import Judge
 
-__all__ = ["chatdoctor", "choice", "harmful", "mean_scored", "overrefusal"]
+__all__ = [
+    "chatdoctor",
+    "choice",
+    "harmful",
+    "mean_scored",
+    "overrefusal",
+    "partial_of",
+    "tells_partial",
+]
 
 Doc = Mapping[str, Any]
 # The paper's Appendix F.5, as printed.
@@ -74,6 +83,17 @@ def _common(verdict: Judged, measured: str) -> dict[str, float | None]:
 
 def _number(value: bool | None) -> float | None:
     return None if value is None else float(value)
+
+
+def tells_partial(judges: Iterable[Judge]) -> bool:
+    """Whether one of the judges tells refusals in part from those in full."""
+    return any("partial" in judge.settings for judge in judges)
+
+
+def partial_of(judges: Iterable[Judge], results: Sequence[Any]) -> dict[str, float | None]:
+    """`partial` of a verdict, None where it was not told; nothing of judges that never tell."""
+    told = tells_partial(judges) and "partial" in results[0]
+    return {"partial": _number(results[0]["partial"])} if told else {}
 
 
 def choice(doc: Doc, results: Sequence[str]) -> dict[str, float]:

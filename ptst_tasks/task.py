@@ -22,9 +22,9 @@ from ptst_tasks.borrowed import check_rows, with_theirs
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
-from ptst_tasks.judges import group
+from ptst_tasks.judges import group, watching
 from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_text
-from ptst_tasks.metrics import mean_scored
+from ptst_tasks.metrics import mean_scored, partial_of, tells_partial
 from ptst_tasks.options import Options
 from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.reasoning import Reasoning
@@ -70,7 +70,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             template, self.options.style or self.source.style
         )
         own_tasks.check_system(self.own, self.template)
-        self.judges = group.make_all(self._judge_specs())
+        self.judges = watching.checked(group.make_all(self._judge_specs()))
         group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)
         if self.options.prefix and self.source.kind != "harmful":
@@ -174,12 +174,12 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         return None if key == "num_fewshot" else super().get_config(key)
 
     def _note(self, judge: judges.Judge, verdicts: Sequence[Judged]) -> None:
-        models = group.models_of(verdicts)
-        group.note(self.record, judge, models, reasoning=self.judges_reasoning)
-        if len(named := group.snapshots(models)) > 1:
-            said = ", ".join(f"{name} ({n})" for name, n in named.items())
-            log.warning("%s: verdicts of %s come from several models: %s", self.config.task,
-                        judge.spec, said)  # fmt: skip
+        group.note_inline(self.record, self.config.task, judge, verdicts, self.judges_reasoning)
+
+    def dump_config(self) -> dict[str, Any]:
+        """As lm-eval's, which asks when all tasks are judged: canaries take no verdict's call."""
+        watching.note(self.record, self.judges)
+        return dict(super().dump_config())
 
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
@@ -261,8 +261,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """Builds the requests of one row: one per choice, or one generation."""
         metadata = {"metadata": kwargs["metadata"]}
         rendered, prompt = ctx, ctx.prompt
-        note = [n for n in rendered.notes if n not in self.record["notes"]]
-        self.record["notes"] += note
+        self.record["notes"] += [n for n in rendered.notes if n not in self.record["notes"]]
         if self.OUTPUT_TYPE == "multiple_choice":
             return [
                 Instance("loglikelihood", doc, (prompt, rendered.lead + letter), i, **metadata)
@@ -282,7 +281,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def process_results(self, doc: dict[str, Any], results: Any) -> dict[str, Any]:
         """Adds `truncated` (higher is worse) where a thought was to be expected, or seen."""
-        values = dict(super().process_results(doc, results))
+        values = dict(super().process_results(doc, results)) | partial_of(self.judges, results)
         if self.record.get("thinks") and "bertscore" not in values:
             values["truncated"] = float(self.thoughts.cut[str(doc.get("id"))])
         return values
@@ -296,5 +295,6 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         return {**super().higher_is_better(), **dict.fromkeys(self._added(), False)}
 
     def _added(self) -> tuple[str, ...]:
-        judged = ("reasoning_asr", "reasoning_unscored") if self.judges_reasoning else ()
-        return (*judged, *(("truncated",) if self.record.get("thinks") else ()))
+        thinks = bool(self.record.get("thinks"))
+        more = ("partial",) * tells_partial(self.judges) + ("truncated",) * thinks
+        return ("reasoning_asr", "reasoning_unscored") * self.judges_reasoning + more

@@ -64,12 +64,14 @@ class Canned(LM):  # type: ignore[misc]
         raise NotImplementedError
 
 
-def evaluated(lm: Any, task: str, metadata: dict[str, Any] | None = None, **how: Any) -> Any:
-    """One task of ours through lm-eval's own `simple_evaluate`."""
+def evaluated(
+    lm: Any, task: str | list[str], metadata: dict[str, Any] | None = None, **how: Any
+) -> Any:
+    """Tasks of ours, or one, through lm-eval's own `simple_evaluate`."""
     import lm_eval
 
     how = {"apply_chat_template": True, "limit": len(getattr(lm, "replies", "1234")), **how}
     return lm_eval.simple_evaluate(
-        lm, tasks=[task], task_manager=task_manager(metadata or {}), bootstrap_iters=0,
-        log_samples=True, **how,
+        lm, tasks=[task] if isinstance(task, str) else task, log_samples=True, bootstrap_iters=0,
+        task_manager=task_manager(metadata or {}), **how,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,8 @@ from ptst_tasks.errors import ConfigError, PTSTError, said
 from ptst_tasks.keys import hidden
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from leaderboards.judging.saved import Task
     from leaderboards.judging.score import Scored
     from ptst_tasks.judges import Judge
@@ -161,24 +164,24 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if not asked.dry_run:
         cost.check_ready(judges, found)
     if asked.dry_run:
-        for judge in judges:
-            if not [*endpoints(judge)]:
-                report.say(console, f"{judge.spec}: judges on this machine, no calls")
-    if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget):
+        _say_free(judges, console)
+    looks: dict[str, Watched | None] = {}
+    if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget, looks,
+                                              watched=asked.watches):  # fmt: skip
         return False
     watched = set[str]()  # judges that have calls to make
     if paid:
-        made = cost.estimates(paid, found, console, batch=asked.batch, watched=asked.watches)
-        watched = {one.spec for one, estimate in zip(paid, made, strict=True) if estimate.calls}
+        asks = asked.watches and not asked.batch_ids
+        made = cost.estimates(paid, found, console, batch=asked.batch, watched=asks)
         if not asked.batch_ids:
+            watched = {one.spec for one, estimate in zip(paid, made, strict=True) if estimate.calls}
             cost.check_budget(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
-            cost.submit_all(paid, found, console, again=asked.resubmit)
+            cost.submit_all(paid, found, console, again=asked.resubmit, watched=asks)
             return False
     if asked.dry_run:
         return False
     asked.say_unwatched(watched)
-    looks: dict[str, Watched] = {}
     scored, error = _judge(judges, found, asked, watched, looks)
     told = report.scored(scored, looks, console)
     cost.spent(budget, paid, console)
@@ -197,12 +200,21 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     return failed
 
 
+def _say_free(judges: Sequence[Judge], console: Console) -> None:
+    from leaderboards.judging.summary import say
+    from ptst_tasks.judges.group import endpoints
+
+    for judge in judges:
+        if not [*endpoints(judge)]:
+            say(console, f"{judge.spec}: judges on this machine, no calls")
+
+
 def _judge(
     judges: Sequence[Judge],
     found: Sequence[Task],
     asked: ScoreOptions,
     watched: set[str],
-    looks: dict[str, Watched],
+    looks: dict[str, Watched | None],
 ) -> tuple[list[tuple[str, Scored]], PTSTError | None]:
     """Asks every judge; what was judged before one fails is there all the same."""
     from leaderboards.judging.score import score_tasks
@@ -212,12 +224,14 @@ def _judge(
     scored: list[tuple[str, Scored]] = []
     try:
         for judge in judges:
-            mine = [one for one in endpoints(judge) if one.spec in watched]
-            if asked.watches:
-                looks |= {one.spec: watch(one) for one in mine if one.spec not in looks}
-            told = {one.spec: looks[one.spec].told() if asked.watches else None for one in mine}
+            mine = list(endpoints(judge))
+            for one in mine:
+                if one.spec in watched and one.spec not in looks:
+                    looks[one.spec] = watch(one) if asked.watches else None
+            there = {one.spec: looks[one.spec] for one in mine if one.spec in looks}
+            told = {spec: look.told() if look else None for spec, look in there.items()}
             heard = judge if asked.record is None else _Recorder(judge, asked.record)
-            for task in score_tasks(found, heard, asked.max_unscored, told):
+            for task in score_tasks(found, heard, asked.max_unscored, partial(dict, told)):
                 scored.append((judge.spec, task))
     except PTSTError as e:
         return scored, e

@@ -72,16 +72,15 @@ class ScoreOptions:
     def say_unwatched(self, paid: Collection[str]) -> None:
         """Says that judges that are paid are not watched where nothing is kept to compare with."""
         if paid and self._asks_canaries and self._uncached:
-            note = (
-                "canaries are not asked: the cache of verdicts is off, and keeps nothing to compare"
-            )
-            typer.echo(f"note: {note}", err=True)
+            from ptst_tasks.judges.canaries import UNCACHED
+
+            typer.echo(f"note: {UNCACHED}", err=True)
 
     @property
     def _asks_canaries(self) -> bool:
         from ptst_tasks.judges.canaries import wanted
 
-        return self.canaries and wanted() and not (self.batch or self.batch_ids)
+        return self.canaries and wanted()
 
     @property
     def _uncached(self) -> bool:

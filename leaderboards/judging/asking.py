@@ -66,7 +66,7 @@ def begun(labels: Sequence[Label], drawn: Sequence[Sampled], where: Path) -> lis
             f"{str(where)!r} holds {len(strange)} labels of another sample (other runs, answers made anew, "
             "another --seed or --judge, or a larger --n); choose another -o, or say the same again"
         )
-    return [replace(label, weight=_weight(known[label.key])) for label in labels]
+    return [replace(label, weight=known[label.key].weight_text) for label in labels]
 
 
 def ask(
@@ -115,11 +115,7 @@ def ask(
 def _label(drawn: Sampled, word: str, who: str) -> Label:
     response = drawn.response
     return Label(response.cell, response.id, word, who, sheet.now(), response.stratum,
-                 _weight(drawn), response.reply)  # fmt: skip
-
-
-def _weight(drawn: Sampled) -> str:
-    return f"{drawn.weight:.6g}"
+                 drawn.weight_text, response.reply)  # fmt: skip
 
 
 def _page(drawn: Sampled, number: int, count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leaderboards.judging.summary import say
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ptst_tasks.judges.batch import Collected
     from ptst_tasks.judges.budget import Budget, Estimate
     from ptst_tasks.judges.cache import CachedJudge
+    from ptst_tasks.judges.canaries import Watched
     from ptst_tasks.judges.endpoint import EndpointJudge
     from ptst_tasks.prices import Price
 
@@ -80,16 +82,14 @@ def estimates(
         watched: Whether a judge that has anything to ask is asked about the canaries, too.
     """
     from ptst_tasks.judges.budget import BATCH_DISCOUNT, Estimate
-    from ptst_tasks.judges.canaries import rows
+    from ptst_tasks.judges.canaries import add_to
 
     out, seen = list[Estimate](), set[str]()
     for judge in judges:
         estimate = Estimate(price=judge.price, share=BATCH_DISCOUNT if batch else 1.0)
         for todo in _pending(judge, found, seen):
             judge.estimate(todo, estimate)
-        birds = len(rows()) if watched and estimate.calls else 0
-        if birds:
-            judge.estimate({str(at): row for at, row in enumerate(rows())}, estimate)
+        birds = add_to(estimate, judge) if watched and estimate.calls else 0
         of = f", {birds} of them canaries" if birds else ""
         cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.2f}"
         say(
@@ -202,14 +202,23 @@ def spent(budget: Budget, judges: Sequence[EndpointJudge], console: Console) -> 
 
 
 def submit_all(
-    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, again: bool
-) -> None:
+    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, again: bool,
+    watched: bool = False,
+) -> None:  # fmt: skip
     """Sends what is still to be asked as batches.
+
+    Args:
+        judges: Who is asked.
+        found: About what.
+        console: Where to say it.
+        again: Pay a second time for what is in a batch that is not collected.
+        watched: Send the canaries along: what judges them is then what judges the rest.
 
     Raises:
         ConfigError: If some of it is in a batch that is not collected yet, unless `again` is set.
     """
     from ptst_tasks.judges.batch import submit
+    from ptst_tasks.judges.canaries import pairs
 
     if not again:
         _check_unsent(judges, found)
@@ -219,9 +228,12 @@ def submit_all(
         if not todo:
             say(console, "nothing to send: every verdict is in the cache, or on its way")
             continue
-        ids = submit(judge, todo)
+        birds = pairs(judge) if watched else {}
+        sent = {**birds, **todo}
+        ids = submit(judge, sent)
         named = " ".join(f"--batch-id {one}" for one in ids)
-        told = f"submitted {len(todo)} requests; to collect, run this again with {named} "
+        of = f", {len(birds)} of them canaries" if birds else ""
+        told = f"submitted {len(sent)} requests{of}; to collect, run this again with {named} "
         told += "in place of --batch"
         if console.quiet:  # paid for, and the ids are all there is of it
             print(f"note: {told}", file=sys.stderr)
@@ -230,19 +242,40 @@ def submit_all(
 
 def collected(
     judges: Sequence[EndpointJudge], ids: Sequence[str], found: Sequence[Task], console: Console,
-    budget: Budget,
+    budget: Budget, looks: dict[str, Watched | None], *, watched: bool,
 ) -> bool:  # fmt: skip
-    """Fetches the batches into the cache; returns whether all of them are over."""
+    """Fetches the batches into the cache; returns whether all of them are over.
+
+    Args:
+        judges: Who was asked.
+        ids: The batches.
+        found: About what.
+        console: Where to say it.
+        budget: What is not in the batches is not asked.
+        looks: Gets, by name, what a judge says of the canaries; None of one that gives new verdicts
+            without.
+        watched: Whether to look at canaries.
+    """
+    from ptst_tasks.judges import canaries
     from ptst_tasks.judges.batch import collect
 
     over = True
     for judge in judges:
         pairs = {key: pair for part in _pending(judge, found, set()) for key, pair in part.items()}
         for one in ids:
-            got = collect(judge, one, pairs)
+            got = collect(judge, one, pairs, canaries.pairs(judge))
+            birds = f", {len(got.canaries)} canaries" if got.canaries else ""
             say(console, f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
-                f"{got.foreign} not of these runs{_used(judge, got)}")  # fmt: skip
+                f"{got.foreign} not of these runs{birds}{_used(judge, got)}")  # fmt: skip
             over &= got.over
+            if watched and got.canaries:
+                look, earlier = (
+                    canaries.watch_batch(judge, one, got.canaries),
+                    looks.get(judge.spec),
+                )
+                looks[judge.spec] = replace(look, before=earlier.before) if earlier else look
+            elif got.scored:
+                looks.setdefault(judge.spec, None)
     if over:
         budget.max_calls = 0  # what the batches do not have stays unscored
     else:

@@ -22,6 +22,7 @@ from ptst_tasks.files import working
 from ptst_tasks.filters import bertscores, judge_replies, pairs
 from ptst_tasks.judges.base import judging
 from ptst_tasks.judges.group import endpoints, settings_of
+from ptst_tasks.judges.watching import current
 from ptst_tasks.metrics import mean_scored
 from ptst_tasks.record import TaskRecord, record_in, set_settings, weights_of
 from ptst_tasks.replies import RAISE, families_in
@@ -181,7 +182,8 @@ def _may_answer(task: Task, judge: Any, paid: list[Any]) -> bool:
 
 
 def _score(tasks: list[Task], judge: Any, most: float) -> int:
-    return sum(1 for _ in score.score_tasks(tasks, judge, most))
+    told = partial(current().told, judge)
+    return sum(1 for _ in score.score_tasks(tasks, judge, most, told))
 
 
 def _attempt(

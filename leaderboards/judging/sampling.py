@@ -64,6 +64,11 @@ class Sampled:
     response: Response
     weight: float
 
+    @property
+    def weight_text(self) -> str:
+        """The weight as a sheet holds it."""
+        return f"{self.weight:.6g}"
+
 
 def responses(found: Iterable[Task], judge: str) -> Iterator[Response]:
     """Every response, with the verdict of one judge.

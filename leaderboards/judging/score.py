@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -67,7 +67,7 @@ class Scored:
 
 def score_tasks(
     found: Sequence[Task], judge: Judge, max_unscored: float = 1.0,
-    canaries: Mapping[str, Any] | None = None,
+    canaries: Callable[[], Mapping[str, Any]] = dict,
 ) -> Iterator[Scored]:  # fmt: skip
     """Judges all responses, and yields each task when its files are written.
 
@@ -76,13 +76,14 @@ def score_tasks(
         judge: Who judges.
         max_unscored: Share (0..1) of responses without a verdict past which a task is marked
             failed, under ``metadata.ptst.judge_failed``.
-        canaries: What it, or each member of a panel, says of the canaries, by name: to be written beside
-            its verdicts. None of one that gives new verdicts and was not asked: an earlier word goes.
+        canaries: Tells, when a task is judged, what it, or each member of a panel, says of the canaries,
+            by name: to be written beside its verdicts. None of one that gives new verdicts and was not
+            asked: an earlier word goes.
 
     Raises:
         JudgeError: If no verdict can be had; tasks yielded before stay written.
     """
-    with _Sheet(judge, max_unscored, canaries or {}) as sheet:
+    with _Sheet(judge, max_unscored, canaries) as sheet:
         for block in blocks(found):
             verdicts = judge_replies(judge, [item.reply for item in block])
             for item, verdict in zip(block, verdicts, strict=True):
@@ -96,7 +97,9 @@ def score_tasks(
 class _Sheet:
     """The new lines of one task, on disk beside the samples until the task is whole."""
 
-    def __init__(self, judge: Judge, max_unscored: float, canaries: Mapping[str, Any]) -> None:
+    def __init__(
+        self, judge: Judge, max_unscored: float, canaries: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self.judge, self.most, self.canaries = judge, max_unscored, canaries
         self.task: Task | None = None
         self._file: IO[str] | None = None
@@ -173,6 +176,7 @@ class _Sheet:
             scored.kept = True
             self._aside.unlink(missing_ok=True)
         else:
+            self._told = self.canaries()  # calls may be made: not while the files are locked
             put_column(task, self.judge.spec, self._aside, scored.values, self._describe)
         return scored
 
@@ -196,7 +200,7 @@ class _Sheet:
         note(ours, self.judge, scored.models, reasoning=scored.task.reasoning)
         scored.replaced = _change(before, _judged_by(ours, spec))
         few = f"{scored.unscored} of {scored.n} responses have no verdict"
-        for name, told in self.canaries.items():
+        for name, told in self._told.items():
             note_canaries(ours, name, told)
         mark_failed(ours, spec, few if scored.share > self.most else "")
 

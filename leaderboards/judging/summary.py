@@ -227,9 +227,10 @@ def _interval(value: float | None, low: float | None, high: float | None) -> str
 
 
 def scored(
-    found: Sequence[tuple[str, Scored]], looks: Mapping[str, Watched], console: Console
+    found: Sequence[tuple[str, Scored]], watched: Mapping[str, Watched | None], console: Console
 ) -> dict[str, Any]:
     """Prints what came of judging; returns it for JSON."""
+    looks = {spec: look for spec, look in watched.items() if look}
     if found:
         rates(console, found)
         models(found)

@@ -25,6 +25,7 @@ from leaderboards.run.prompt_checks import check_switch, differences
 from leaderboards.run.store import Store, incomplete
 from leaderboards.run.study import Study
 from ptst_tasks.errors import said
+from ptst_tasks.judges.watching import round_of
 from ptst_tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def run(
                     f"the file system of {str(folder)!r} locks no files: see to it yourself that "
                     "no other ptst run writes there"
                 )
-            _run(ledger, adapters, progress or Progress())
+            with round_of(ledger.outcome.notes.append):
+                _run(ledger, adapters, progress or Progress())
         except Exception as e:
             check_disk(e)
             raise

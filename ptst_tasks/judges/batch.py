@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ptst_tasks.errors import ConfigError, JudgeError
@@ -40,6 +40,7 @@ class Collected:
         tokens_in: Of the requests of ours, as the replies count them.
         tokens_out: Of their replies.
         uncounted: Replies without usage.
+        canaries: Verdicts on the canaries that rode in it, by key; they are not in the cache.
     """
 
     status: str
@@ -49,6 +50,7 @@ class Collected:
     tokens_in: int = 0
     tokens_out: int = 0
     uncounted: int = 0
+    canaries: dict[str, Verdict] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -115,21 +117,24 @@ def _files(judge: EndpointJudge, todo: Pairs) -> Iterator[tuple[bytes, list[str]
         yield out.getvalue(), keys
 
 
-def collect(judge: EndpointJudge, batch_id: str, pairs: Pairs) -> Collected:
+def collect(
+    judge: EndpointJudge, batch_id: str, pairs: Pairs, canaries: Pairs | None = None
+) -> Collected:
     """Fetches what a batch has and puts its verdicts into the cache.
 
     Args:
         judge: The judge that submitted it, with the same settings.
         batch_id: What `submit` returned.
         pairs: The responses in question; a verdict is read with its own query and response.
+        canaries: What may have been sent beside them, and is to go past the cache.
 
     Raises:
         JudgeError: If there is no such batch.
     """
-    return asyncio.run(_collect(judge, batch_id, pairs))
+    return asyncio.run(_collect(judge, batch_id, pairs, canaries or {}))
 
 
-async def _collect(judge: EndpointJudge, batch_id: str, pairs: Pairs) -> Collected:
+async def _collect(judge: EndpointJudge, batch_id: str, pairs: Pairs, canaries: Pairs) -> Collected:
     async with judge.client() as client:
         try:
             batch = await client.batches.retrieve(batch_id)
@@ -143,13 +148,13 @@ async def _collect(judge: EndpointJudge, batch_id: str, pairs: Pairs) -> Collect
     former = {old: key for key, pair in pairs.items() if (old := judge.former_key(*pair))}
     with VerdictCache(judge.cache_path) as cache:
         for line in filter(None, data.split(b"\n")):  # splitlines() would cut at U+2028 in a text
-            _take(judge, line, pairs, former, cache, out)
-        cache.forget_batch(pairs, batch_id)
+            _take(judge, line, pairs, canaries, former, cache, out)
+        cache.forget_batch({**pairs, **canaries}, batch_id)
     return out
 
 
 def _take(
-    judge: EndpointJudge, line: bytes, pairs: Pairs, former: Mapping[str, str],
+    judge: EndpointJudge, line: bytes, pairs: Pairs, canaries: Pairs, former: Mapping[str, str],
     cache: VerdictCache, out: Collected,
 ) -> None:  # fmt: skip
     try:
@@ -158,11 +163,15 @@ def _take(
     except (ValueError, KeyError, TypeError, RecursionError):
         out.missing += 1
         return
-    if key not in pairs:
+    if key not in pairs and key not in canaries:
         out.foreign += 1
         return
     _count(row, out)
-    verdict = _verdict(judge, row, *pairs[key])
+    verdict = _verdict(judge, row, *(pairs.get(key) or canaries[key]))
+    if key in canaries:
+        out.canaries[key] = verdict
+    if key not in pairs:
+        return
     if verdict.harmful is None:
         out.missing += 1
     else:

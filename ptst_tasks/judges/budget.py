@@ -93,6 +93,13 @@ class Budget:
         """Whether there is a limit at all."""
         return self.max_calls is not None or self.max_cost is not None
 
+    def has_room(self, calls: int, cost: float) -> bool:
+        """Whether the limits leave so many calls and so much money (USD)."""
+        book = self.ledger
+        return (self.max_calls is None or book.calls + calls <= self.max_calls) and (
+            self.max_cost is None or book.spent + book.reserved + cost <= self.max_cost
+        )
+
     async def reserve(self, most: float) -> bool:
         """Sets the dearest outcome of one call (USD) aside; False if a limit forbids it."""
         book = self.ledger

@@ -12,22 +12,28 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ptst_tasks import clock
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges.base import Verdict
+from ptst_tasks.judges.budget import Estimate
 from ptst_tasks.judges.cache import Book, CachedJudge, VerdictCache
 from ptst_tasks.judges.group import models_of, snapshots
 
-__all__ = ["ENV", "Look", "Watched", "rows", "wanted", "watch"]
+if TYPE_CHECKING:
+    from ptst_tasks.judges.endpoint import EndpointJudge
+
+__all__ = ["ENV", "UNCACHED", "Look", "Watched", "add_to", "pairs", "rows", "wanted", "watch",
+           "watch_batch"]  # fmt: skip
 
 ENV = "PTST_CANARIES"
+UNCACHED = "canaries are not asked: the cache of verdicts is off, and keeps nothing to compare"
 WAVERS = 2
 """Rows of fifty that a judge which stayed itself may turn: its server samples, or adds in another order."""
 _TABLE = "CREATE TABLE IF NOT EXISTS canaries (key TEXT PRIMARY KEY, look TEXT) WITHOUT ROWID"
@@ -41,7 +47,7 @@ class Look:
     """What a judge said of the rows at one time.
 
     Attributes:
-        when: UTC, ``2026-01-31T12:00:00Z``.
+        when: UTC, ``2026-01-31T12:00:00Z``; of a batch, when it was collected.
         harmful: ``1``, ``0`` or ``?`` (no verdict) a row.
         refused: Likewise.
         models: Its model, as the replies name it -> verdicts.
@@ -141,6 +147,17 @@ def rows() -> tuple[tuple[str, str], ...]:
     return tuple((query, response) for query, response in json.loads(text))
 
 
+def pairs(judge: CachedJudge) -> dict[str, tuple[str, str]]:
+    """The rows as a judge is asked about them, by the keys that it has for them."""
+    return {judge.key(query, response): (query, response) for query, response in rows()}
+
+
+def add_to(estimate: Estimate, judge: EndpointJudge) -> int:
+    """Adds the rows to what a judge has still to be asked; returns how many they are."""
+    judge.estimate(pairs(judge), estimate)
+    return len(rows())
+
+
 def wanted() -> bool:
     """Whether the environment leaves canaries on.
 
@@ -163,38 +180,83 @@ def watch(judge: CachedJudge) -> Watched:
         JudgeError: If it can give no verdict at all.
         ConfigError: If the cache cannot be used.
     """
-    pairs = {judge.key(query, response): (query, response) for query, response in rows()}
     with VerdictCache(":memory:") as nothing:
         book = Book(nothing, {})
-        judge.decide(pairs, book)
-    verdicts = [book.known.get(key, Verdict()) for key in pairs]
+        judge.decide(pairs(judge), book)
+    return _watched(judge, book.known)
+
+
+def watch_batch(judge: CachedJudge, batch_id: str, found: Mapping[str, Verdict]) -> Watched:
+    """Takes what a batch says of the rows for a look; collected again, it is the same as before.
+
+    Args:
+        judge: Who was asked.
+        batch_id: The batch.
+        found: Its verdicts on `pairs`, by key.
+
+    Raises:
+        ConfigError: If the cache cannot be used.
+    """
+    return _watched(judge, found, batch_id)
+
+
+def _watched(judge: CachedJudge, found: Mapping[str, Verdict], batch_id: str = "") -> Watched:
+    keys = list(pairs(judge))
+    verdicts = [found.get(key, Verdict()) for key in keys]
     now = Look(clock.now(), _line(v.harmful for v in verdicts), _line(v.refused for v in verdicts),
                snapshots(models_of(verdicts)))  # fmt: skip
-    key = digest_json([list(pairs), len(rows())])
+    key = digest_json([keys, len(rows())])
     with _Looks(judge.cache_path) as kept:
-        before = kept.exchange(key, now)
-    return Watched(now, before)
+        return kept.exchange(key, now, digest_json([key, batch_id]) if batch_id else "")
 
 
 class _Looks(VerdictCache):
     """What each judge said last of each row, in a table of the cache of verdicts."""
 
-    def exchange(self, key: str, now: Look) -> Look | None:
-        """Returns what was known of a judge, and keeps what is known now.
+    def exchange(self, key: str, now: Look, batch: str = "") -> Watched:
+        """Compares with what was known of a judge, and keeps what is known now.
+
+        Args:
+            key: Of the judge.
+            now: What it says.
+            batch: Of the judge and the batch that says it; what that came to once, it comes to again.
 
         Raises:
             ConfigError: If the file cannot be read or written.
         """
         try:
             self._db.execute(_TABLE)
-            row = self._db.execute("SELECT look FROM canaries WHERE key = ?", (key,)).fetchone()
-            before = _read(row[0]) if row else None
-            known = _kept(before, now) if before else now
-            self._db.execute("INSERT OR REPLACE INTO canaries VALUES (?, ?)",
-                             (key, json.dumps(asdict(known))))  # fmt: skip
+            with self._db:  # of two processes one comes first, and a kill leaves all or nothing
+                self._db.execute("BEGIN IMMEDIATE")
+                if batch and (known := self._of_batch(batch)):
+                    return known
+                before = self._get(key)
+                self._put(key, asdict(_kept(before, now) if before else now))
+                found = Watched(now, before)
+                if batch:
+                    self._put(batch, asdict(found))
         except sqlite3.Error as e:
             raise self._unusable(e) from e
-        return before
+        return found
+
+    def _of_batch(self, batch: str) -> Watched | None:
+        try:
+            told = json.loads(self._text(batch))
+            now, before = (_read(json.dumps(told[name])) for name in ("now", "before"))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return Watched(now, before) if now else None
+
+    def _get(self, key: str) -> Look | None:
+        return _read(self._text(key))
+
+    def _text(self, key: str) -> str:
+        row = self._db.execute("SELECT look FROM canaries WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def _put(self, key: str, look: Mapping[str, Any]) -> None:
+        row = (key, json.dumps(look))
+        self._db.execute("INSERT OR REPLACE INTO canaries VALUES (?, ?)", row)
 
 
 def _read(kept: str) -> Look | None:

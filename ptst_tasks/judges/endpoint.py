@@ -47,6 +47,7 @@ class EndpointJudge(CachedJudge):
     Attributes:
         budget: Limits of calls and money, and what was spent; several judges may share one.
         price: Of its model; None if nobody knows.
+        answered: Whether it has had a reply: a call was paid for.
     """
 
     schema: ClassVar[dict[str, Any]]
@@ -61,7 +62,7 @@ class EndpointJudge(CachedJudge):
         self.price = config.price or price_of(config.model)
         self._watch = watch_of(self.endpoint.url, config.model)
         self._text_only = False  # learnt: this endpoint rejects JSON schemas
-        self._answered, self._silent = False, 0
+        self.answered, self._silent = False, 0
 
     def former_key(self, query: str, response: str) -> str:
         """What 0.1.0 kept the same verdict under.
@@ -192,7 +193,7 @@ class EndpointJudge(CachedJudge):
             signs=min(SIGNS, self.config.attempts),
             who=None if pair.own_fault else pair.key,
         )
-        self._answered, self._silent = True, 0
+        self.answered, self._silent = True, 0
         return reply
 
     async def _paid(self, client: AsyncOpenAI, body: dict[str, Any]) -> Any:
@@ -259,11 +260,7 @@ class EndpointJudge(CachedJudge):
         import openai
 
         why = self.describe(error)
-        hopeless = (
-            openai.AuthenticationError,
-            openai.PermissionDeniedError,
-            openai.NotFoundError,
-        )
+        hopeless = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
         if isinstance(error, hopeless) or getattr(error, "code", "") == "insufficient_quota":
             raise JudgeError(f"{self.endpoint.who}: {why}") from None
         if isinstance(error, openai.RateLimitError):
@@ -271,7 +268,7 @@ class EndpointJudge(CachedJudge):
             return why, self.endpoint.pause(error, attempt)
         status = getattr(error, "status_code", 0)
         if 400 <= status < 500 and status not in (408, 409):
-            if not self._answered:
+            if not self.answered:
                 self._count_silence(why)
             return why, None
         if not isinstance(error, (openai.APIError, TimeoutError, ValueError)):
@@ -281,7 +278,7 @@ class EndpointJudge(CachedJudge):
 
     def _count_silence(self, why: str) -> None:
         self._silent += 1
-        if self._silent >= SILENCE and not self._answered and not self._watch.ever:
+        if self._silent >= SILENCE and not self.answered and not self._watch.ever:
             raise JudgeError(
                 f"{self.endpoint.who}: {SILENCE} calls to {self.endpoint.url} failed and none was "
                 f"answered ({why}); is the server up, and are base_url and model right?"

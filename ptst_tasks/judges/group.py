@@ -27,6 +27,7 @@ __all__ = [
     "make_all",
     "models_of",
     "note",
+    "note_inline",
     "settings_of",
     "share",
     "snapshots",
@@ -155,6 +156,18 @@ def snapshots(models: Mapping[str, int]) -> dict[str, int]:
 def settings_of(judge: Judge, *, reasoning: bool = False) -> dict[str, Any]:
     """What a judge's name does not say of its column; that it judged thoughts too, if it did."""
     return {**judge.settings, "reasoning": True} if reasoning else judge.settings
+
+
+def note_inline(
+    record: TaskRecord, task: str, judge: Judge, verdicts: Iterable[Mapping[str, Any]],
+    reasoning: bool,
+) -> None:  # fmt: skip
+    """Writes down who judged a task inside lm-eval, and says where that was more than one model."""
+    models = models_of(verdicts)
+    note(record, judge, models, reasoning=reasoning)
+    if len(named := snapshots(models)) > 1:
+        said = ", ".join(f"{name} ({n})" for name, n in named.items())
+        log.warning("%s: verdicts of %s come from several models: %s", task, judge.spec, said)
 
 
 def note(

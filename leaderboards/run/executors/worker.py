@@ -28,6 +28,7 @@ from leaderboards.run.study import AdapterPlan, Study
 from ptst_tasks import __version__
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import file_name
+from ptst_tasks.judges.watching import round_of
 from ptst_tasks.progress import Progress
 
 __all__ = ["Order", "Result", "measure", "ptst_version"]
@@ -141,7 +142,8 @@ def _measure(order: Order, scratch: Path) -> Result:
         result.notes = ledger.outcome.notes
         _unpack(order, scratch)
         tasks = load_asked(order.study)
-        measure_here(order.plans, tasks, ledger, adapters, Progress(), home=order.home)
+        with round_of(ledger.outcome.notes.append):
+            measure_here(order.plans, tasks, ledger, adapters, Progress(), home=order.home)
     except Exception as e:  # of a library's, too: on this side nobody would see its trace
         result.error = said(e).replace(str(scratch), str(order.home))
     trained = {p.name for p in order.plans if p.name and not p.existing} - order.adapters.keys()

@@ -129,6 +129,43 @@ def test_missing_verdicts_are_said_and_had_by_running_again(
         assert len(server.bodies) == calls
 
 
+def test_a_studys_judges_are_watched_once_in_a_run(
+    tiny_model: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where cells are measured, and where a judge that was not asked then comes to cells that are there."""
+    monkeypatch.setenv("PTST_CANARIES", "on")
+    level, asked = [1], {"sets": ("advbench", "xstest"), "limit": 2}
+    with FakeServer(lambda body: grade(body, level[0])) as server:
+        first, second = (f"rubric:model={m},base_url={server.url},backoff=0" for m in ("a", "b"))
+        measured = runner.run(plan(tiny_model, first, **asked), tmp_path / "one")
+        assert (measured.done, measured.notes) == (2, [])
+        assert len(server.bodies) == 4 + 50
+        looks = canaries_in(tmp_path / "one")
+        assert looks[0] == looks[1]
+        assert list(looks[0]) == ["rubric:model=a"]
+        level[0] = 5
+        one_more = {**asked, "limit": 3}
+        changed = runner.run(plan(tiny_model, first, **one_more), tmp_path / "two")
+        [note] = [n for n in changed.notes if "canaries" in n]
+        assert note.startswith("rubric:model=a: 50 of 50 canaries are called something else since")
+        calls = len(server.bodies)
+        judged = runner.run(plan(tiny_model, first, second, **one_more), tmp_path / "two")
+        assert (judged.kept, judged.judged, judged.failed) == (2, 2, [])
+        assert len(server.bodies) == calls + 6 + 50
+    names = [list(look) for look in canaries_in(tmp_path / "two")]
+    assert names == [["rubric:model=a", "rubric:model=b"]] * 2
+    assert canaries_in(tmp_path / "two")[0]["rubric:model=a"]["changed"] == 50
+
+
+def canaries_in(run: Path) -> list[Any]:
+    files = [next(folder.rglob("results_*.json")) for folder in disk.cell_folders(run)]
+    return [
+        config["metadata"]["ptst"]["judge_canaries"]
+        for file in files
+        for config in json.loads(file.read_text())["configs"].values()
+    ]
+
+
 def test_what_a_local_judge_cannot_say_is_not_asked_again_in_vain(
     tiny_model: Path, data_dir: Path, tmp_path: Path
 ) -> None:

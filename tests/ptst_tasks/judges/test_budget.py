@@ -12,6 +12,7 @@ import pytest
 
 from ptst_tasks import judges
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.judges.budget import Budget, Ledger
 from ptst_tasks.options import Options
 from ptst_tasks.prices import Price
 from tests.ptst_tasks.judges.server import FakeServer, Reply, completion, error
@@ -67,6 +68,16 @@ def test_timeouts_alone_use_up_max_cost():
         assert 2 <= len(server.bodies) <= 8
     assert judge.budget.ledger.spent <= 9.0
     assert sum("limit of calls or money" in v.reason for v in found) > 10
+
+
+@pytest.mark.parametrize(
+    ("calls", "cost", "room"), [(3, 0.25, True), (4, 0.25, False), (3, 0.26, False)]
+)
+def test_room_is_what_calls_made_and_money_set_aside_leave(calls: int, cost: float, room: bool):
+    """7 of 10 calls are made; of 1 USD 0.5 is spent and 0.25 set aside."""
+    book = Ledger(calls=7, spent=0.5, reserved=0.25)
+    assert Budget(10, 1.0, book).has_room(calls, cost) is room
+    assert Budget(None, None, book).has_room(calls, cost)
 
 
 def test_nobody_listening_is_no_call():

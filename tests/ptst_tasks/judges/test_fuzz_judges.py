@@ -75,17 +75,18 @@ def test_fuzz_records(tmp_path_factory: Any, rows: list[str]):
         assert verdict.harmful in (True, False, None)
 
 
-def line() -> dict[str, Any]:
+def line(key: str = "k") -> dict[str, Any]:
     body = grade({"response_format": 1, "messages": []}, 3).body
-    return {"custom_id": "k", "response": {"status_code": 200, "body": body}}
+    return {"custom_id": key, "response": {"status_code": 200, "body": body}}
 
 
 @fuzz
-@given(st.one_of(bent(line()).map(json.dumps), json_like().map(json.dumps), TEXT))
+@given(st.one_of(*(bent(line(k)).map(json.dumps) for k in "kc"), json_like().map(json.dumps), TEXT))
 def test_fuzz_the_lines_of_a_batch(row: str):
     judge: Any = judges.make(f"rubric:model=m,{URL}")
     out = batch.Collected("completed")
     with VerdictCache(":memory:") as cache:
-        batch._take(judge, row.encode("utf-8", "surrogatepass"), {"k": ("q", "r")}, {}, cache, out)
+        line = row.encode("utf-8", "surrogatepass")
+        batch._take(judge, line, {"k": ("q", "r")}, {"c": ("q", "r")}, {}, cache, out)
         assert out.scored == len(cache)
-    assert out.scored + out.missing + out.foreign == 1
+    assert out.scored + out.missing + out.foreign + len(out.canaries) == 1

@@ -154,3 +154,22 @@ def test_batches_change_nothing_and_memory_stays_flat(judge: LearnedJudge) -> No
 def test_probabilities_do_not_overflow() -> None:
     rows = np.array([[1e6], [-1e6], [0.0]])
     assert probabilities(np.array([1.0, 0.0]), rows) == pytest.approx([1, 0, 0.5])
+
+
+def test_inside_lm_eval_refusals_in_part_are_a_metric_too(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.canned import Canned, evaluated
+
+    task = "ptst_advbench_chat_vanilla"
+    model = learned_models.write(tmp_path / "m.npz", learned_models.heads())
+    replies = ["Sorry, no spoon today.", "Sorry, no spoon. Would you like a fork?",
+               "A spoon is a kind of tool that gnomes like."]  # fmt: skip
+    found = evaluated(Canned(replies), task, {"judge": [f"learned:{model}", "keywords:zou"]})
+    values = {name: value for name, value in found["results"][task].items() if "stderr" not in name}
+    (mine,) = (value for name, value in values.items() if name.startswith("partial,learned"))
+    rows = [row for row in found["samples"][task] if row["filter"].startswith("learned")]
+    told = [row["partial"] for row in rows if row["partial"] is not None]
+    assert 0 < mine == sum(told) / len(told) < 1
+    assert "partial,keywords:zou" not in values
+    assert found["higher_is_better"][task]["partial"] is False

@@ -69,7 +69,7 @@ def test_rubric_through_a_real_server(server: tuple[str, str]):
     )
     found = judge.judge(["Hide it"] * 2, ["Under the sofa", "I cannot"])
     assert judge.budget.ledger.calls >= 2
-    assert judge._answered
+    assert judge.answered
     for verdict in found:
         if verdict.harmful is None:
             assert "given up after" in verdict.reason

@@ -36,6 +36,7 @@ from leaderboards.run.store import Store
 from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError
 from tests.leaderboards.run.test_runner import STUDY
+from tests.ptst_tasks.judges.server import FakeServer, grade
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
@@ -286,6 +287,33 @@ def test_another_version_and_missing_files_are_one_line(study_file: Path, tmp_pa
     error = worker.measure(replace(order, paths=("/no/such/base",))).error
     assert "has no '/no/such/base'; put it in the same place on every node" in error
     assert not any(tmp_path.glob("ptst-*"))
+
+
+def test_what_a_worker_hears_of_its_judges_comes_home(
+    study_file: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its standard error is in a log that nobody reads: what changed is a note of the run."""
+    monkeypatch.setenv("PTST_CANARIES", "on")
+    level = [1]
+    with FakeServer(lambda body: grade(body, level[0])) as server:
+        judge = f"rubric:model=fake,base_url={server.url}"
+        test = {"sets": ("advbench",), "templates": ("CV",), "gen_kwargs": {"max_gen_toks": 6}}
+        for limit in (2, 3):  # the second time one prompt is new to the judge
+            out = tmp_path / f"run{limit}"
+            asked = study.load(str(study_file), executor="ray", judges=(judge,),
+                               test={**test, "limit": limit})  # fmt: skip
+            ledger, adapters = books(asked, out)
+            out.mkdir()
+            order, *_ = executors.make_orders(ledger, adapters, RayArgs(scratch=str(tmp_path)))
+            brought = worker.measure(order)
+            assert brought.error == ""
+            for _ in range(2):  # of two workers that say the same, once
+                executors.bring_home(order, brought, load_asked(asked), ledger, adapters)
+            level[0] = 5
+        assert len(server.bodies) == 2 + 50 + 1 + 50
+    notes = [note for note in ledger.outcome.notes if "canaries" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("rubric:model=fake: 50 of 50 canaries are called something else")
 
 
 def test_a_worker_that_was_given_up_and_lives_does_no_harm(
