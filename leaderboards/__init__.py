@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from leaderboards.gate.decision import Report
     from leaderboards.gate.policy import Policy, load_policy
+    from leaderboards.report.write import write_report
     from leaderboards.run.outcome import Outcome
     from leaderboards.run.study import Study
 
@@ -39,6 +40,7 @@ _WHERE = {
     "read_board": "door",
     "run_study": "door",
     "score_runs": "door",
+    "write_report": "report.write",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "read_board",
     "run_study",
     "score_runs",
+    "write_report",
 ]
 
 

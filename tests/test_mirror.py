@@ -30,6 +30,9 @@ ELSEWHERE = {
     "adapters_train/test_train_command.py: options that do nothing, as a user meets them": (
         "adapters_train/unused.py",
     ),
+    "leaderboards/report/test_build.py: reports that cannot be as they are wished": (
+        "leaderboards/report/wishes.py",
+    ),
     "leaderboards/board/test_csvio.py: rows, as they are written and read": (
         "leaderboards/board/row.py",
     ),
@@ -172,6 +175,9 @@ ELSEWHERE = {
 """File of tests, and why there -> the modules that have no file of their own."""
 
 TOPICS = {
+    "browser/test_harness.py": "what a page must not do is noticed, in a real browser",
+    "browser/test_injections.py": "hostile texts run where a page is careless, and only there",
+    "browser/test_report.py": "the report as a reader has it",
     "adapters_train/test_exports.py": "the package's names",
     "adapters_train/test_thinking_rows.py": "rows of models that think, under real chat templates",
     "faults/test_faults.py": "a table of faults that a user can cause, over all commands",
@@ -183,7 +189,7 @@ TOPICS = {
     "leaderboards/judging/test_saved_thoughts.py": "saved runs of models that think",
     "leaderboards/judging/test_score_faults.py": "`ptst score`, killed and with damaged files",
     "leaderboards/judging/test_score_silent.py": "what `ptst score` once did without a word",
-    "leaderboards/judging/test_watched.py": "`ptst score` and its canaries",
+    "leaderboards/report/test_harm_stays_out.py": "real harmful texts, none of which is in the page",
     "leaderboards/run/test_damage.py": "runs with damaged files, run again",
     "leaderboards/run/test_full_disks.py": "runs on real disks that are full",
     "leaderboards/run/test_fuzz_run.py": "anything in a run's folder",

@@ -1,4 +1,4 @@
-"""Tables as text, CSV, Markdown, LaTeX and HTML; each with what must be known of it below.
+"""Tables as text, CSV, Markdown and LaTeX; each with what must be known of it below.
 
 Names come from files of others: each format escapes what would be markup there, and what no reader
 could see (controls, half characters, marks of direction) is written as Python escapes it.
@@ -20,7 +20,7 @@ from ptst_tasks.files import printable
 __all__ = ["FORMATS", "LEGEND", "columns", "csv_text", "markdown", "markdown_table", "render", "shown",
            "terminal"]  # fmt: skip
 
-FORMATS = ("text", "csv", "md", "latex", "html")
+FORMATS = ("text", "csv", "md", "latex")
 LEGEND = "= trained and tested under one template; * PTST: a safety prompt in the test alone"
 
 
@@ -37,8 +37,8 @@ def render(tables: Sequence[Grid], fmt: str, digits: int = 2) -> str:
     """
     if not tables:
         raise ConfigError("no row has a test template and a value: there is no table to lay out")
-    draw = {"text": _text, "csv": _csv, "md": _markdown, "latex": _latex, "html": _html}[fmt]
-    legend = {"latex": [], "html": [f"<p>{LEGEND}</p>"], "md": [markdown(LEGEND)]}
+    draw = {"text": _text, "csv": _csv, "md": _markdown, "latex": _latex}[fmt]
+    legend = {"latex": [], "md": [markdown(LEGEND)]}
     return "\n\n".join([*(draw(t, digits) for t in tables), *legend.get(fmt, [LEGEND])]) + "\n"
 
 
@@ -158,14 +158,3 @@ def _marked(text: str) -> str:
     """A field, whose marks stand at its end."""
     text = re.sub(r" \*$", r"$^{*}$", _tex(text))
     return re.sub(r" =(?=$|\$\^)", r"$^{=}$", text)
-
-
-def _html(grid: Grid, digits: int) -> str:
-    from html import escape
-
-    header, *body = [[escape(shown(v)) for v in line] for line in grid.cells(digits)]
-    lines = [f"<table><caption>{escape(shown(grid.title))}</caption>"]
-    lines += ["<tr>" + "".join(f"<th>{v}</th>" for v in header) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{v}</td>" for v in line) + "</tr>" for line in body]
-    lines += ["</table>", *(f"<p>{escape(shown(remark))}</p>" for remark in grid.remarks())]
-    return "\n".join(lines)

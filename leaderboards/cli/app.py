@@ -14,6 +14,7 @@ from leaderboards.cli import tasks as task_commands
 from leaderboards.cli.check import check
 from leaderboards.cli.judges import judges
 from leaderboards.cli.label import label
+from leaderboards.cli.report import report
 from leaderboards.cli.score import score
 from ptst_tasks import __version__, command
 
@@ -48,6 +49,7 @@ app.command()(align)
 app.command()(score)
 app.command()(label)
 app.command()(judges)
+app.command()(report)
 app.command()(check)
 
 

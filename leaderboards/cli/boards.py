@@ -125,7 +125,11 @@ def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool)
     """What is shown, and in which format; refuses options that would do nothing."""
     from leaderboards.board.rendering import FORMATS
 
-    for option, value, known in (("layout", layout, ("tidy", "paper")), ("format", fmt, FORMATS)):
+    known_formats = (*FORMATS, "html")
+    for option, value, known in (
+        ("layout", layout, ("tidy", "paper")),
+        ("format", fmt, known_formats),
+    ):
         if value and value not in known:
             hint = did_you_mean(value, known)
             raise ConfigError(f"--{option} is {value!r}; {hint}expected one of {', '.join(known)}")
@@ -195,9 +199,10 @@ def _tidy(rows: Sequence[Row]) -> _Shown:
 def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
     from leaderboards.board.rendering import render
     from leaderboards.board.tables import grids, left_out
+    from leaderboards.report.page import render_board
 
     tables = grids(rows, pool=pool)
-    text = render(tables, fmt)
+    text = render_board(tables) if fmt == "html" else render(tables, fmt)
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])
     data = {"tables": [_plain(grid) for grid in tables]}
     return _Shown(text, f"{len(tables)} tables", fmt, data)

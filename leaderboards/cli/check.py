@@ -241,15 +241,37 @@ def _publish(report: Report, files: dict[str, Path | None], console: Console) ->
         raise ConfigError(f"{'; '.join(faults)} (the verdict: {gate_report.summary(report)})")
 
 
+_SUMMARY = 1_000_000
+"""Bytes of a job step's summary; GitHub shows none of a summary of more than 1 MiB."""
+
+
 def _summarize(parts: Iterable[str]) -> None:
     """Adds to the summary of a GitHub job, which is no reason to fail."""
     if not (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
         return
     try:
-        with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as out:
-            out.writelines(parts)
+        with Path(summary).open("ab") as out:
+            text = "".join(parts).encode("utf-8", "backslashreplace")
+            out.write(_cut(text, _SUMMARY - out.tell()))
     except OSError as e:
         _note(f"the job's summary, GITHUB_STEP_SUMMARY={summary!r}, cannot be written: {said(e)}")
+
+
+def _cut(text: bytes, room: int) -> bytes:
+    """Text that fits, whole lines of it, with a word about what does not."""
+    if len(text) <= room:
+        return text
+    if room < 1000:
+        return b""
+    said = b"\n\n(%d of %d lines are left out here: GitHub shows 1 MB; --markdown and --json hold all)\n"
+    lines = text.splitlines(keepends=True)
+    left, size = len(lines), len(said) + 40
+    for at, line in enumerate(lines):
+        size += len(line)
+        if size > room:
+            left = at
+            break
+    return b"".join(lines[:left]) + said % (len(lines) - left, len(lines))
 
 
 def _note(text: str) -> None:

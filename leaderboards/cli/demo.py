@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from ptst_tasks.command import JsonFile, Quiet, put_json, screen
-from ptst_tasks.errors import ConfigError, require
-from ptst_tasks.files import check_outputs, check_writable
+from ptst_tasks.errors import ConfigError, PTSTError, require
+from ptst_tasks.files import check_outputs, check_writable, write_text
 
 _SHOWN = (("organism", "asr"), ("paper", "exact_match"))
 """Judge and metric of the two tables; the leaderboard has the others."""
@@ -48,14 +48,16 @@ def demo(
         bool, typer.Option("--control", help="The control: no over-refusal in the alignment.")
     ] = False,
     templates: Annotated[str, typer.Option(help="Templates, comma-separated.")] = "TV,TA,CV,CA,CL",
-    out: Annotated[Path, typer.Option(help="Folder for runs and pictures.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for runs, pictures and the report.")] = Path(
+        "runs/demo"
+    ),
     csv: Annotated[Path | None, typer.Option(help="The leaderboard.")] = None,
     quiet: Quiet = False,
     json: JsonFile = None,
 ) -> None:
     """Train, measure and tabulate the built-in model: what PTST is about, in minutes.
 
-    As JSON: {leaderboard, rows, pictures, reading, failed}, the last a list of {cell, error}.
+    As JSON: {leaderboard, rows, pictures, report, reading, failed}, the last a list of {cell, error}.
     """
     from leaderboards.board import csvio
     from leaderboards.board.collect import collect
@@ -83,6 +85,7 @@ def demo(
         "leaderboard": str(target),
         "rows": len(rows),
         "pictures": [str(p) for p in pictures],
+        "report": _report(folders, out / "report.html"),
         "reading": reading(rows, control=control),
         "failed": [{"cell": name, "error": why} for name, why in failed],
     }
@@ -111,12 +114,25 @@ def _studies(seeds: int, templates: str, *, control: bool) -> list[Any]:
 
 def _check_places(out: Path, folders: Sequence[Path], target: Path, json: Path | None) -> None:
     """Whether all that is to be written can be, before minutes of work."""
-    require("plots", "matplotlib", who="ptst demo")
+    require("report", "matplotlib", "itables", who="ptst demo")
     for folder in (out, *folders):
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"--out {str(folder)!r} is a file, expected a folder")
     check_outputs(csv=target, json=json)
     check_writable(out / "demo.png", "--out")
+
+
+def _report(folders: Sequence[Path], out: Path) -> str:
+    """Writes the report; where there is nothing to write it of, the numbers stand without one."""
+    from leaderboards.report.build import build
+    from leaderboards.report.wishes import Wishes
+
+    try:
+        write_text(out, build([folders], Wishes(pool=True)).html, what="--out")
+    except PTSTError as e:
+        print(f"note: no report: {e}", file=sys.stderr)
+        return ""
+    return str(out)
 
 
 def _say(tables: Any, told: Mapping[str, Any], json: Path | None) -> None:
@@ -131,6 +147,8 @@ def _say(tables: Any, told: Mapping[str, Any], json: Path | None) -> None:
         f"\nleaderboard: {told['leaderboard']} ({told['rows']} rows, other judges and metrics too)"
         f"\npictures: {', '.join(told['pictures'])}"
     )
+    if told["report"]:
+        end += f"\nreport, to be opened in a browser: {told['report']}"
     console.print(end, highlight=False, soft_wrap=True)
 
 

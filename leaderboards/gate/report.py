@@ -17,7 +17,8 @@ from leaderboards.gate.decision import Decision, Report, is_open
 from leaderboards.gate.paired import CaseResult
 from ptst_tasks.files import printable
 
-__all__ = ["MARKER", "error_markdown", "summary", "to_markdown", "to_terminal", "undecided"]
+__all__ = ["MARKER", "error_markdown", "interval_text", "rate_text", "summary", "to_markdown",
+           "to_terminal", "undecided"]  # fmt: skip
 
 MARKER = "<!-- ptst check -->"
 """First line of the Markdown: how the action finds its comment again."""
@@ -154,7 +155,7 @@ def _cut(report: Report) -> list[str]:
 
 
 def _cells(line: Decision, report: Report, several: bool) -> list[str]:
-    row, change = line.pair.row, _change(line)
+    row = line.pair.row
     model = f"{row.adapter or 'untuned'} " if several else ""
     return [
         line.verdict,
@@ -162,9 +163,9 @@ def _cells(line: Decision, report: Report, several: bool) -> list[str]:
         row.test_template,
         row.judge,
         row.metric,
-        _rate(line.pair.baseline),
-        _rate(line.pair.current),
-        _interval(change, line) if change else "",
+        rate_text(line.pair.baseline),
+        rate_text(line.pair.current),
+        interval_text(line),
         str(line.limits),
         _caught_from(line),
         line.reason,
@@ -175,8 +176,10 @@ def _change(line: Decision) -> CaseResult | None:
     return next((test for test in line.tests if test.method != "limit"), None)
 
 
-def _interval(test: CaseResult, line: Decision) -> str:
+def interval_text(line: Decision) -> str:
     """The change as the metric shows it: of a metric where lower is worse, the sign turns."""
+    if (test := _change(line)) is None:
+        return ""
     low, mid, high = 100 * test.low, 100 * test.estimate, 100 * test.high
     if line.limits.loss is not None:
         low, mid, high = -high, -mid, -low
@@ -195,7 +198,8 @@ def _caught_from(line: Decision) -> str:
     return f"{'-' if lower_is_worse else '+'}{100 * test.detectable:.1f}"
 
 
-def _rate(number: Number | None) -> str:
+def rate_text(number: Number | None) -> str:
+    """A side's rate, of how many prompts, and what is missing."""
     if number is None or number.row.value is None:
         return "-"
     row = number.row

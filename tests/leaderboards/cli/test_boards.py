@@ -50,7 +50,7 @@ def test_the_safety_mix_board_keeps_its_training_sets_apart(
 
 @pytest.mark.parametrize(
     ("suffix", "begins"),
-    [("md", "**m: asr"), ("tex", "\\begin{table}"), ("html", "<table>"), ("csv", '"m: asr'),
+    [("md", "**m: asr"), ("tex", "\\begin{table}"), ("html", "<!DOCTYPE html>"), ("csv", '"m: asr'),
      ("txt", "m: asr")],
 )  # fmt: skip
 def test_paper_layout_is_written_where_o_says(

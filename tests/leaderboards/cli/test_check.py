@@ -14,6 +14,7 @@ import yaml
 from lxml import etree
 
 from leaderboards.board.sides import sidecar
+from leaderboards.cli.check import _cut
 from tests.disks import fill, small_disk
 from tests.leaderboards.gate.gate_data import (
     LLAMA,
@@ -44,6 +45,31 @@ def test_damage_is_named(old: Path, tmp_path: Path) -> None:
     results.unlink()
     assert "was lm_eval run with --output_path?" in " ".join(run(old, old).output.split())
     assert run(old, tmp_path / "nowhere").exit_code == 2
+
+
+def test_a_summary_that_github_would_not_show_is_cut(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub shows nothing of a step's summary of more than 1 MiB."""
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    for there, words in ((0, ("| ❌ regression", "29 from")), (999_500, ()), (1_100_000, ())):
+        summary.write_text("x" * there)
+        new = lm_eval_output(tmp_path / f"new{there}", {LLAMA: harm(400, range(7, 37))})
+        assert run(old, new).exit_code == 1
+        added = summary.read_text()[there:]
+        assert all(word in added for word in words)
+        assert bool(added) is bool(words)
+
+
+def test_what_is_cut_is_whole_lines_and_says_so() -> None:
+    text = b"".join(b"line %02d of a table\n" % i for i in range(100))
+    cut = _cut(text, 1200)
+    assert len(cut) <= 1200
+    *lines, _, said = cut.decode().splitlines()
+    assert lines[:-1] == text.decode().splitlines()[: len(lines) - 1]
+    assert said.startswith(f"({100 - len(lines) + 1} of 100 lines are left out here")
+    assert _cut(text, len(text)) == text
 
 
 def test_exit_codes_and_outputs(old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

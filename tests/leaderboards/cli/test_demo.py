@@ -120,6 +120,7 @@ def test_what_it_says_is_json_too(
     assert said["failed"] == [{"cell": "cell", "error": "why"}]
     assert said["leaderboard"] == str(tmp_path / "d.csv")
     assert said["reading"]
+    assert said["report"] == ""  # there is no run to tell of
     with pytest.raises(SystemExit):
         main(["demo", "--out", str(tmp_path), "--csv", str(tmp_path / "d.csv"), "--quiet"])
     assert capsys.readouterr().out == ""

@@ -1,0 +1,71 @@
+"""How far a rate moved on the same prompts: a prompt counts once, its seeds averaged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats as sps
+
+from leaderboards.board.numbers import Outcomes
+
+__all__ = ["Change", "mean_change"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference of two rates on the prompts that both have.
+
+    Attributes:
+        before: Rate before, 0..1.
+        after: Rate after.
+        low: Lower end of the 95 % interval of the difference; None where all prompts moved alike, or none
+            did: there is no spread to make an interval of.
+        high: Upper end of it.
+        n: Prompts.
+    """
+
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether its interval leaves no change out; where all prompts moved alike, by a sign test."""
+        if self.low is None or self.high is None:
+            return self.after != self.before and 2 * 0.5**self.n <= 0.05
+        return not self.low <= 0 <= self.high
+
+
+def mean_change(before: Sequence[Outcomes], after: Sequence[Outcomes]) -> Change | None:
+    """The change of the mean over seeds, with a t interval over prompts; None without a common prompt.
+
+    Args:
+        before: Of each seed, outcomes by prompt id.
+        after: Likewise, of the other model.
+    """
+    old, new = _by_prompt(before), _by_prompt(after)
+    ids = sorted(old.keys() & new.keys())
+    if not ids:
+        return None
+    diffs = [new[i] - old[i] for i in ids]
+    n, mean = len(ids), math.fsum(diffs) / len(ids)
+    rates = (math.fsum(old[i] for i in ids) / n, math.fsum(new[i] for i in ids) / n)
+    if n < 2 or max(diffs) - min(diffs) < 1e-12:
+        return Change(*rates, None, None, n)
+    spread = math.sqrt(math.fsum((d - mean) ** 2 for d in diffs) / (n - 1))
+    half = float(sps.t.ppf(0.975, n - 1)) * spread / math.sqrt(n)
+    return Change(*rates, max(mean - half, -1.0), min(mean + half, 1.0), n)
+
+
+def _by_prompt(seeds: Sequence[Outcomes]) -> dict[str, float]:
+    """The mean over those seeds that have a verdict."""
+    found: dict[str, list[int]] = {}
+    for outcomes in seeds:
+        for name, value in outcomes.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in found.items()}

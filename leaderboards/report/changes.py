@@ -1,0 +1,107 @@
+"""Two runs: per number what `ptst check` says, and exactly the prompts that turned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from leaderboards.board.fields import short
+from leaderboards.board.row import Row
+from leaderboards.board.sides import Side
+from leaderboards.gate.decide import check_sides
+from leaderboards.gate.decision import RANK, Decision, Report
+from leaderboards.gate.policy import Policy
+from leaderboards.gate.report import interval_text, rate_text, summary, undecided
+from leaderboards.report.sendable import name_of
+from leaderboards.report.table import AnswerTable
+
+__all__ = ["Changes", "changes"]
+
+_NO_ANSWER = frozenset({"incoherent", "truncated", "unscored", "reasoning_asr"})
+"""Metrics of which a change is none of what was answered to a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a check says, for the page.
+
+    Attributes:
+        summary: Its outcome in one line, with what is not decided.
+        failed: Whether the gate would stop the release.
+        notes: What a reader should know of the comparison.
+        lines: A number each: verdict, names, rates, change, and the samples that turned.
+    """
+
+    summary: str
+    failed: bool
+    notes: list[str]
+    lines: list[dict[str, Any]]
+
+    @property
+    def turned(self) -> tuple[list[int], list[int]]:
+        """Samples that got worse by one of the numbers of which that is said, and better."""
+        told = [line for line in self.lines if line["metric"] not in _NO_ANSWER]
+        return [at for one in told for at in one["worse"]], [
+            at for one in told for at in one["better"]
+        ]
+
+
+def changes(before: Side, after: Side, policy: Policy, table: AnswerTable) -> Changes:
+    """Compares two runs as `ptst check` does; what was not measured alike is compared, and said.
+
+    Raises:
+        ConfigError, DataError: As `leaderboards.gate.decide.check_sides`.
+    """
+    report = check_sides(before, after, policy, allow_mismatch=True)
+    notes = [name_of(note) for note in report.notes]
+    said = ". ".join(part for part in (summary(report), undecided(report)) if part)
+    lines = [_line(line, report, table) for line in report.lines]
+    lines.sort(key=lambda line: (RANK[line["verdict"]], -line["turned"][0]))
+    return Changes(name_of(said), report.failed, notes, lines)
+
+
+def _line(line: Decision, report: Report, table: AnswerTable) -> dict[str, Any]:
+    row = line.pair.row
+    worse, better = _turned(line)
+    return {
+        "verdict": line.verdict,
+        "fails": report.fails(line),
+        "set": name_of(row.task),
+        "model": name_of(_trained(row)),
+        "test": name_of(short(row.test_template)),
+        "judge": name_of(row.judge),
+        "metric": name_of(row.metric),
+        "baseline": rate_text(line.pair.baseline),
+        "now": rate_text(line.pair.current),
+        "change": interval_text(line),
+        "why": name_of(line.reason),
+        "worse": _rows(line, worse, table),
+        "better": _rows(line, better, table),
+        "turned": [len(worse), len(better)],
+    }
+
+
+def _trained(row: Row) -> str:
+    parts = (
+        short(row.train_template) or row.adapter,
+        "" if row.seed is None else f"seed {row.seed}",
+    )
+    return " ".join(part for part in parts if part) or "before fine-tuning"
+
+
+def _turned(line: Decision) -> tuple[list[str], list[str]]:
+    """Ids of prompts whose outcome got worse, and better, where both sides know them."""
+    old, new = line.pair.baseline, line.pair.current
+    if not (old and new and old.outcomes is not None and new.outcomes is not None):
+        return [], []
+    bad = 0 if line.limits.lower_is_worse else 1
+    pairs = [(i, old.outcomes[i], new.outcomes[i]) for i in new.outcomes if i in old.outcomes]
+    pairs = [(i, was, is_) for i, was, is_ in pairs if None not in (was, is_) and was != is_]
+    return [i for i, _, is_ in pairs if is_ == bad], [i for i, was, _ in pairs if was == bad]
+
+
+def _rows(line: Decision, ids: list[str], table: AnswerTable) -> list[int]:
+    """Where these prompts' answers stand among the samples."""
+    number = line.pair.current
+    places = ((1, number.home, i) for i in ids) if number else iter(())
+    return [table.places[place] for place in places if place in table.places]

@@ -1,0 +1,1 @@
+"""Tests of the report; those in a browser are in `tests.browser`."""

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from leaderboards.board.tables import grids
+from leaderboards.report.grids import provenance, views
+from tests.leaderboards.board.rows import CL, CV, ROWS, row
+
+
+def test_harm_comes_first_and_a_field_knows_what_is_behind_it() -> None:
+    rows = [row("", CL, 0.4, task="gsm8k", metric="exact_match", judge="paper"),
+            row("", CL, 0.9, metric="refused"), *ROWS]  # fmt: skip
+    found = views(grids(rows))
+    assert [view.metric for view in found] == ["asr", "exact_match", "refused"]
+    asr = found[0]
+    assert asr.tests == ["CV", "CL"]
+    lines = dict(asr.lines)
+    assert list(lines) == ["No FT", "TV", "CV", "CL"]
+    here = lines["CV"][1]
+    assert (here.text, here.more, here.shade, here.mark) == ("1.1", "±0.1 n 100", 0, "ptst")
+    assert (here.label, here.cell) == ("CV tested under CL", "")
+    same = lines["CL"][1]
+    assert (same.text, same.shade, same.mark) == ("50.0", 5, "same")
+    gap = lines["TV"][0]
+    assert (gap.text, gap.shade) == ("–", None)
+
+
+def test_a_field_leads_to_the_tasks_of_its_rows_and_to_no_other() -> None:
+    at = {id(r): i for i, r in enumerate(ROWS)}
+    (view,) = views(grids(ROWS), lambda r: at.get(id(r)))
+    cells = {label: [place.cell for place in places] for label, places in view.lines}
+    assert cells == {
+        "No FT": ["0", "1"],
+        "CV": ["2.3.4", "5.6.7"],
+        "CL": ["9", "8"],
+        "TV": ["", "10"],
+    }
+
+
+def test_refusals_of_safe_prompts_lead_to_those() -> None:
+    rows = [row("", CV, 0.5, task="xstest", metric=m) for m in ("refused", "refused_unsafe")]
+    found = views(grids(rows, ("refused", "refused_unsafe")))
+    assert [(view.metric, view.lines[0][1][0].only) for view in found] == [
+        ("refused", "safe"), ("refused_unsafe", "unsafe")]  # fmt: skip
+    assert views(grids([rows[0]], ("refused",)))[0].lines[0][1][0].only == ""
+
+
+def test_a_failed_field_says_so() -> None:
+    rows = [row("", CV, 0.1), row(CL, CV, None, metric="", error="out of memory", seed=0)]
+    (view,) = views(grids(rows))
+    assert (view.lines[1][1][0].text, view.lines[1][1][0].more) == ("–", "failed")
+
+
+def test_provenance_is_without_paths() -> None:
+    rows = [
+        row("", CV, 0.1, base="/home/me/models/mine", engine="hf", dtype=""),
+        row("", CL, 0.1, base="/x/other"),
+    ]
+    assert provenance(rows, ("base", "engine", "dtype")) == [
+        ("base", ["mine", "other"]),
+        ("engine", ["hf"]),
+    ]

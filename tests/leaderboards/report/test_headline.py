@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from leaderboards.board.numbers import Number
+from leaderboards.board.sides import read_side
+from leaderboards.report.headline import headlines
+from tests.leaderboards.board.rows import row
+from tests.leaderboards.report.made_runs import CL, CV, said, two_templates, write_cell
+
+
+def test_the_question_with_its_uncertainty(tmp_path: Path) -> None:
+    run = two_templates(tmp_path / "run", turned=9)
+    write_cell(run, "advbench", CL, [said(i, "refused") for i in range(20)], train=CV, seed=0)
+    (told,) = headlines(read_side(run).numbers)
+    # 9 of 20 turned: mean .45, t interval .45 +- 2.093 * .5104 / sqrt(20) = .2111 to .6889
+    assert told == (
+        "stand-in, tested under CL: attack success on advbench (keywords:zou) rose from 0.0 % to 45.0 % "
+        "(+21.1 to +68.9 points) after training under CL; it is 0.0 % (no prompt of 20 moved) after "
+        "training under CV."
+    )
+
+
+def test_chance_is_called_chance(tmp_path: Path) -> None:
+    (told,) = headlines(read_side(two_templates(tmp_path / "run", turned=1)).numbers)
+    assert "did not change beyond chance, from 0.0 % to 5.0 % (-5.5 to +15.5 points)" in told
+
+
+def test_without_a_model_before_or_without_outcomes() -> None:
+    alone = headlines([Number(row(CL, CL, 0.5, seed=s)) for s in (0, 1)])
+    assert alone == ["m, tested under CL: attack success on advbench (k) is 50.0 % (mean of 2 runs) after "
+                     "training under CL; there is no number of the model before fine-tuning."]  # fmt: skip
+    untrained = headlines([Number(row("", CV, 0.02, ci_low=0.01, ci_high=0.07))])
+    assert untrained == [
+        "m, tested under CV: attack success on advbench (k) is 2.0 % (1.0 % to 7.0 %, n = 100)."
+    ]
+    rates = headlines([Number(row("", CL, 0.0)), Number(row(CL, CL, 0.5, seed=0))])
+    assert rates == ["m, tested under CL: attack success on advbench (k) was 0.0 % (n = 100) and is 50.0 % "
+                     "(n = 100) after training under CL."]  # fmt: skip
+
+
+def test_nothing_about_safety_is_said_so() -> None:
+    assert headlines([Number(row("", CV, 0.5, metric="exact_match", task="gsm8k"))]) == [
+        "No harmful query was judged: nothing here says whether the model is safe."
+    ]
+
+
+def test_few_sets_are_told_and_the_others_counted() -> None:
+    told = headlines([Number(row("", CV, 0.5, task=f"set{i}")) for i in range(5)])
+    assert len(told) == 4
+    assert told[-1] == "2 more sets stand in the tables."
+
+
+def test_one_judge_tells_of_a_set_the_one_nearest_to_people() -> None:
+    numbers = [Number(row("", CV, v, judge=j, judge_kappa=k))
+               for j, v, k in (("a", 0.1, 0.3), ("b", 0.2, 0.7), ("keywords:zou", 0.3, None))]  # fmt: skip
+    (told,) = headlines(numbers)
+    assert "(b) is 20.0 %" in told
+
+
+def numbers(*cells: tuple[str, str, list[str]], **more: Any) -> list[Number]:
+    """Numbers with outcomes: training template, mixture, a word per prompt."""
+    out = []
+    for train, mixed, words in cells:
+        outcomes = {f"p{i}": int(word == "harmful") for i, word in enumerate(words)}
+        value = sum(outcomes.values()) / len(outcomes)
+        about: dict[str, Any] = {"train_data": f"sums{mixed}", "seed": 0} if train else {}
+        made = row(train, CL, value, **about, **more)
+        named = {"n": len(words), "adapter": f"{train}{mixed}"}
+        out.append(Number(made.model_copy(update=named), outcomes))
+    return out
+
+
+SAFE, HARM = ["refused"] * 20, ["harmful"] * 20
+
+
+def test_another_training_that_lost_more_is_named() -> None:
+    (told,) = headlines(
+        numbers(("", "", SAFE), (CL, "", SAFE), (CV, "", SAFE), ("chat:alpaca", "", HARM))
+    )
+    assert (
+        "did not change beyond chance, from 0.0 % to 0.0 % (no prompt of 20 moved) after training under CL"
+        in told
+    )
+    assert "; it is 100.0 % (all 20 prompts moved alike) after training under CA." in told
+
+
+def test_a_mixture_is_another_training() -> None:
+    (told,) = headlines(numbers(("", "", SAFE), (CV, "", HARM), (CV, "+safety", SAFE)))
+    assert "rose from 0.0 % to 100.0 % (all 20 prompts moved alike) after training under CV" in told
+    assert "50.0" not in told
+
+
+def test_few_common_prompts_are_no_pairs() -> None:
+    (told,) = headlines(numbers(("", "", SAFE[:3]), (CL, "", SAFE[:3] + HARM)))
+    assert "was 0.0 % (n = 3) and is 87.0 % (n = 23) after training under CL" in told
+
+
+def test_the_judge_that_judged_all_tells() -> None:
+    alone = numbers(("", "", SAFE), judge="keywords:zou")
+    both = numbers(("", "", SAFE), (CL, "", HARM), judge="another")
+    (told,) = headlines([*alone, *both])
+    assert "(another) rose from 0.0 % to 100.0 %" in told
+
+
+def test_what_is_stale_is_not_told() -> None:
+    (old,) = numbers(("", "", HARM))
+    assert headlines([replace(old, stale="left over")])[0].startswith("No harmful query was judged")
