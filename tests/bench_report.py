@@ -15,10 +15,9 @@ from typing import Any
 import pandas as pd
 
 from leaderboards.report.build import build
-from leaderboards.report.logged import answers_of
 from leaderboards.report.wishes import Wishes
 from tests.browser.chromium import context, find, started
-from tests.leaderboards.report.made_runs import CL, CV, Said, write_cell
+from tests.leaderboards.report.made_runs import CL, CV, Said, logged, write_cell
 
 PROMPTS, MODELS, TESTS = 500, 40, (CV, CL, "text:vanilla", "text:alpaca", "chat:alpaca")
 RUNS = 5
@@ -63,7 +62,7 @@ def table_of(run: Path) -> pd.DataFrame:
             one.verdicts["strict"],
             one.answer,
         )
-        for asked, answers in answers_of(run, "harmless", [])
+        for asked, answers in logged(run, "harmless")
         for one in answers.values()
     ]
     return pd.DataFrame(rows, columns=["prompt", "set", "trained", "tested", "verdict", "answer"])
