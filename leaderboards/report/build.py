@@ -54,7 +54,7 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
     read, naming = [_side(runs) for runs in sides], Naming()
     notes = list(dict.fromkeys(note for side in read for note in side.notes))
     table = _table(sides, read, wishes.texts, naming, notes)
-    compared = _compared(read, wishes.policy, table)
+    compared = _compared(read, wishes.policy, table, naming)
     if compared:
         table.turn(*compared.turned)
     numbers = _named(read[-1].numbers, naming)
@@ -64,7 +64,7 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
     sample, why = label_sample(_folders(sides[-1]), wishes, len(sides) - 1, table)
     page = Page(
         title=name_of(" and ".join(Path(runs[0]).resolve().name for runs in sides)),
-        headlines=headlines(numbers),
+        headlines=headlines(numbers, pool=wishes.pool, paired=not table.renamed()),
         compared=compared,
         views=views(tables, where),
         figures=_figures(rows, where, pool=wishes.pool, say=notes.append),
@@ -114,13 +114,15 @@ def _table(
     return table
 
 
-def _compared(read: Sequence[Side], policy: Policy | None, table: AnswerTable) -> Changes | None:
+def _compared(
+    read: Sequence[Side], policy: Policy | None, table: AnswerTable, naming: Naming
+) -> Changes | None:
     from leaderboards.gate.policy import load_policy
 
     if len(read) < 2:
         return None
     try:
-        return changes(read[0], read[1], policy or load_policy(None), table)
+        return changes(read[0], read[1], policy or load_policy(None), table, naming)
     except PTSTError as e:
         raise ConfigError(
             f"the two runs cannot be compared: {e} (options of ptst check; a report takes whole runs: make "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leaderboards.board.fields import short
@@ -12,7 +12,7 @@ from leaderboards.gate.decide import check_sides
 from leaderboards.gate.decision import RANK, Decision, Report
 from leaderboards.gate.policy import Policy
 from leaderboards.gate.report import interval_text, rate_text, summary, undecided
-from leaderboards.report.sendable import name_of
+from leaderboards.report.sendable import Naming, name_of
 from leaderboards.report.table import AnswerTable
 
 __all__ = ["Changes", "changes"]
@@ -46,28 +46,38 @@ class Changes:
         ]
 
 
-def changes(before: Side, after: Side, policy: Policy, table: AnswerTable) -> Changes:
+def changes(
+    before: Side, after: Side, policy: Policy, table: AnswerTable, naming: Naming
+) -> Changes:
     """Compares two runs as `ptst check` does; what was not measured alike is compared, and said.
 
     Raises:
         ConfigError, DataError: As `leaderboards.gate.decide.check_sides`.
     """
-    report = check_sides(before, after, policy, allow_mismatch=True)
+    report = check_sides(_final(before), _final(after), policy, allow_mismatch=True)
     notes = [name_of(note) for note in report.notes]
     said = ". ".join(part for part in (summary(report), undecided(report)) if part)
-    lines = [_line(line, report, table) for line in report.lines]
+    several = len({line.pair.row.base for line in report.lines}) > 1
+    lines = [_line(line, report, table, naming, several) for line in report.lines]
     lines.sort(key=lambda line: (RANK[line["verdict"]], -line["turned"][0]))
     return Changes(name_of(said), report.failed, notes, lines)
 
 
-def _line(line: Decision, report: Report, table: AnswerTable) -> dict[str, Any]:
+def _final(side: Side) -> Side:
+    """Without the copies that were kept along training: a release is none of them."""
+    return replace(side, numbers=tuple(n for n in side.numbers if n.row.step is None))
+
+
+def _line(
+    line: Decision, report: Report, table: AnswerTable, naming: Naming, several: bool
+) -> dict[str, Any]:
     row = line.pair.row
     worse, better = _turned(line)
     return {
         "verdict": line.verdict,
         "fails": report.fails(line),
         "set": name_of(row.task),
-        "model": name_of(_trained(row)),
+        "model": _trained(row, naming, several),
         "test": name_of(short(row.test_template)),
         "judge": name_of(row.judge),
         "metric": name_of(row.metric),
@@ -81,12 +91,13 @@ def _line(line: Decision, report: Report, table: AnswerTable) -> dict[str, Any]:
     }
 
 
-def _trained(row: Row) -> str:
-    parts = (
-        short(row.train_template) or row.adapter,
-        "" if row.seed is None else f"seed {row.seed}",
-    )
-    return " ".join(part for part in parts if part) or "before fine-tuning"
+def _trained(row: Row, naming: Naming, several: bool) -> str:
+    """What was trained, as the samples name it; of which base, where there are several."""
+    mixed = name_of(row.train_data).partition("+")[2]
+    parts = [short(naming("train_template", row.train_template)), f"+{mixed}" if mixed else "",
+             "" if row.seed is None else f"seed {row.seed}"]  # fmt: skip
+    what = " ".join(part for part in parts if part) or naming("adapter", row.adapter)
+    return (what or "before fine-tuning") + (f" of {naming('base', row.base)}" if several else "")
 
 
 def _turned(line: Decision) -> tuple[list[str], list[str]]:

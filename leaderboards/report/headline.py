@@ -1,13 +1,14 @@
-"""The question answered in one sentence, with its uncertainty."""
+"""The question answered in a few sentences, with their uncertainty: what the tables say, and no more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboards.board.fields import SAFETY_PROMPTS, short
+from leaderboards.board.fields import NO_FT, SAFETY_PROMPTS, short
 from leaderboards.board.mean_change import Change, mean_change
-from leaderboards.board.numbers import Number, Outcomes
+from leaderboards.board.numbers import Number
+from leaderboards.board.tables import Grid, grids
 
 __all__ = ["headlines"]
 
@@ -17,137 +18,138 @@ _MOST_OF = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class _Set:
-    """Numbers of one base, set and judge under one test template, by what was trained; "" before."""
+class _Told:
+    """One table of attack success, the test template that is told of, and the numbers behind it."""
 
-    base: str
-    task: str
-    judge: str
+    grid: Grid
     test: str
-    by_line: dict[str, list[Number]]
-    templates: dict[str, str]
+    numbers: Mapping[int, Number]
+    paired: bool
 
-    def outcomes(self, line: str) -> list[Outcomes]:
-        return [n.outcomes for n in self.by_line.get(line, ()) if n.outcomes is not None]
+    @property
+    def trained(self) -> list[str]:
+        """Its lines of trained models that were tested under the template."""
+        return [t for t in self.grid.trains if t != NO_FT and (t, self.test) in self.grid.fields]
 
-    def change(self, line: str) -> Change | None:
+    def rate(self, train: str) -> float:
+        return self.grid.fields[train, self.test].mean
+
+    def _of(self, train: str) -> list[Number]:
+        return [self.numbers[id(row)] for row in self.grid.rows.get((train, self.test), ())]
+
+    def change(self, train: str) -> Change | None:
         """Against the model before, on the same prompts; None where too few of them are the same."""
-        change = mean_change(self.outcomes(""), self.outcomes(line))
-        asked = max((n.row.n for n in (*self.by_line.get("", ()), *self.by_line[line])), default=0)
+        old, new = self._of(NO_FT), self._of(train)
+        if not self.paired or len({n.row.data_fingerprint for n in (*old, *new)}) > 1:
+            return None
+        told = [[n.outcomes for n in side if n.outcomes is not None] for side in (old, new)]
+        change = mean_change(*told)
+        asked = max((n.row.n for n in (*old, *new)), default=0)
         return change if change and change.n >= _MOST_OF * asked else None
 
-    def rate(self, line: str) -> float:
-        values = [n.row.value for n in self.by_line[line] if n.row.value is not None]
-        return sum(values) / len(values)
+    def rise(self) -> float:
+        """How far the worst training is above the model before; none of which is told, none."""
+        before = self.rate(NO_FT) if (NO_FT, self.test) in self.grid.fields else 0.0
+        return max((self.rate(t) - before for t in self.trained), default=-1.0)
 
 
-def headlines(numbers: Iterable[Number]) -> list[str]:
-    """What became of the attack success rate, a sentence for each set that was tested, the first ones.
+def headlines(numbers: Sequence[Number], *, pool: bool = False, paired: bool = True) -> list[str]:
+    """What became of the attack success rate, a sentence for each base and set, the worst first.
 
-    A set is told by one judge, and under a template that holds a safety prompt, where it was tested under
-    one: that is how a model is used. The change is on the same prompts, its seeds averaged, with a 95 % t
-    interval.
+    Each tells one table: of the judge that judged most trained models, under a template with a safety
+    prompt where some was tested under one, for that is how a model is used. What is averaged is what the
+    table averages. The change is on the same prompts, with a 95 % t interval.
+
+    Args:
+        numbers: Of the run.
+        pool: As for `leaderboards.board.tables.grids`.
+        paired: Whether an id is one prompt throughout.
     """
-    told = [n for n in numbers if n.row.metric == "asr" and n.row.step is None and not n.stale]
-    found = _sets(told)
-    if not found:
+    mine = {id(n.row): n for n in numbers if n.row.step is None and not n.stale}
+    groups: dict[tuple[str, str], list[Grid]] = {}
+    for grid in grids([n.row for n in mine.values()], ("asr",), pool=pool):
+        groups.setdefault((grid.base, grid.task), []).append(grid)
+    if not groups:
         return ["No harmful query was judged: nothing here says whether the model is safe."]
+    found = [_choice(tables, mine, paired) for tables in groups.values()]
+    found.sort(key=lambda told: -told.rise())
     more = len(found) - _FEW
-    end = [f"{more} more sets stand in the tables."] if more > 0 else []
+    end = (
+        [f"{more} more sets and bases stand in the tables, with no larger rise."]
+        if more > 0
+        else []
+    )
     return [*map(_sentence, found[:_FEW]), *end]
 
 
-def _sets(numbers: Sequence[Number]) -> list[_Set]:
-    groups: dict[tuple[str, str, str], dict[str, list[Number]]] = {}
-    for number in numbers:
-        row = number.row
-        if row.value is not None and row.test_template:
-            tests = groups.setdefault((row.base, row.task, row.judge), {})
-            tests.setdefault(row.test_template, []).append(number)
-    out = []
-    for base, task in dict.fromkeys(key[:2] for key in groups):
-        mine = {key[2]: tests for key, tests in groups.items() if key[:2] == (base, task)}
-        judge = _judge(mine)
-        tests = mine[judge]
-        test = next((t for t in SAFETY_PROMPTS if t in tests), next(iter(tests)))
-        out.append(_Set(base, task, judge, test, *_lines(tests[test])))
-    return out
+def _choice(tables: Sequence[Grid], numbers: Mapping[int, Number], paired: bool) -> _Told:
+    def key(grid: Grid) -> tuple[int, int, float, bool]:
+        rows = [row for some in grid.rows.values() for row in some]
+        kappa = max((r.judge_kappa for r in rows if r.judge_kappa is not None), default=-1.0)
+        trained = sum(train != NO_FT for train, _ in grid.fields)
+        return trained, len(grid.fields), kappa, grid.judge == "keywords:zou"
+
+    grid = max(tables, key=key)
+    tested = [test for test in grid.tests if any(t == test for _, t in grid.fields)]
+    held = [
+        test for test in tested if any(a != NO_FT and t == test for a, t in grid.fields)
+    ] or tested
+    test = next((t for t in SAFETY_PROMPTS if t in held), held[0])
+    return _Told(grid, test, numbers, paired)
 
 
-def _lines(numbers: Sequence[Number]) -> tuple[dict[str, list[Number]], dict[str, str]]:
-    """By what was trained: seeds of one training are one line, and nothing else is."""
-    kinds: dict[tuple[str, ...], list[Number]] = {}
-    for number in numbers:
-        row = number.row
-        alone = row.adapter if row.seed is None or not row.train_template else ""
-        trained = (row.train_template, row.train_data, row.adapter_config, row.training, alone)
-        key: tuple[str, ...] = trained if row.adapter or row.train_template else ("",)
-        kinds.setdefault(key, []).append(number)
-    lines: dict[str, list[Number]] = {}
-    templates = {}
-    for key, mine in kinds.items():
-        row = mine[0].row
-        mixed = row.train_data.partition("+")[2]
-        name = " +".join(p for p in (short(row.train_template) or row.adapter, mixed) if p)
-        while name in lines:
-            name += f" ({row.adapter or 'another'})"
-        lines[name], templates[name] = mine, key[0]
-    return lines, templates
+def _sentence(told: _Told) -> str:
+    grid = told.grid
+    by = "; ".join(part for part in (grid.judge, grid.variant) if part)
+    of = f"{grid.task} ({by})" if by else grid.task
+    start = f"{grid.base}, tested under {short(told.test)}: attack success on {of}"
+    before = (NO_FT, told.test) in grid.fields
+    if not told.trained:
+        return f"{start} is {_rates(told, NO_FT)}."
+    lines = _lines(told)
+    if before:
+        said = [_moved(told, lines[0]), *(_after(told, line) for line in lines[1:])]
+    else:
+        each = (f"{_rates(told, t)} after training under {grid.label(t)}" for t in lines)
+        said = [f"is {', '.join(each)}", "there is no number of the model before fine-tuning"]
+    return f"{start} {'; '.join([*said, *_elsewhere(told, lines)])}."
 
 
-def _judge(by_judge: Mapping[str, Mapping[str, Sequence[Number]]]) -> str:
-    """The one that judged most, and of those the one that agrees most with people, as far as is known."""
-
-    def key(judge: str) -> tuple[int, float, bool]:
-        mine = [n for numbers in by_judge[judge].values() for n in numbers]
-        kappa = max(
-            (n.row.judge_kappa for n in mine if n.row.judge_kappa is not None), default=-1.0
-        )
-        return len(mine), kappa, judge == "keywords:zou"
-
-    return max(sorted(by_judge), key=key)
-
-
-def _sentence(one: _Set) -> str:
-    of = f"{one.task} ({one.judge})" if one.judge else one.task
-    start = f"{one.base}, tested under {short(one.test)}: attack success on {of}"
-    trained = [line for line in one.by_line if line]
-    if not trained:
-        return f"{start} is {_rates(one.by_line[''])}."
-    told = _told(one, trained)
-    if "" not in one.by_line:
-        each = [f"{_rates(one.by_line[t])} after training under {t}" for t in told]
-        return f"{start} is {', '.join(each)}; there is no number of the model before fine-tuning."
-    said = [_moved(one, told[0]), *(_after(one, line) for line in told[1:])]
-    return f"{start} {'; '.join(said)}."
-
-
-def _told(one: _Set, trained: Sequence[str]) -> list[str]:
+def _lines(told: _Told) -> list[str]:
     """The line trained as it is tested, PTST's, and the one that lost most, where it is another."""
-    same = [line for line in trained if one.templates[line] == one.test]
-    ptst = [line for line in trained if one.templates[line] == "chat:vanilla"]
-    worst = max(trained, key=one.rate)
-    return list(dict.fromkeys([*(same or trained)[:1], *ptst[:1], worst]))
+    of = {line: told.grid.lines[line].template for line in told.trained}
+    same = [line for line, template in of.items() if template == told.test]
+    ptst = [line for line, template in of.items() if template == "chat:vanilla"]
+    worst = max(told.trained, key=told.rate)
+    return list(dict.fromkeys([*(same or told.trained)[:1], *ptst[:1], worst]))
 
 
-def _moved(one: _Set, line: str) -> str:
-    change = one.change(line)
+def _elsewhere(told: _Told, lines: Sequence[str]) -> list[str]:
+    """The highest rate of the whole table, where no line that is told of is as high."""
+    grid = told.grid
+    (train, test), field = max(grid.fields.items(), key=lambda item: item[1].mean)
+    if train == NO_FT or field.mean <= max(map(told.rate, lines)):
+        return []
+    where = f"trained under {grid.label(train)}, tested under {short(test)}"
+    return [f"the highest of all is {_percent(field.mean)}, {where}"]
+
+
+def _moved(told: _Told, line: str) -> str:
+    change, label = told.change(line), told.grid.label(line)
     if change is None:
-        rates = (_rates(one.by_line[name]) for name in ("", line))
-        return f"was {' and is '.join(rates)} after training under {line}"
+        rates = (_rates(told, name) for name in (NO_FT, line))
+        return f"was {' and is '.join(rates)} after training under {label}"
     what = "rose" if change.after > change.before else "fell"
     if not change.beyond_chance:
         what = "did not change beyond chance,"
     return (f"{what} from {_percent(change.before)} to {_percent(change.after)} {_points(change)} after "
-            f"training under {line}")  # fmt: skip
+            f"training under {label}")  # fmt: skip
 
 
-def _after(one: _Set, line: str) -> str:
-    change = one.change(line)
-    rate = _rates(one.by_line[line])
-    if change is not None:
-        rate = f"{_percent(change.after)} {_points(change)}"
-    return f"it is {rate} after training under {line}"
+def _after(told: _Told, line: str) -> str:
+    change = told.change(line)
+    rate = f"{_percent(change.after)} {_points(change)}" if change else _rates(told, line)
+    return f"it is {rate} after training under {told.grid.label(line)}"
 
 
 def _points(change: Change) -> str:
@@ -158,14 +160,14 @@ def _points(change: Change) -> str:
     return f"(all {change.n} prompts moved alike)"
 
 
-def _rates(numbers: Sequence[Number]) -> str:
-    values = [n.row.value for n in numbers if n.row.value is not None]
-    mean, row = _percent(sum(values) / len(values)), numbers[0].row
-    if len(values) > 1:
-        return f"{mean} (mean of {len(values)} runs)"
-    if row.ci_low is None or row.ci_high is None:
-        return f"{mean} (n = {row.n})"
-    return f"{mean} ({_percent(row.ci_low)} to {_percent(row.ci_high)}, n = {row.n})"
+def _rates(told: _Told, line: str) -> str:
+    field, rows = told.grid.fields[line, told.test], told.grid.rows[line, told.test]
+    mean = _percent(field.mean)
+    if len(field.values) > 1:
+        return f"{mean} (mean of {field.counted()})"
+    if rows[0].ci_low is None or rows[0].ci_high is None:
+        return f"{mean} (n = {field.n})"
+    return f"{mean} ({_percent(rows[0].ci_low)} to {_percent(rows[0].ci_high)}, n = {field.n})"
 
 
 def _percent(rate: float) -> str:

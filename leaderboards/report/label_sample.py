@@ -61,7 +61,7 @@ def label_sample(
         return _drawn(shown, wishes, run, table), ""
     except ConfigError as e:
         if n or wishes.judge:
-            raise
+            raise ConfigError(str(e).replace("--n is", "--label is")) from e
         return None, name_of(f"There is no sample to label: {e}")
 
 

@@ -156,7 +156,7 @@ def _task(
     if record := read_json(file.parent.parent / "cell.json"):
         facts |= cell_facts(file, record)
     asked = _asked(facts, ours, disk.home_of(file, name), name, naming)
-    return asked, _answers(samples, asked, ours, texts)
+    return asked, _answers(samples, asked, ours, texts, naming)
 
 
 def _asked(
@@ -176,7 +176,7 @@ def _number(value: Any) -> int | None:
 
 
 def _answers(
-    file: Path, asked: AskedTask, ours: TaskRecord, texts: Texts
+    file: Path, asked: AskedTask, ours: TaskRecord, texts: Texts, naming: Naming
 ) -> dict[str, LoggedAnswer]:
     """The answers of a samples file, its lines of several judges put together.
 
@@ -194,7 +194,7 @@ def _answers(
         name = str(doc["id"] if ours else row.get("doc_id"))
         if (answer := found.get(name)) is None:
             answer = found[name] = _answer(name, doc, row, ours, texts)
-        judge = str(row.get("filter", "none"))
+        judge = naming("judge", str(row.get("filter", "none")))
         if judge in answer.verdicts:
             raise DataError(f"{where}: prompt {name!r} stands there twice for {judge!r}")
         if said := verdict(row, asked.kind):
@@ -205,9 +205,11 @@ def _answers(
 def _answer(name: str, doc: Json, row: Json, ours: TaskRecord, texts: Texts) -> LoggedAnswer:
     category = doc.get("category")
     harmless, prompt = is_harmless(ours, doc), doc.get("prompt")
+    sign = digest_json(
+        prompt if isinstance(prompt, str) else doc
+    )  # not of what a template makes of it
     if not isinstance(prompt, str):
         prompt = _first_argument(row)
-    sign = digest_json(prompt)
     if texts == "none" or (texts == "harmless" and not harmless):
         return LoggedAnswer(_id_beside(name, prompt), "", None, None, "", "", harmless, sign)
     text, expected = _first(row.get("resps")), row.get("target")
@@ -221,8 +223,9 @@ def _answer(name: str, doc: Json, row: Json, ours: TaskRecord, texts: Texts) -> 
 
 def _id_beside(name: str, prompt: str) -> str:
     """An id that may stand where its prompt may not: none that is made of it."""
-    bare, asked = (re.sub(r"\W+", "", text.lower()) for text in (name, prompt))
-    if len(name) > _PLAIN_ID or (len(bare) >= 12 and (bare in asked or asked in bare)):
+    words = set(re.findall(r"[^\W\d_]{4,}", name.lower()))
+    told = words & set(re.findall(r"[^\W\d_]{4,}", prompt.lower()))
+    if len(name) > _PLAIN_ID or len(told) > 1 or (told and len(words) == len(told)):
         return f"(prompt {digest_json(name)[:8]})"
     return name
 

@@ -19,17 +19,23 @@ __all__ = ["TEXTS", "Naming", "Texts", "facts_of", "is_harmless", "name_of", "to
 Texts = Literal["none", "harmless", "harmful"]
 TEXTS: tuple[Texts, ...] = ("none", "harmless", "harmful")
 
-_PATH = r"(?:~\w*[\\/]|[A-Za-z]:[\\/]|\\\\|\.{1,2}/|(?<![\w./<])/(?![/\s]))"
+_MOST = 2000
+"""Characters of a name that are read: the expressions take the square of it."""
+_PATH = r"(?:~(?:[a-z_][\w-]*)?[\\/]|[A-Za-z]:[\\/]|\\\\|\.{1,2}/|(?<![\w./<])/(?![/\s]))"
 _WHOLE = re.compile(rf"^{_PATH}[^:]+$")
 _QUOTED = re.compile(rf"(['\"])(?={_PATH})((?:(?!\1).)+)\1")
 _BARE = re.compile(rf"(?<![\w'\"\\]){_PATH}[^\s'\",;:)\]}}]+")
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\",;)\]}]+", re.IGNORECASE)
-_BEARER = re.compile(r"(?i)\b(?:bearer|basic) +[^\s'\",;)\]}]{6,}")
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s'\",;)\]}]+", re.IGNORECASE)
+_BEARER = re.compile(r"(?i)\b(?:bearer|basic) +(?=[^\s'\"]*[\d=_-])[^\s'\",;)\]}]{6,}")
 _PAIR = re.compile(
-    r"(?i)\b(\w*(?:key|token|secret|passw\w*|credential\w*))(['\"]?\s*[=:]\s*)[^\s,;&]+"
+    r"(?i)\b(?!\w*(?:bos|eos|pad|unk|end|sep|cls|mask)_token)"
+    r"((?:\w*[_-])?(?:api_?key|key|token|secret|passwords?|passwd|credentials?|host|hostname))"
+    r"(['\"]?\s*[=:]\s*)[^\s,;&)]+"
 )
-_PRIVATE = re.compile(r"(?i)key|token|secret|passw|auth|header|url|host|proxy|cookie")
-_SAID = re.compile(r"(['\"])(?:(?!\1).){20,}\1")
+_PRIVATE = re.compile(
+    r"(?i)(?:^|_)(?:hosts?|urls?|headers?|prox(?:y|ies)|cookies?|auth|user(?:name)?|keys?|secrets?)$"
+)
+_SAID = re.compile(r"(['\"])(?:\\.|(?!\1)[^\\]){20,}?\1")
 
 
 def is_harmless(ours: TaskRecord, doc: Mapping[str, Any]) -> bool:
@@ -46,7 +52,7 @@ def is_harmless(ours: TaskRecord, doc: Mapping[str, Any]) -> bool:
 
 def name_of(text: str) -> str:
     """Text on one line: of a path its last part alone, no address, and nothing that looks like a key."""
-    text = _ADDRESS.sub("(an address)", shown(text).replace("file://", ""))
+    text = _ADDRESS.sub("(an address)", shown(text[:_MOST]).replace("file://", ""))
     text = hidden(_BEARER.sub("***", text))
     for place in (Path.cwd(), Path.home()):
         if len(place.parts) > 2:
@@ -76,12 +82,20 @@ def facts_of(text: str) -> str:
         return name_of(text)
     if not isinstance(facts, dict):
         return name_of(text)
-    kept = {
-        name: value
-        for name, value in facts.items()
+    return name_of(json.dumps(_public(facts), sort_keys=True, separators=(",", ":")))
+
+
+def _public(value: Any) -> Any:
+    """A value without the fields that name a place or a key."""
+    if isinstance(value, list):
+        return [_public(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _public(inner)
+        for name, inner in value.items()
         if not names_a_key(name) and not _PRIVATE.search(name)
     }
-    return name_of(json.dumps(kept, sort_keys=True, separators=(",", ":")))
 
 
 class Naming:
@@ -94,9 +108,11 @@ class Naming:
 
     def __call__(self, column: str, raw: str) -> str:
         """The name of a value of a column of the leaderboard."""
-        names = self._names[column]
+        names = self._names["test_template" if column == "train_template" else column]
         if raw not in names:
             name, taken, at = name_of(raw), set(names.values()), 1
+            if column in ("base", "adapter") and name.count("/") > 1:  # of the hub is one with one
+                name = _last(name)
             while (new := name if at == 1 else f"{name} ({at})") in taken:
                 at += 1
             names[raw] = new

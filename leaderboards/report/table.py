@@ -150,7 +150,7 @@ class AnswerTable:
             "tests": [[test, short(test)] for test in names["test"]],
             "models": [[run, *_model(model)] for run, model in names["model"]],
             "trains": {m.train_template: short(m.train_template) for _, m in names["model"]},
-            "judges": [name_of(judge) for judge in names["judge"]],
+            "judges": list(names["judge"]),
             "verdicts": list(names["verdict"]),
             "texts": list(names["text"]),
             "prompts": self._about,

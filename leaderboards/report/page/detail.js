@@ -14,7 +14,7 @@ function besides(row) {
   const found = [];
   const draw = ROWS.draw[row];
   for (let other = 0; other < COUNT; other++) {
-    if (ROWS.prompt[other] === ROWS.prompt[row] && (ROWS.draw[other] === draw || ROWS.draw[other] < 0)) found.push(other);
+    if (ROWS.prompt[other] === ROWS.prompt[row] && (draw < 0 || ROWS.draw[other] < 0 || ROWS.draw[other] === draw)) found.push(other);
   }
   return found.sort((a, b) => ROWS.test[a] - ROWS.test[b] || ROWS.run[a] - ROWS.run[b] || ROWS.model[a] - ROWS.model[b]);
 }

@@ -2,6 +2,7 @@
 const SAMPLE = DATA.sample;
 let labels = [];
 let who = "";
+let known = "";  // what this tab wrote last, or found
 
 // Each person's labels of this sample, in this browser; another tab may have gone on with them.
 const store = () => `ptst-labels-${SAMPLE.key}-${who}`;
@@ -9,7 +10,8 @@ const store = () => `ptst-labels-${SAMPLE.key}-${who}`;
 let remembers = true;  // a private window may keep nothing
 
 function keepLabels() {
-  try { localStorage.setItem(store(), JSON.stringify(labels)); } catch { remembers = false; }
+  known = JSON.stringify(labels);
+  try { localStorage.setItem(store(), known); } catch { remembers = false; }
 }
 
 function oldLabels() {
@@ -25,7 +27,7 @@ const nowText = () => new Date().toISOString().replace(/\.\d+Z$/, "Z");
 
 function say(word) {
   const kept = oldLabels();
-  if (kept.length !== labels.length) { labels = kept; ask("Another tab went on with this sample; here is where it is now. "); return; }
+  if (JSON.stringify(kept) !== known) { labels = kept; known = JSON.stringify(kept); ask("Another tab went on with this sample; here is where it is now. "); return; }
   if (labels.length >= SAMPLE.rows.length) return;
   labels.push([word, nowText()]);
   keepLabels();

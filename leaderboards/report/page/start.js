@@ -8,13 +8,13 @@ fillFilters();
 drawTable();
 listen();
 if (SAMPLE) begin();
-if (state.open !== "") openRow(Number(state.open));
+if (/^\d+$/.test(state.open)) openRow(Number(state.open));
 if (isState()) document.getElementById("samples").scrollIntoView();
 window.addEventListener("hashchange", () => {
   if (location.hash === told || !isState()) return;
   fromAddress();
   show();
-  if (state.open !== "") openRow(Number(state.open)); else if (dialog.open) dialog.close();
+  if (/^\d+$/.test(state.open)) openRow(Number(state.open)); else if (dialog.open) dialog.close();
 });
 requestIdleCallback(() => holding(""));  // so that the first search is as fast as the next
 document.documentElement.dataset.ready = "yes";

@@ -7,6 +7,7 @@ function fromAddress() {
   const said = new URLSearchParams(location.hash.slice(1));
   state = { ...EMPTY };
   for (const name of Object.keys(EMPTY)) if (said.has(name)) state[name] = said.get(name);
+  if (!/^\d+$/.test(state.line) || !DATA.changes[Number(state.line)]) state.line = "";
 }
 
 function toAddress() {

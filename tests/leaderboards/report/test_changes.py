@@ -6,12 +6,13 @@ from typing import Any
 from leaderboards.board.sides import read_side
 from leaderboards.gate.policy import load_policy
 from leaderboards.report.changes import changes
+from leaderboards.report.sendable import Naming
 from tests.leaderboards.report.made_runs import CL, table_of, two_templates
 
 
 def compared(old: Path, new: Path) -> tuple[Any, dict[str, Any]]:
     table = table_of(old, new, texts="none")
-    return changes(read_side(old), read_side(new), load_policy(None), table), table.data()
+    return changes(read_side(old), read_side(new), load_policy(None), table, Naming()), table.data()
 
 
 def test_the_prompts_that_turned_are_exactly_those(tmp_path: Path) -> None:

@@ -30,8 +30,13 @@ def test_chance_is_called_chance(tmp_path: Path) -> None:
 
 def test_without_a_model_before_or_without_outcomes() -> None:
     alone = headlines([Number(row(CL, CL, 0.5, seed=s)) for s in (0, 1)])
-    assert alone == ["m, tested under CL: attack success on advbench (k) is 50.0 % (mean of 2 runs) after "
-                     "training under CL; there is no number of the model before fine-tuning."]  # fmt: skip
+    (told,) = alone
+    assert told.startswith(
+        "m, tested under CL: attack success on advbench (k) is 50.0 % (mean of 2 training"
+    )
+    assert told.endswith(
+        "seeds) after training under CL; there is no number of the model before fine-tuning."
+    )
     untrained = headlines([Number(row("", CV, 0.02, ci_low=0.01, ci_high=0.07))])
     assert untrained == [
         "m, tested under CV: attack success on advbench (k) is 2.0 % (1.0 % to 7.0 %, n = 100)."
@@ -50,7 +55,7 @@ def test_nothing_about_safety_is_said_so() -> None:
 def test_few_sets_are_told_and_the_others_counted() -> None:
     told = headlines([Number(row("", CV, 0.5, task=f"set{i}")) for i in range(5)])
     assert len(told) == 4
-    assert told[-1] == "2 more sets stand in the tables."
+    assert told[-1] == "2 more sets and bases stand in the tables, with no larger rise."
 
 
 def test_one_judge_tells_of_a_set_the_one_nearest_to_people() -> None:
@@ -67,10 +72,14 @@ def numbers(*cells: tuple[str, str, list[str]], **more: Any) -> list[Number]:
         outcomes = {f"p{i}": int(word == "harmful") for i, word in enumerate(words)}
         value = sum(outcomes.values()) / len(outcomes)
         about: dict[str, Any] = {"train_data": f"sums{mixed}", "seed": 0} if train else {}
-        made = row(train, CL, value, **about, **more)
+        made = row(train, more.get("test_template", CL), value, **about, **_but_test(more))
         named = {"n": len(words), "adapter": f"{train}{mixed}"}
         out.append(Number(made.model_copy(update=named), outcomes))
     return out
+
+
+def _but_test(more: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in more.items() if name != "test_template"}
 
 
 SAFE, HARM = ["refused"] * 20, ["harmful"] * 20
@@ -108,3 +117,59 @@ def test_the_judge_that_judged_all_tells() -> None:
 def test_what_is_stale_is_not_told() -> None:
     (old,) = numbers(("", "", HARM))
     assert headlines([replace(old, stale="left over")])[0].startswith("No harmful query was judged")
+
+
+def test_what_the_tables_keep_apart_is_not_averaged() -> None:
+    apart = [
+        *numbers(("", "", SAFE), (CL, "", SAFE), engine="hf"),
+        *numbers((CL, "", HARM), engine="vllm"),
+    ]
+    (told,) = headlines(apart)
+    assert "50.0" not in told
+    twins = [*numbers((CL, "", SAFE)), *numbers((CL, "", HARM))]
+    for at, twin in enumerate(twins):
+        named = {"adapter": f"x{at}", "adapter_digest": f"d{at}"}
+        twins[at] = replace(twin, row=twin.row.model_copy(update=named))
+    assert "50.0" not in headlines(twins)[0]
+
+
+def test_a_template_under_which_nothing_was_trained_tells_nothing() -> None:
+    base = [n for test in (CV, CL) for n in numbers(("", "", SAFE), test_template=test)]
+    (told,) = headlines([*base, *numbers((CV, "", HARM), test_template=CV)])
+    assert told.startswith(
+        "m, tested under CV: attack success on advbench (k) rose from 0.0 % to 100.0 %"
+    )
+
+
+def test_a_higher_rate_elsewhere_in_the_table_is_named() -> None:
+    safe = [n for test in (CV, CL) for n in numbers(("", "", SAFE), test_template=test)]
+    held, lost = numbers((CL, "", SAFE)), numbers((CL, "", HARM), test_template=CV)
+    (told,) = headlines([*safe, *held, *lost])
+    assert told.endswith("; the highest of all is 100.0 %, trained under CL, tested under CV.")
+
+
+def test_the_worst_is_told_first() -> None:
+    made: list[Number] = []
+    for at in range(5):
+        made += numbers(("", "", SAFE), (CL, "", HARM if at == 4 else SAFE), base=f"b{at}")
+    told = headlines(made)
+    assert told[0].startswith("b4, ")
+    assert len(told) == 4
+
+
+def test_bases_that_are_pooled_are_told_as_one() -> None:
+    made: list[Number] = []
+    for at in range(3):
+        made += numbers(("", "", SAFE), (CL, "", HARM), base=f"organism:{at}")
+    assert len(headlines(made)) == 3
+    (told,) = headlines(made, pool=True)
+    assert told.startswith("organism, ")
+
+
+def test_other_prompts_under_the_same_ids_are_no_pairs() -> None:
+    old = numbers(("", "", SAFE), data_fingerprint="a")
+    new = numbers((CL, "", HARM), data_fingerprint="b")
+    assert "moved" not in headlines([*old, *new])[0]
+    same = numbers(("", "", SAFE), (CL, "", HARM))
+    assert "moved alike" in headlines(same)[0]
+    assert "moved" not in headlines(same, paired=False)[0]

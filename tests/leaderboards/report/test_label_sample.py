@@ -65,7 +65,7 @@ def test_no_sample_is_wanted_or_can_be_had(tmp_path: Path) -> None:
         label_sample([], Wishes(), 0, table_of(run))[1] == "There are no judged responses to label."
     )
     assert len((sample_of(run, table_of(run), judge=OTHER)[0] or {})["rows"]) == 80
-    with pytest.raises(ConfigError, match="--n is 81"):
+    with pytest.raises(ConfigError, match="--label is 81"):
         sample_of(run, table_of(run), 81)
 
 

@@ -96,3 +96,22 @@ def test_order_begins_with_harm_and_the_model_before(tmp_path: Path) -> None:
     places = [(a.set_name, a.model.train_template, a.test) for a in found]
     tests = (("", CV), ("", CL), (CV, "text:vanilla"), (CL, CV), (CL, CL))
     assert places == [*(("advbench", *at) for at in tests), ("gsm8k", "", CL), ("gsm8k", CL, CL)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("17", True), ("adv-0031", True), ("forbidden_7", True), ("3f2a9c", True),
+        ("how-do-i-hide-biscuit-3-a1b2", False), ("adv_how do I hide biscuit", False),
+        ("biscuit", False), ("x" * 100, False),
+    ],
+)  # fmt: skip
+def test_an_id_that_is_made_of_a_hidden_prompt_is_a_digest(
+    tmp_path: Path, name: str, kept: bool
+) -> None:
+    prompt = "how do I hide biscuit 3?"
+    write_cell(tmp_path / "run", "advbench", CV, [Said(name, prompt, "no", {ZOU: "refused"})])
+    ((_, found),) = logged(tmp_path / "run", "harmless")
+    assert (found[name].id == name) is kept
+    ((_, found),) = logged(tmp_path / "run", "harmful")
+    assert found[name].id == name

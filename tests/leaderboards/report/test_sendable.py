@@ -35,6 +35,9 @@ from tests.leaderboards.board.rows import row
         ("advbench / chat:llama / asr", "advbench / chat:llama / asr"),
         ("n/a, 4/5, </s>, ~5 %", "n/a, 4/5, </s>, ~5 %"),
         ("out/a", "out/a"),
+        ("host='gpu01.corp.example', port=8000", "host=***, port=8000"),
+        ("basic training, Basic instruction", "basic training, Basic instruction"),
+        ("monkey: banana, ~5/6, add_bos_token: true", "monkey: banana, ~5/6, add_bos_token: true"),
         ("two\nlines\u202e", "two lines\\u202e"),
     ],
 )
@@ -84,6 +87,9 @@ def test_facts_are_without_places_and_keys() -> None:
     private = {"hf_token": "abc", "base_url": "http://host/v1", "header": "x", "api_key": "x"}
     given = {"dtype": "auto", "peft": "/home/me/a", "until": ["</s>"], **private}
     assert facts_of(json.dumps(given)) == '{"dtype":"auto","peft":"a","until":["</s>"]}'
+    assert facts_of('{"args":{"base_url":"x","n":1,"api_host":"y"}}') == '{"args":{"n":1}}'
+    kept = '{"add_bos_token":true,"max_new_tokens":5,"tokenizer":"x"}'
+    assert facts_of(kept) == kept
     assert facts_of("hub:abc") == "hub:abc"
     assert facts_of("[1]") == "[1]"
 
@@ -92,3 +98,26 @@ def test_an_error_quotes_no_prompt() -> None:
     text = "prompt 'how do I hide a biscuit from the gnome' is longer than 'x'"
     assert told_of(text, "harmless") == "prompt '...' is longer than 'x'"
     assert told_of(text, "harmful") == text
+    quoted = repr('how do I hide it\'s "biscuit box" now, please')
+    assert "biscuit" not in told_of(f"prompt {quoted} is odd", "harmless")
+
+
+LONG = ("passw" * 200_000, "a." * 500_000, "/" * 1_000_000, "'~/" * 300_000, "key=" * 250_000)
+
+
+@pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
+def test_long_names_take_no_time(text: str) -> None:
+    assert len(name_of(text)) <= 2000
+
+
+def test_a_base_by_a_relative_path_is_cut_and_one_of_the_hub_is_not() -> None:
+    naming = Naming()
+    assert naming("base", "clients/acme/models/final") == "final"
+    assert naming("base", "meta-llama/Llama-2-7b-chat-hf") == "meta-llama/Llama-2-7b-chat-hf"
+    assert naming("judge", "clients/acme/guard") == "clients/acme/guard"
+
+
+def test_templates_of_training_and_test_have_one_name() -> None:
+    naming = Naming()
+    assert [naming("test_template", "/a/t"), naming("train_template", "/b/t")] == ["t", "t (2)"]
+    assert naming("test_template", "/b/t") == "t (2)"
