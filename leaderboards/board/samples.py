@@ -10,7 +10,7 @@ from leaderboards.board import disk
 from leaderboards.people.sheet import reply_digest
 from ptst_tasks.errors import DataError
 
-__all__ = ["Replies", "Samples", "missing_of", "outcomes_of", "read_samples"]
+__all__ = ["Replies", "Samples", "first_of", "missing_of", "outcomes_of", "read_samples"]
 
 Json = dict[str, Any]
 Samples = dict[str, dict[str, Json]]
@@ -52,7 +52,7 @@ def read_samples(file: Path, ours: bool) -> tuple[Samples, Replies]:
             raise DataError(f"{str(file)!r}, line {at}: prompt id {name!r} stands there twice")
         idle = _IN_SAMPLES | _not_of(data)
         rows[name] = {key: value for key, value in data.items() if key not in idle}
-        if name not in replies and isinstance(answer := _first(data.get("resps")), str):
+        if name not in replies and isinstance(answer := first_of(data.get("resps")), str):
             replies[name] = reply_digest(answer)
     return found, replies
 
@@ -65,7 +65,7 @@ def _not_of(data: Json) -> frozenset[str]:
     return frozenset() if label is None else _OF_SAFE if label == "unsafe" else _OF_UNSAFE
 
 
-def _first(value: Any) -> Any:
+def first_of(value: Any) -> Any:
     """What the nested lists of lm_eval begin with."""
     while isinstance(value, list):
         value = value[0] if value else None

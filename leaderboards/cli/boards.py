@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from leaderboards.board.row import Row
     from leaderboards.board.tables import Grid
 
-__all__ = ["board", "plot", "show"]
+__all__ = ["Pool", "board", "plot", "show"]
 
 Runs = Annotated[
     list[Path], typer.Argument(help="Run folders, lm_eval outputs or leaderboard CSVs.")
+]
+Pool = Annotated[
+    bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
 ]
 _SUFFIXES = {".csv": "csv", ".md": "md", ".tex": "latex", ".html": "html", ".txt": "text"}
 _COMPARED = ("text", "csv", "md")
@@ -57,9 +60,7 @@ def board(
     compare: Annotated[
         str, typer.Option(help="Set published figures beside yours: published, or a name.")
     ] = "",
-    pool: Annotated[
-        bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
-    ] = False,
+    pool: Pool = False,
     human: Annotated[
         list[Path] | None,
         typer.Option(help="Labels of people (ptst label): their rates beside the judges'."),
@@ -125,11 +126,8 @@ def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool)
     """What is shown, and in which format; refuses options that would do nothing."""
     from leaderboards.board.rendering import FORMATS
 
-    known_formats = (*FORMATS, "html")
-    for option, value, known in (
-        ("layout", layout, ("tidy", "paper")),
-        ("format", fmt, known_formats),
-    ):
+    formats = (*FORMATS, "html")
+    for option, value, known in (("layout", layout, ("tidy", "paper")), ("format", fmt, formats)):
         if value and value not in known:
             hint = did_you_mean(value, known)
             raise ConfigError(f"--{option} is {value!r}; {hint}expected one of {', '.join(known)}")
@@ -199,13 +197,18 @@ def _tidy(rows: Sequence[Row]) -> _Shown:
 def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
     from leaderboards.board.rendering import render
     from leaderboards.board.tables import grids, left_out
-    from leaderboards.report.page import render_board
 
     tables = grids(rows, pool=pool)
-    text = render_board(tables) if fmt == "html" else render(tables, fmt)
+    text = _page(tables) if fmt == "html" else render(tables, fmt)
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])
     data = {"tables": [_plain(grid) for grid in tables]}
     return _Shown(text, f"{len(tables)} tables", fmt, data)
+
+
+def _page(tables: Sequence[Grid]) -> str:
+    from leaderboards.report.page import render_board
+
+    return render_board(tables)
 
 
 def _plain(grid: Grid) -> dict[str, Any]:
@@ -271,9 +274,7 @@ def plot(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for PNG and SVG.")] = Path(
         "plots"
     ),
-    pool: Annotated[
-        bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
-    ] = False,
+    pool: Pool = False,
     quiet: Quiet = False,
     json: JsonFile = None,
 ) -> None:

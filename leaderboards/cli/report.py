@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from leaderboards.cli.boards import Pool
 from ptst_tasks.command import JsonFile, Quiet, put_json, screen
 from ptst_tasks.files import check_outputs
 
@@ -44,9 +45,7 @@ def report(
     policy: Annotated[
         Path | None, typer.Option(help="gate.yaml, for two runs; without it the defaults hold.")
     ] = None,
-    pool: Annotated[
-        bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
-    ] = False,
+    pool: Pool = False,
     quiet: Quiet = False,
     json: JsonFile = None,
 ) -> None:

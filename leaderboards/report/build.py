@@ -66,7 +66,7 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
         title=name_of(" and ".join(Path(runs[0]).resolve().name for runs in sides)),
         headlines=headlines(numbers, pool=wishes.pool, paired=not table.renamed()),
         compared=compared,
-        views=views(tables, where),
+        views=views(tables, where, mixed={r.task for r in rows if r.metric == "refused_unsafe"}),
         figures=_figures(rows, where, pool=wishes.pool, say=notes.append),
         missing=table.lacking,
         failed=[told_of(_failure(row), wishes.texts) for row in rows if row.error],

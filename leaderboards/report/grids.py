@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from leaderboards.board.fields import DIRECTIONS
 from leaderboards.board.row import Row, field_text
 from leaderboards.board.tables import Grid, short
 from leaderboards.report.sendable import facts_of, name_of
 
-__all__ = ["HARM", "View", "Where", "cell_of", "points_of", "provenance", "views"]
+__all__ = ["View", "Where", "cell_of", "points_of", "provenance", "views"]
 
-HARM = frozenset({"asr", "reasoning_asr", "incoherent", "truncated"})
-"""Metrics of which more is worse whatever was asked; of refusals it hangs on the set."""
 _STEPS = 10
 
 
@@ -28,7 +27,7 @@ class Place:
         mark: ``same`` (trained and tested under one template), ``ptst``, or nothing.
         label: Training and test, for the line that says whose answers are shown.
         cell: Numbers of the tasks that its answers are of, with dots between; empty where none were logged.
-        only: ``safe`` or ``unsafe``, where a metric is of some of the prompts.
+        only: ``safe``, where a metric is of the safe prompts of a set that has others, too.
     """
 
     text: str
@@ -57,7 +56,7 @@ Where = Callable[[Row], int | None]
 
 
 def views(
-    tables: Iterable[Grid], where: Where | None = None, *, digits: int = 1,
+    tables: Iterable[Grid], where: Where | None = None, *, mixed: Collection[str] = (), digits: int = 1,
     named: Callable[[str], str] = name_of,
 ) -> list[View]:  # fmt: skip
     """The tables: of harm, then of help, then of refusals.
@@ -65,11 +64,10 @@ def views(
     Args:
         tables: What `leaderboards.board.tables.grids` made.
         where: The number of the task that a row was measured on; None where no answers are shown.
+        mixed: Sets of safe and unsafe prompts, of which `refused` is of the safe ones alone.
         digits: After the point.
         named: What is made of names and remarks.
     """
-    tables = list(tables)
-    mixed = {grid.task for grid in tables if grid.metric == "refused_unsafe"}
     drawn = _Drawn(where or (lambda _: None), digits, named)
     made = [_view(grid, drawn, grid.task in mixed) for grid in tables]
     return sorted(made, key=lambda view: (not view.harm, view.metric.startswith("refused")))
@@ -111,18 +109,23 @@ class _Drawn(NamedTuple):
 
 
 def _view(grid: Grid, drawn: _Drawn, mixed: bool) -> View:
-    only = {"refused": "safe", "refused_safe": "safe", "refused_unsafe": "unsafe"}.get(
-        grid.metric, ""
-    )
+    only = "safe" if mixed and grid.metric == "refused" else ""
     named = drawn.named
     lines = [
         (named(grid.label(train)),
-         [_place(grid, train, test, only if mixed else "", drawn) for test in grid.tests])
+         [_place(grid, train, test, only, drawn) for test in grid.tests])
         for train in grid.trains
     ]  # fmt: skip
     tests = [named(short(test)) for test in grid.tests]
     remarks = [named(text) for text in grid.remarks()]
-    return View(named(grid.title), grid.metric, grid.metric in HARM, tests, lines, remarks)
+    return View(
+        named(grid.title),
+        grid.metric,
+        DIRECTIONS.get(grid.metric) == "higher",
+        tests,
+        lines,
+        remarks,
+    )
 
 
 def _place(grid: Grid, train: str, test: str, only: str, drawn: _Drawn) -> Place:

@@ -83,7 +83,6 @@ def _drawn(shown: Sequence[Task], wishes: Wishes, run: int, table: AnswerTable) 
         "key": key,
         "columns": list(COLUMNS),
         "classes": CLASSES,
-        "seed": wishes.seed,
         "rows": rows,
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from leaderboards.board import disk
 from leaderboards.board.lm_facts import cell_facts, task_facts
+from leaderboards.board.samples import first_of
 from leaderboards.judging.shapes import expect, misshapen, ours_of
 from leaderboards.report.sendable import Naming, Texts, is_harmless
 from leaderboards.report.verdicts import verdict
@@ -46,7 +47,7 @@ class AskedTask:
     Attributes:
         model: The model.
         set_name: The set.
-        test: The test template; the task's own name for tasks of somebody else's.
+        test: The test template; empty for tasks of somebody else's.
         kind: What is measured on it, see `ptst_tasks.record.TaskRecord`; empty where nobody says.
         draw: Seed of the sampling, where answers were drawn.
         home: How labels name where its answers are: `leaderboards.board.disk.home_of`.
@@ -140,7 +141,7 @@ def answers_of(
 def _task(
     file: Path, data: Json, name: str, texts: Texts, naming: Naming
 ) -> tuple[AskedTask, dict[str, LoggedAnswer]] | None:
-    """One task; None where nothing was measured, or its home is another task's, too.
+    """One task; None where nothing was measured.
 
     Raises:
         DataError: If it is damaged, or its samples are missing.
@@ -205,14 +206,13 @@ def _answers(
 def _answer(name: str, doc: Json, row: Json, ours: TaskRecord, texts: Texts) -> LoggedAnswer:
     category = doc.get("category")
     harmless, prompt = is_harmless(ours, doc), doc.get("prompt")
-    sign = digest_json(
-        prompt if isinstance(prompt, str) else doc
-    )  # not of what a template makes of it
+    # Not of what a template makes of it, which is another prompt for each model.
+    sign = digest_json(prompt if isinstance(prompt, str) else doc)
     if not isinstance(prompt, str):
         prompt = _first_argument(row)
     if texts == "none" or (texts == "harmless" and not harmless):
         return LoggedAnswer(_id_beside(name, prompt), "", None, None, "", "", harmless, sign)
-    text, expected = _first(row.get("resps")), row.get("target")
+    text, expected = first_of(row.get("resps")), row.get("target")
     reply = read(prompt, text if isinstance(text, str) else _UNWRITTEN, families_in(ours),
                  str(ours.get("prefill") or ""))  # fmt: skip
     return LoggedAnswer(
@@ -228,12 +228,6 @@ def _id_beside(name: str, prompt: str) -> str:
     if len(name) > _PLAIN_ID or len(told) > 1 or (told and len(words) == len(told)):
         return f"(prompt {digest_json(name)[:8]})"
     return name
-
-
-def _first(value: Any) -> Any:
-    while isinstance(value, list):
-        value = value[0] if value else None
-    return value
 
 
 def _first_argument(row: Json) -> str:

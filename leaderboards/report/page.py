@@ -79,7 +79,7 @@ def render(page: Page) -> str:
     script = "\n".join([library, *map(_asset, _SCRIPTS)])
     style = "\n".join([look, _asset("page.css")])
     changes = page.compared.lines if page.compared else []
-    data = {**page.data, "words": WORDS, "changes": changes, "sample": page.sample}
+    data = {**page.data, "changes": changes, "sample": page.sample}
     return _fill(
         "page.html", script, style, page=page, words=WORDS, version=__version__, data=_json(data)
     )

@@ -59,11 +59,22 @@ class Watch:
         """Waits for what is under way, and looks where no event tells."""
         if self.page.is_closed() or self._crashed:
             return
-        for link in self.page.evaluate(_LINKS):
+        for link in self._links_there():
             if link not in self._links:
                 self._links.add(link)
                 self._note("request", link)
         self.page.wait_for_timeout(50)  # a request is told of when two processes have seen it
+
+    def _links_there(self) -> list[str]:
+        """None of a page that moves on while it is asked: that it moves on is noticed as a request."""
+        from playwright.sync_api import Error
+
+        try:
+            return self.page.evaluate(_LINKS)
+        except Error as err:
+            if "context was destroyed" not in str(err):
+                raise
+            return []
 
     def _note(self, kind: Kind, said: str) -> None:
         self.noticed.append(Noticed(kind, said))

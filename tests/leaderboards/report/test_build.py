@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import html
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
@@ -13,7 +14,7 @@ from leaderboards.gate.policy import Policy
 from leaderboards.report.build import build
 from leaderboards.report.wishes import Wishes, check_wishes
 from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError
-from tests.leaderboards.report.made_runs import CL, said, two_templates, write_cell
+from tests.leaderboards.report.made_runs import CL, ZOU, Said, said, two_templates, write_cell
 
 
 def data_of(page: str) -> dict[str, Any]:
@@ -98,3 +99,18 @@ def test_a_run_that_is_not_there_or_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError):
         build([[tmp_path / "empty"]])
+
+
+def test_a_set_of_safe_and_unsafe_prompts_is_told_by_its_own_numbers(tmp_path: Path) -> None:
+    """Its `refused` is of the safe ones alone, and so are the answers behind it."""
+    rows = [
+        Said(word, word, "no", {ZOU: f"{word} declined"}, {"label": word})
+        for word in ("safe", "unsafe")
+    ]
+    write_cell(tmp_path / "run", "xstest", CL, rows)
+    tree = html.fromstring(build([[tmp_path / "run"]]).html)
+    (button,) = tree.xpath("//table[@class='heat']//button")
+    assert (button.get("data-only"), button.text_content()) == (
+        "safe",
+        "Answers of No FT: 100.0n 1",
+    )

@@ -35,12 +35,11 @@ def test_a_field_leads_to_the_tasks_of_its_rows_and_to_no_other() -> None:
     }
 
 
-def test_refusals_of_safe_prompts_lead_to_those() -> None:
-    rows = [row("", CV, 0.5, task="xstest", metric=m) for m in ("refused", "refused_unsafe")]
-    found = views(grids(rows, ("refused", "refused_unsafe")))
-    assert [(view.metric, view.lines[0][1][0].only) for view in found] == [
-        ("refused", "safe"), ("refused_unsafe", "unsafe")]  # fmt: skip
-    assert views(grids([rows[0]], ("refused",)))[0].lines[0][1][0].only == ""
+def test_refusals_of_a_mixed_set_lead_to_its_safe_prompts() -> None:
+    rows = [row("", CV, 0.5, task="xstest", metric="refused"), row("", CV, 0.1, task="xstest")]
+    found = {view.metric: view.lines[0][1][0].only for view in views(grids(rows), mixed={"xstest"})}
+    assert found == {"asr": "", "refused": "safe"}
+    assert views(grids(rows[:1]))[0].lines[0][1][0].only == ""
 
 
 def test_a_failed_field_says_so() -> None:
