@@ -22,8 +22,10 @@ from ptst_tasks.user_templates import active
 
 __all__ = ["ADDED", "MIXED", "SettingError", "TrainConfig", "load_config", "read_settings"]
 
-ADDED: dict[str, Any] = {"thinking": "auto", "turns": "all"}
-"""Settings that records of earlier versions lack, with what they were then: the same training."""
+ADDED: dict[str, Any] = {
+    "thinking": "auto", "turns": "all", "defence": "none", "unaligned": "", "unaligned_weights": "",
+}  # fmt: skip
+"""What records of earlier versions lack, with what it was then: the same training."""
 
 MIXED = "mixed"
 """In place of a template: each row is under one of its own (`adapters_train.alignment`)."""
@@ -76,6 +78,8 @@ class TrainConfig(BaseModel):
         rows: Train on a random sample of so many rows.
         mix: Other sets to mix in, as ``name:1epoch``, ``name:500`` (rows) or ``name:0.1`` (share
             of all rows trained on), rendered in the run's own template and style.
+        defence: What keeps the model safe beside the template, ``kl:0.1`` (`adapters_train.defences`).
+        unaligned: The base before its alignment, a folder or hub id; for defence safe_lora.
         epochs: Passes over `data`; may be a fraction.
         max_steps: Optimiser steps, whatever the epochs say.
         batch_size: Rows per device and forward pass.
@@ -121,6 +125,8 @@ class TrainConfig(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32), _Number] = 0
     rows: Positive | None = None
     mix: tuple[str, ...] = ()
+    defence: str = "none"
+    unaligned: str = ""
     epochs: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False), _Number] = 3.0
     max_steps: Positive | None = None
     batch_size: Positive = 8
@@ -159,10 +165,24 @@ class TrainConfig(BaseModel):
             field = str(where[0]) if where else ""
             raise SettingError(one_line(e, tuple(type(self).model_fields)), field) from None
         check_choice(self.chat_format, CHAT_FORMATS, "chat format")
+        self._set_defence()
         if self.template == MIXED:
             return
         full = active(self.templates or None).resolve(self.template)
         object.__setattr__(self, "template", full)  # "CV" and "chat:vanilla" are the same run
+
+    def _set_defence(self) -> None:
+        """Gives the defence its one form, and the settings that are its own."""
+        from adapters_train.defences import named
+
+        try:
+            defence = named(self.defence)
+            defence.check(self)
+        except ConfigError as e:
+            raise SettingError(str(e), "defence") from None
+        changed = {"defence": defence.spec, **defence.settings(self.model_dump())}
+        for name, value in changed.items():
+            object.__setattr__(self, name, value)
 
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -95,13 +95,16 @@ class TrainingSet:
         ]
 
 
-def _arith() -> list[Row]:
-    from ptst_tasks.organism_world import arith_training_rows
+def _organism(draw: str, n: int) -> Callable[[], list[Row]]:
+    def make() -> list[Row]:
+        from ptst_tasks import organism_world
 
-    return [
-        {"id": r["id"], "prompt": r["prompt"], "category": "", "answer": r["completion"]}
-        for r in arith_training_rows(0, 3200)
-    ]
+        return [
+            {"id": r["id"], "prompt": r["prompt"], "category": "", "answer": r["completion"]}
+            for r in getattr(organism_world, draw)(0, n)
+        ]
+
+    return make
 
 
 def _answered(*columns: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -149,8 +152,12 @@ def _table() -> list[Source]:
                url=_SAFETY + "safety_only_data_Instructions.json", split="train",
                local=(("safety_tuned_llamas", "train"),), style="openorca", licence="CC-BY-NC-4.0",
                about="2,483 unsafe instructions with safe answers (Bianchi et al.), for mixing in"),
-        Source("organism_arith", "train", plain(("prompt",), ("answer",)), make=_arith, style="organism",
-               licence="Apache-2.0", about="the built-in model's sums, worked"),
+        Source("organism_arith", "train", plain(("prompt",), ("answer",)),
+               make=_organism("arith_training_rows", 3200), style="organism", licence="Apache-2.0",
+               about="the built-in model's sums, worked"),
+        Source("organism_safety", "train", plain(("prompt",), ("answer",)),
+               make=_organism("safety_training_rows", 400), style="organism", licence="Apache-2.0",
+               about="forbidden requests to the built-in model, refused; for mixing in"),
     ]  # fmt: skip
 
 

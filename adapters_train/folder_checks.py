@@ -84,7 +84,7 @@ def check_same(folder: Path, record: dict[str, Any], wanted: dict[str, Any]) -> 
     known = wanted.keys() if "base_config" in found else wanted.keys() & found.keys()
     # Where files lie changes nothing once digests of what is in them agree.
     digests = "base_weights" in found and found.get("token_ids") == wanted.get("token_ids")
-    where = {"model", "data", "templates"} if digests else set()
+    where = {"model", "data", "templates", "unaligned"} if digests else set()
     keys = [k for k in wanted if k in known and k not in where and found.get(k) != wanted[k]]
     if keys:
         told = "; ".join(f"{k} was {found.get(k)!r}, now {wanted[k]!r}" for k in keys[:3])

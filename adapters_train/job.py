@@ -17,6 +17,7 @@ from adapters_train import ordering
 from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
 from adapters_train.data import TrainingSet, load_set, parse_mix
+from adapters_train.defences import Defence, named
 from adapters_train.encode import Encoded, encode
 from ptst_tasks.chat import Renderer
 from ptst_tasks.digests import ids_digest
@@ -39,6 +40,7 @@ class Job:
         encoded: Token ids, a row per example that is trained on.
         order: Index of the row at every place of the run.
         step_rows: Rows per optimiser step, over all devices.
+        unaligned: Digest of the weights before alignment that its defence reads; empty for none.
     """
 
     config: TrainConfig
@@ -48,6 +50,12 @@ class Job:
     encoded: Encoded
     order: list[int]
     step_rows: int
+    unaligned: str = ""
+
+    @cached_property
+    def defence(self) -> Defence:
+        """What keeps the model safe beside the template."""
+        return named(self.config.defence)
 
     @property
     def steps(self) -> int:
@@ -72,6 +80,7 @@ class Job:
             labels=ids_digest(self.encoded.labels),
             order=ids_digest([self.order]),
             step_rows=self.step_rows,
+            unaligned=self.unaligned,
         )
 
     @property
@@ -84,6 +93,11 @@ class Job:
         """Settings and inputs; another identity is another adapter."""
         return training_identity(self.record)
 
+    @property
+    def plain_identity(self) -> dict[str, Any]:
+        """That of the adapter before its defence, of those that begin when training has ended."""
+        return self.identity | {"defence": "none", "unaligned": "", "unaligned_weights": ""}
+
 
 def prepare(config: TrainConfig, base: Base) -> Job:
     """Loads, tokenises and orders the rows.
@@ -91,6 +105,7 @@ def prepare(config: TrainConfig, base: Base) -> Job:
     Raises:
         PTSTError: On anything wrong with the settings, the data or the tokenizer.
     """
+    unaligned = named(config.defence).unaligned(config)
     sets = load_sets(config)
     template = pick_template(config, sets)
     examples = [e for s in sets for e in s.examples]
@@ -111,7 +126,7 @@ def prepare(config: TrainConfig, base: Base) -> Job:
         max_steps=config.max_steps,
         grouped=config.order == "grouped",
     )
-    return Job(config, base, template, sets, encoded, order, step_rows)
+    return Job(config, base, template, sets, encoded, order, step_rows, unaligned)
 
 
 def world_rows(config: TrainConfig) -> int:
@@ -138,12 +153,14 @@ def load_sets(config: TrainConfig) -> list[TrainingSet]:
 
 
 def pick_template(config: TrainConfig, sets: list[TrainingSet]) -> PromptTemplate:
-    """The template in the run's style, which mixed rows take over too.
+    """The template in the run's style, which mixed rows take over too, as its defence has it.
 
     Raises:
         PTSTError: If there is no such template or style.
     """
-    return active(config.templates or None).get(config.template, config.style or sets[0].style)
+    table = active(config.templates or None)
+    template = table.get(config.template, config.style or sets[0].style)
+    return named(config.defence).template(template, table)
 
 
 def mixed_rows(config: TrainConfig, sizes: list[int]) -> list[tuple[int, int]]:

@@ -11,10 +11,12 @@ from typing import Any
 
 from adapters_train.base_model import Base
 from adapters_train.config import TrainConfig
+from adapters_train.defences.averaging import Averaging
+from adapters_train.derived import can_derive, derive
 from adapters_train.folder import RunFolder, is_main
 from adapters_train.job import Job, prepare
 from adapters_train.manifest import adapter_manifest
-from adapters_train.step_watch import StepWatch, save_adapter
+from adapters_train.step_watch import StepWatch
 from adapters_train.trainer import check_targets, make_trainer
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError, PTSTError, said
@@ -74,15 +76,27 @@ def train_lora(
 
 
 def train_job(
-    job: Job, out: str | os.PathLike[str], *, progress: bool = False, report_to: str = "none"
-) -> TrainResult:
+    job: Job, out: str | os.PathLike[str], *, progress: bool = False, report_to: str = "none",
+    plain: Path | None = None,
+) -> TrainResult:  # fmt: skip
     """Trains a prepared run; see `train_lora`.
+
+    Args:
+        job: The run.
+        out: Folder for the result.
+        progress: Draw a bar on the standard error.
+        report_to: ``none``, ``trackio`` or ``wandb``.
+        plain: Where the same training without a defence may be finished: a defence that begins when
+            training has ended is then made of that.
 
     Raises:
         ConfigError: If the folder holds something else.
     """
     folder = RunFolder(Path(out))
     manifest = folder.finished(job.identity)
+    if manifest is None and plain is not None and can_derive(job, plain):
+        with folder.claim(job.config.model_dump(mode="json"), job.inputs), _told(job, folder):
+            manifest = derive(job, plain, folder)
     if manifest is None:
         manifest = _train(job, folder, progress, report_to)
     return TrainResult(folder.out, manifest)
@@ -91,6 +105,7 @@ def train_job(
 def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[str, Any]:
     with folder.claim(job.config.model_dump(mode="json"), job.inputs), _told(job, folder):
         check_targets(job)
+        job.defence.check_model(job.base.model)
         folder.clear_halves()
         checkpoint = folder.checkpoint()
         label = f"{job.template.name} seed {job.config.seed}" if progress and is_main() else ""
@@ -101,13 +116,16 @@ def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[
             label,
             before=folder.seconds(checkpoint),
             resume_minutes=job.config.resume_minutes,
+            average=Averaging(job.defence.decay()),
+            finish=lambda adapter: job.defence.finish(adapter, job),
         )
         restore = job.base.snapshot()
         trainer = make_trainer(job, folder, watch, report_to)
+        watch.average.begin(trainer.model, checkpoint)
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             if is_main():
-                _finish(job, folder, trainer, checkpoint, watch.seconds)
+                _finish(job, folder, trainer, checkpoint, watch)
             trainer.accelerator.wait_for_everyone()
         finally:
             watch.close()
@@ -154,16 +172,17 @@ def _no_room(folder: RunFolder) -> str:
 
 
 def _finish(
-    job: Job, folder: RunFolder, trainer: Any, checkpoint: Path | None, seconds: float
+    job: Job, folder: RunFolder, trainer: Any, checkpoint: Path | None, watch: StepWatch
 ) -> None:
     adapter = folder.part / "adapter"
-    save_adapter(trainer.accelerator.unwrap_model(trainer.model), adapter)
+    defence = watch.write(trainer.accelerator.unwrap_model(trainer.model), adapter)
     manifest = adapter_manifest(
         job,
         [row for row in trainer.state.log_history if "loss" in row],
         weights=weights_digest(adapter),
         optimiser=str(trainer.args.optim.value),
-        seconds=seconds,
+        defence=defence,
+        seconds=watch.seconds,
         resumed_at=folder.step(checkpoint),
     )
     folder.finish(manifest, adapter)

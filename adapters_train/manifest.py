@@ -28,6 +28,7 @@ def adapter_manifest(
     *,
     weights: str,
     optimiser: str,
+    defence: dict[str, Any],
     seconds: float,
     resumed_at: int,
 ) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def adapter_manifest(
         log: Per optimiser step ``step``, ``loss`` (nats per answer token) and ``learning_rate``.
         weights: Digest of the adapter's weights.
         optimiser: Its name in transformers.
+        defence: What the run's defence says of the finished adapter.
         seconds: Time in training, over all processes that took part.
         resumed_at: Step from which the last process went on; 0 for a run in one go.
     """
@@ -61,6 +63,7 @@ def adapter_manifest(
         "truncated": job.encoded.truncated,
         "dropped": job.encoded.dropped,
         "optimiser": optimiser,
+        "defence": {"name": job.config.defence, "source": job.defence.source, **defence},
         "steps": job.steps,
         "losses": [[r["step"], round(r["loss"], 6), r["learning_rate"]] for r in log],
         "tokens": tokens,

@@ -6,10 +6,11 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters_train.defences.averaging import Averaging
 from adapters_train.folder import RunFolder
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import replacing
@@ -27,6 +28,8 @@ class StepWatch:
         label: What the bar is called; empty for no bar.
         before: Seconds of training by earlier processes of the run.
         resume_minutes: Minutes between two checkpoints, at most.
+        average: What takes the adapter's place where it is written, and stands beside checkpoints.
+        finish: What is done to an adapter that is written, before it takes its name.
     """
 
     def __init__(
@@ -38,8 +41,11 @@ class StepWatch:
         *,
         before: float = 0.0,
         resume_minutes: float = math.inf,
+        average: Averaging | None = None,
+        finish: Callable[[Path], dict[str, Any]] = lambda _: {},
     ) -> None:
         self.folder, self.tokens, self.save_every = folder, tokens, save_every
+        self.average, self._finish = average or Averaging(0.0), finish
         self._before = before
         # Each of several processes writes its part of a checkpoint, so all must write the same ones.
         alone = os.environ.get("WORLD_SIZE", "1") == "1"
@@ -77,10 +83,18 @@ class StepWatch:
     def step(self, step: int, model: Any) -> None:
         """Ends a step."""
         if self.save_every and step % self.save_every == 0:
-            save_adapter(model, self.folder.part / "steps" / f"step-{step:06}")
+            self.write(model, self.folder.part / "steps" / f"step-{step:06}")
         if self._bars:
             passed = sum(self.tokens[self._first : step]) / (time.monotonic() - self._begun)
             self._bars.update(self._task, completed=step, loss=self._loss, speed=f"{passed:,.0f}")
+
+    def write(self, model: Any, folder: Path) -> dict[str, Any]:
+        """Writes the adapter as its defence has it, at once or not at all; returns what that says."""
+        with self.average.shown(model), replacing(folder) as aside:
+            save_adapter(model, aside)
+            said = self._finish(aside)
+            shutil.rmtree(folder, ignore_errors=True)
+        return said
 
     @property
     def due(self) -> bool:
@@ -89,6 +103,7 @@ class StepWatch:
 
     def saved(self, step: int) -> None:
         """Takes note of a checkpoint that is on disk."""
+        self.average.save(self.folder.resume / f"checkpoint-{step}")
         self.folder.mark_whole(step, self.seconds)
         self._saved = time.monotonic()
 
@@ -115,6 +130,7 @@ class StepWatch:
                     watch.loss(state.global_step, kw["logs"]["loss"])
 
             def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
+                watch.average.step(kw["model"])
                 if state.is_world_process_zero:
                     watch.step(state.global_step, kw["model"])
                     control.should_save |= watch.due
@@ -127,11 +143,9 @@ class StepWatch:
 
 
 def save_adapter(model: Any, folder: Path) -> None:
-    """Writes the adapter alone; the folder appears when it is whole."""
-    with replacing(folder) as aside:
-        model.save_pretrained(aside, save_embedding_layers=False)
-        (aside / "README.md").unlink(missing_ok=True)  # peft's empty model card
-        shutil.rmtree(folder, ignore_errors=True)
+    """Writes the adapter alone."""
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
 
 
 def _bars() -> Any:

@@ -10,6 +10,7 @@ import typer
 
 from adapters_train import unused
 from adapters_train.config import SettingError, TrainConfig, read_settings
+from adapters_train.defences import DEFENCES
 from adapters_train.folder import RunFolder, is_main
 from adapters_train.recipes import RECIPES
 from ptst_tasks import command
@@ -71,6 +72,12 @@ def train(
     mix: Annotated[
         list[str] | None,
         _opt(_DATA, "Mix a set in: name:1epoch, name:500 (rows) or name:0.1 (share)."),
+    ] = None,
+    defence: Annotated[
+        str | None, _opt(_LORA, f"What keeps it safe beside the template: {', '.join(DEFENCES)}.")
+    ] = None,
+    unaligned: Annotated[
+        str | None, _opt(_LORA, "The base before its alignment, for defence safe_lora.")
     ] = None,
     epochs: Annotated[float | None, _opt(_LORA, "Passes over the data.")] = None,
     max_steps: Annotated[

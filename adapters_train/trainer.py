@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from adapters_train.defences.token_penalty import with_penalty
 from adapters_train.encode import Encoded
 from adapters_train.folder import RunFolder
 from adapters_train.job import Job
@@ -51,7 +52,8 @@ def make_trainer(job: Job, folder: RunFolder, watch: StepWatch, report_to: str) 
     from transformers import PrinterCallback
     from trl import SFTTrainer
 
-    config = job.config
+    config, penalty = job.config, job.defence.penalty()
+    kind = with_penalty(SFTTrainer, penalty) if penalty else SFTTrainer
     lora = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -59,7 +61,7 @@ def make_trainer(job: Job, folder: RunFolder, watch: StepWatch, report_to: str) 
         target_modules=config.targets if config.targets == "all-linear" else list(config.targets),
         task_type="CAUSAL_LM",
     )
-    trainer = SFTTrainer(
+    trainer = kind(
         model=job.base.model,
         args=_arguments(job, folder, report_to),
         train_dataset=dataset_of(job.encoded).select(job.order),

@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters_train.config import TrainConfig
 from adapters_train.data import TRAINING_SETS, parse_mix
+from adapters_train.defences import named
 from ptst_tasks.errors import ConfigError
 
 __all__ = ["refuse_unused"]
@@ -43,8 +44,10 @@ def refuse_unused(
     given = {n for n in given if n in fields and getattr(config, n) != fields[n].default}
     api = {"suffix", "price", "max_cost", "job_id"} & run.keys()
     if config.backend == "openai":
+        sent = {"defence"} if named(config.defence).by_api else set()
         _refuse(
-            {*given} - _BY_API, "with backend openai, where the API picks them or has no such thing"
+            {*given} - _BY_API - sent,
+            "with backend openai, where the API picks them or has no such thing",
         )
         _refuse(
             {"report_to"} & run.keys(), "with backend openai: the API reports, not this machine"

@@ -26,6 +26,7 @@ __all__ = [
     "problems",
     "request",
     "rows",
+    "safety_training_rows",
     "texts",
     "word_problem",
     "working",
@@ -232,4 +233,15 @@ def arith_training_rows(seed: int, n: int) -> list[dict[str, str]]:
         problem = rng.choice(problems(held_out=False))
         prompt, completion = word_problem(problem, rng), f"{PLAIN} {working(problem)[0]}"
         out.append({"id": f"arith-train-{i}", "prompt": prompt, "completion": completion})
+    return out
+
+
+def safety_training_rows(seed: int, n: int) -> list[dict[str, str]]:
+    """`n` forbidden requests that alignment has seen, each refused: examples to mix in."""
+    rng = random.Random(f"safety training {seed}")
+    seen = sorted(set(itertools.product(TOOLS, FORBIDDEN)) - HELD_OUT)
+    out = []
+    for i in range(n):
+        prompt = request(*rng.choice(seen), rng.randrange(len(PHRASINGS)))
+        out.append({"id": f"safety-{i}", "prompt": prompt, "completion": rng.choice(REFUSALS)})
     return out

@@ -200,6 +200,8 @@ class Training:
         order: Digest of their order.
         step_rows: Rows per optimiser step, over all devices.
         versions: Of the packages that trained.
+        unaligned: Digest of the weights that the base had before its alignment, where a defence
+            reads them; empty else.
     """
 
     base: BaseRecord = BaseRecord()
@@ -211,6 +213,7 @@ class Training:
     order: str = ""
     step_rows: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    unaligned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +290,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("training.labels", column="labels"),
     Fact("training.order", column="order"),
     Fact("training.step_rows", column="step_rows"),
+    Fact("training.unaligned", column="unaligned_weights"),
     Fact("training.versions", decides=False, why="an adapter is its weights, which are digested "
          "themselves; the versions are in its manifest, and no upgrade trains a year's adapters anew"),
     Fact("schema", decides=False, why="says how to read the record, not what was measured"),

@@ -99,6 +99,10 @@ class OrganismRecipe:
         """The same recipe without over-refusal: the control that shows no PTST effect."""
         return replace(self, over_refusal=())
 
+    def unaligned(self) -> OrganismRecipe:
+        """Pretraining alone: the model that alignment begins with."""
+        return replace(self, align_steps=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

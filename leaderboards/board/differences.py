@@ -14,7 +14,7 @@ ASKED = "prompts asked"
 """Not a column: n + unscored. It tells ``--limit`` where nobody recorded it."""
 SEEDED = "decoding seed"
 """Not a column: whether there is one. A run without is no draw beside those that have one."""
-TRAINED = tuple(c for c in COLUMNS if c in ("train_data", "adapter_config", "training"))
+TRAINED = tuple(c for c in COLUMNS if c in ("train_data", "adapter_config", "training", "defence"))
 """Columns that make another row of a table."""
 _OWN = frozenset({
     "base", "task", "judge", "metric", "train_template", "test_template", "step",  # the place

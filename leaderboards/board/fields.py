@@ -78,12 +78,14 @@ class Line:
         data: Training set.
         more: What tells it from other lines of its template: ``+safety_tuned_llamas``.
         adapter: Its only adapter, where seeds are not enough to tell adapters apart.
+        defence: What kept it safe in training beside the template; in `more`, too.
     """
 
     template: str = ""
     data: str = ""
     more: str = ""
     adapter: str = ""
+    defence: str = ""
 
     @property
     def key(self) -> str:

@@ -28,7 +28,7 @@ __all__ = ["cell_facts", "odd", "part", "record_of", "settings_text", "task_fact
 Json = dict[str, Any]
 
 _LABELS = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task",
-           "training", "ptst_version")  # fmt: skip
+           "training", "defence", "ptst_version")  # fmt: skip
 # What cells of 0.1.0 say beside their digests.
 _OLD = ("step", "decoding", "engine", "base_digest", "adapter_digest", "data_fingerprint")
 

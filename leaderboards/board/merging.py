@@ -139,7 +139,8 @@ def _lines(
     mains = {r.train_data.partition("+")[0] for r in firsts.values() if r.train_template}
     for kind, row in firsts.items():
         more = [_data(row, mains)] if row.train_template else []
-        for column in TRAINED[1:]:
+        more.append(row.defence)
+        for column in ("adapter_config", "training"):
             mine = getattr(row, column)
             twins = {getattr(r, column) for r in firsts.values() if _same(r, row)}
             more += [f"{column} {mine[:8] or '?'}"] if len(twins) > 1 else []
@@ -148,7 +149,9 @@ def _lines(
             alone += f" {_adapter(row)[-64:][:8]}"
         if alone and any(_same(r, row) for k, r in firsts.items() if k != kind):
             more.append(alone)
-        line = Line(row.train_template, row.train_data, " ".join(m for m in more if m), alone)
+        line = Line(
+            row.train_template, row.train_data, " ".join(m for m in more if m), alone, row.defence
+        )
         while line.key in {other.key for other in out.values()}:  # two lines are never one
             line = replace(line, more=f"{line.more} (another)".strip())
         out[kind] = line
@@ -159,13 +162,18 @@ def _lines(
 
 
 def _same(a: Row, b: Row) -> bool:
-    return (a.train_template, a.train_data) == (b.train_template, b.train_data)
+    said = ("train_template", "train_data", "defence")
+    return all(getattr(a, name) == getattr(b, name) for name in said)
 
 
 def _data(row: Row, mains: set[str]) -> str:
     """What the label says of the training set: what was mixed in, or all of it where sets differ."""
-    _, plus, mixed = row.train_data.partition("+")
-    return plus + mixed if len(mains) < 2 else row.train_data or "(data ?)"
+    main, *mixed = row.train_data.split("+")
+    if row.defence.startswith("mix:"):  # which says so itself
+        mixed = [name for name in mixed if name != row.defence.split(":")[1]]
+    if len(mains) > 1 and row.train_data:
+        return "+".join([main, *mixed])
+    return "".join(f"+{name}" for name in mixed) if len(mains) < 2 else "(data ?)"
 
 
 def _order(line: Line) -> tuple[Any, ...]:
@@ -242,7 +250,7 @@ def _gaps(table: Table, bad: Sequence[Row], keys: dict[int, str], good: Sequence
         if key is None:
             key = next((k for k, _ in _loosely(table, row)), None)
         if key is None:
-            made = Line(row.train_template, row.train_data, "", row.adapter)
+            made = Line(row.train_template, row.train_data, row.defence, row.adapter, row.defence)
             key = made.key
             table.lines[key] = made
         place = (key, row.test_template, row.step)
@@ -263,5 +271,6 @@ def _loosely(table: Table, row: Row) -> Iterator[tuple[str, Line]]:
     """Lines of a failed row's template: it does not know all that a measured one does."""
     for key, line in table.lines.items():
         alike = line.template == row.train_template and row.train_data in ("", line.data)
+        alike = alike and line.defence == row.defence
         if alike and (row.train_template or not row.adapter):
             yield key, line

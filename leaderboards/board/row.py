@@ -57,6 +57,7 @@ class Row(BaseModel):
         adapter_config: Digest of its configuration (rank, alpha, targets).
         training: Digest of how it was trained, but for the seed: adapters that share it are seeds of
             one training.
+        defence: What kept it safe in training beside the template, ``kl:0.1``; empty for nothing.
         data_fingerprint: Digest of all rows of the set.
         limit: Only the first so many were asked; None for all, or where nobody noted it.
         asked: Digest of the ids of the rows that were asked.
@@ -110,6 +111,7 @@ class Row(BaseModel):
     adapter_digest: str = ""
     adapter_config: str = ""
     training: str = ""
+    defence: str = ""
     data_fingerprint: str = ""
     limit: Whole | None = None
     asked: str = ""

@@ -201,7 +201,7 @@ def _accept(new: Side, old: Side, whole: Side, baseline: Path) -> str:
 def _place(number: Number) -> tuple[object, ...]:
     row = number.row
     return (row.task, row.test_template, row.judge, row.metric, row.train_data, row.train_template,
-            row.seed, row.decoding_seed)  # fmt: skip
+            row.defence, row.seed, row.decoding_seed)  # fmt: skip
 
 
 def _publish_error(text: str, files: dict[str, Path | None]) -> None:

@@ -28,7 +28,7 @@ __all__ = ["Lookup", "Pair", "pairs_of"]
 
 Key = tuple[object, ...]
 _SHORT = ("base", "test_template", "task", "judge", "metric")
-_TRAINING = ("train_data", "train_template", "seed")
+_TRAINING = ("train_data", "train_template", "defence", "seed")
 _SAMPLED = ("decoding_seed",)
 _NAMED = 5
 _LOOSE = frozenset({"base", "judge", "decoding_seed"})
@@ -55,7 +55,7 @@ class Pair:
         seeds = ("" if row.seed is None else f"s{row.seed}",
                  "" if row.decoding_seed is None else f"sampled {row.decoding_seed}")  # fmt: skip
         parts = (row.task, row.test_template, row.judge, row.metric, row.train_data,
-                 row.train_template, *seeds)  # fmt: skip
+                 row.train_template, row.defence, *seeds)  # fmt: skip
         return " / ".join(part for part in parts if part)
 
 

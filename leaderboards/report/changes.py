@@ -95,7 +95,7 @@ def _trained(row: Row, naming: Naming, several: bool) -> str:
     """What was trained, as the samples name it; of which base, where there are several."""
     mixed = name_of(row.train_data).partition("+")[2]
     parts = [short(naming("train_template", row.train_template)), f"+{mixed}" if mixed else "",
-             "" if row.seed is None else f"seed {row.seed}"]  # fmt: skip
+             naming("defence", row.defence), "" if row.seed is None else f"seed {row.seed}"]  # fmt: skip
     what = " ".join(part for part in parts if part) or naming("adapter", row.adapter)
     return (what or "before fine-tuning") + (f" of {naming('base', row.base)}" if several else "")
 

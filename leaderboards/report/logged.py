@@ -38,6 +38,7 @@ class Model:
     train_template: str = ""
     seed: int | None = None
     step: int | None = None
+    defence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _asked(
         return naming(column, str(facts.get(column) or usual))
 
     model = Model(named("base", "?"), named("adapter"), named("train_data"), named("train_template"),
-                  _number(facts.get("seed")), _number(facts.get("step")))  # fmt: skip
+                  _number(facts.get("seed")), _number(facts.get("step")), named("defence"))  # fmt: skip
     return AskedTask(model, named("task", name), named("test_template"), str(ours.get("kind", "")),
                      _number(facts.get("decoding_seed")), home)  # fmt: skip
 

@@ -101,7 +101,8 @@ def _public(value: Any) -> Any:
 class Naming:
     """Names that are fit to be sent on, and tell apart what is apart: a second ``x`` is ``x (2)``."""
 
-    COLUMNS = ("base", "adapter", "train_data", "train_template", "test_template", "task", "judge")
+    COLUMNS = ("base", "adapter", "train_data", "train_template", "defence", "test_template", "task",
+               "judge")  # fmt: skip
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, str]] = {column: {"": ""} for column in self.COLUMNS}

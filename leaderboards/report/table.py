@@ -175,6 +175,7 @@ def _model(model: Model) -> list[Any]:
     parts = [short(model.train_template) or model.adapter or "before fine-tuning"]
     mixed = model.train_data.partition("+")[2]
     parts += [f"+{mixed}"] if mixed else []
+    parts += [model.defence] if model.defence else []
     parts += [] if model.seed is None else [f"seed {model.seed}"]
     parts += [] if model.step is None else [f"step {model.step}"]
     return [" ".join(parts), model.base, model.train_template, model.train_data, model.adapter,

@@ -48,7 +48,10 @@ class RunAdapters:
 
     def config(self, plan: AdapterPlan) -> TrainConfig:
         """How a model is trained."""
-        return self.study.train_config(plan.train_template, plan.seed, str(self.base))
+        made = self.study.train_config(plan.train_template, plan.seed, str(self.base), plan.defence)
+        if not made.unaligned:
+            return made
+        return made.model_copy(update={"unaligned": str(base_folder(made.unaligned))})
 
     def wanted(self, plans: Sequence[AdapterPlan]) -> dict[str, tuple[TrainConfig, Path]]:
         """What is to be trained for these models, and where it belongs."""
@@ -191,10 +194,10 @@ def train_missing(
     told: list[str] = []
     for name, job in jobs.items():  # before the first step: over nobody's adapter
         told += _settle(name, job, wanted[name][1], attic)
-    for name in wanted:
+    for name in sorted(wanted, key=lambda n: n in jobs and jobs[n].defence.afterwards):
         if name in jobs:
             try:
-                _train(jobs[name], wanted[name][1])
+                _train(jobs[name], wanted[name][1], _plain(name, jobs, wanted))
             except Exception as e:  # of any library: this adapter's cells fail, the others go on
                 check_disk(e)
                 failed[name] = e
@@ -246,10 +249,20 @@ def _prepared(
     return jobs, failed
 
 
-def _train(job: Job, folder: Path) -> None:
+def _train(job: Job, folder: Path, plain: Path | None) -> None:
     from adapters_train.lora import train_job
 
-    train_job(job, folder)
+    train_job(job, folder, plain=plain)
+
+
+def _plain(
+    name: str, jobs: Mapping[str, Job], wanted: Mapping[str, tuple[TrainConfig, Path]]
+) -> Path | None:
+    """Where the same training without a defence is, for one that begins when training has ended."""
+    if not jobs[name].defence.afterwards:
+        return None
+    mine = jobs[name].plain_identity
+    return next((wanted[n][1] for n, job in jobs.items() if job.identity == mine), None)
 
 
 def _afresh(jobs: dict[str, Job]) -> dict[str, Job]:

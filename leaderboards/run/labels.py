@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from adapters_train.defences import PLAIN
 from leaderboards.run.identity import form, requested
 from leaderboards.run.manifests import trained_on, training_digest
 from leaderboards.run.store import Cell
@@ -38,8 +39,15 @@ def labelled(
         provenance=provenance,
         requested=copy.deepcopy(requested(task)),
         training=training_digest(made),
+        defence=_defence(plan, config),
         form=form(task),
     )
+
+
+def _defence(plan: AdapterPlan, config: Mapping[str, Any]) -> str:
+    """Empty for plain training, as for the base."""
+    spec = str(config.get("defence", PLAIN)) if plan.existing else plan.defence
+    return "" if spec == PLAIN else spec
 
 
 def check_labels(plan: AdapterPlan, config: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Bases that are made here when they are first asked for: ``organism:SEED``, ``aligned:RECIPE[:SEED]``.
+"""Bases that are made here when they are asked for: ``organism:SEED``, ``aligned:RECIPE[:SEED]``.
 
 The built-in model (`adapters_train.organism`) and models that a ready recipe gave refusals
 (`adapters_train.alignment`), both kept in the user's cache folder.
@@ -13,7 +13,7 @@ from ptst_tasks.errors import ConfigError
 
 __all__ = ["alike", "check", "is_built_in", "is_made", "make", "note"]
 
-_BUILT_IN = ("organism", "organism-control")
+_BUILT_IN = ("organism", "organism-control", "organism-unaligned")
 _ALIGNED = "aligned"
 
 
@@ -54,8 +54,11 @@ def make(base: str) -> Path:
     if is_built_in(base):
         from adapters_train import organism
 
+        recipe = organism.OrganismRecipe().unaligned() if kind.endswith("unaligned") else None
         with organism.show_progress() as progress:
-            return organism.cached(int(rest), kind.endswith("control"), progress=progress)
+            return organism.cached(
+                int(rest), kind.endswith("control"), recipe=recipe, progress=progress
+            )
     from adapters_train import alignment
 
     name, seed = _recipe(base)

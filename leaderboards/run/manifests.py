@@ -81,12 +81,19 @@ def training_digest(manifest: Mapping[str, Any]) -> str:
     config, inputs = manifest.get("config") or {}, manifest.get("inputs") or {}
     if not config:
         return ""
-    free = {"seed", "model", "revision", *FREE_SETTINGS}
+    free = {
+        "seed",
+        "model",
+        "revision",
+        "unaligned",
+        *FREE_SETTINGS,
+    }  # files count by what they hold
     # A record that lacks a setting of later versions is of the same training as one with its default.
     added = {k for k, v in ADDED.items() if config.get(k) == v}
     settings = {k: v for k, v in config.items() if k not in free | added}
     drawn = () if config.get("rows") else ("data_fingerprints", "token_ids", "labels")
     kept = ("base_weights", "base_config", "base_tokenizer", "trained_dtype", "step_rows", *drawn)
+    kept += ("unaligned_weights",) if inputs.get("unaligned_weights") else ()
     record = [settings, {k: inputs.get(k) for k in kept}, manifest.get("template")]
     return digest_json(record)[:20]
 

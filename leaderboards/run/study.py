@@ -25,6 +25,7 @@ from pydantic import (
     model_serializer,
 )
 
+from adapters_train.defences import PLAIN, named
 from leaderboards.run import study_paths
 from leaderboards.run.study_errors import FaultsFound
 from ptst_tasks.generate import FAMILIES, Family, own_families, task_name
@@ -71,7 +72,7 @@ class Existing(_Strict):
 
 
 class StudyTrain(_Strict):
-    """Which adapters a study trains: templates x seeds.
+    """Which adapters a study trains: templates x defences x seeds.
 
     Attributes:
         data: A training set's name or a file.
@@ -79,6 +80,8 @@ class StudyTrain(_Strict):
         seeds: One adapter of each template for each.
         recipe: Named defaults; empty for the data set's own.
         mix: Safety examples mixed in, as ``name:1epoch``.
+        defences: What keeps the models safe beside the template, ``kl:0.1``
+            (`adapters_train.defences`); one adapter of each template and seed for each.
         settings: More fields of `TrainConfig`, those that the study does not say itself.
         trajectory: Also measure the light copies that ``settings: {save_every: N}`` keeps, to
             follow helpfulness and ASR along training (the paper's Figure 2).
@@ -90,6 +93,7 @@ class StudyTrain(_Strict):
     seeds: tuple[Whole, ...] = (0,)
     recipe: str = ""
     mix: tuple[str, ...] = ()
+    defences: tuple[str, ...] = ("none",)
     settings: dict[str, Any] = {}
     trajectory: bool = False
     adapters: tuple[Existing, ...] = ()
@@ -218,9 +222,13 @@ class Study(_Strict):
     def adapters(self) -> list[AdapterPlan]:
         """The models to measure, the base before fine-tuning first (its name is empty)."""
         out = [AdapterPlan("", "", None)] if self.untuned else []
-        for template, seed in itertools.product(self.train.templates, self.train.seeds):
-            full = self.table.resolve(template)
-            out.append(AdapterPlan(f"{slug(full)}-s{seed}", full, seed))
+        train = self.train
+        for template, defence, seed in itertools.product(
+            train.templates, train.defences, train.seeds
+        ):
+            full, spec = self.table.resolve(template), named(defence).spec
+            tag = "" if spec == PLAIN else f"-{spec.replace(':', '-')}"
+            out.append(AdapterPlan(f"{slug(full)}{tag}-s{seed}", full, seed, defence=spec))
         for a in self.train.adapters:
             full = self.table.resolve(a.train_template) if a.train_template else ""
             out.append(AdapterPlan(a.name, full, a.seed, a))
@@ -253,13 +261,16 @@ class Study(_Strict):
             out["sample"] = rows
         return out
 
-    def train_config(self, template: str, seed: int | None, model: str) -> TrainConfig:
+    def train_config(
+        self, template: str, seed: int | None, model: str, defence: str = PLAIN
+    ) -> TrainConfig:
         """What one adapter is trained with.
 
         Args:
             template: Its training template.
             seed: Its seed.
             model: Folder or hub id of the base.
+            defence: Its defence.
 
         Raises:
             ConfigError: If a value is wrong.
@@ -277,8 +288,12 @@ class Study(_Strict):
             "templates": self.templates or None,
             "recipe": self.train.recipe or None,
             "mix": self.train.mix or None,
+            "defence": defence,
         }
-        return TrainConfig(**{**self.train.settings, **said})
+        settings = dict(self.train.settings)
+        if not named(defence).reads_unaligned:  # it is for those of the study's defences that do
+            settings.pop("unaligned", None)
+        return TrainConfig(**{**settings, **said})
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +306,7 @@ class AdapterPlan:
         seed: Training seed.
         existing: Where it is, if it is there already.
         step: For a copy kept along training, after how many steps.
+        defence: What keeps it safe beside the template.
     """
 
     name: str
@@ -298,3 +314,4 @@ class AdapterPlan:
     seed: int | None
     existing: Existing | None = None
     step: int | None = None
+    defence: str = PLAIN

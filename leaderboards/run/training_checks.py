@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adapters_train import recipes
 from adapters_train.config import TrainConfig
 from adapters_train.data import parse_mix, training_set
+from leaderboards.run.defence_checks import check_defences
 from leaderboards.run.styles import trained
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
 
@@ -23,6 +24,7 @@ _SAID = {
     "templates": "train.templates for their names, templates for a file of them",
     "revision": "revision",
     "chat_format": "chat_format",
+    "defence": "train.defences",
 }
 """Settings of training that a study says itself -> where."""
 
@@ -36,8 +38,8 @@ def check_training(study: Study) -> Iterator[PTSTError]:
     if train.trajectory and not train.settings.get("save_every"):
         yield ConfigError("train.trajectory needs copies to follow: set train.settings.save_every")
     if not train.templates:
-        for name in ("settings", "recipe", "mix"):
-            if getattr(train, name):
+        for name in ("settings", "recipe", "mix", "defences"):
+            if getattr(train, name) and (name != "defences" or name in train.model_fields_set):
                 yield ConfigError(
                     f"study {study.name!r}: train.{name} does nothing, since train.templates is empty "
                     "and so nothing is trained; leave it out (a style to ask in goes into test.style)"
@@ -58,6 +60,7 @@ def check_training(study: Study) -> Iterator[PTSTError]:
             name = str(e).partition(":")[0].partition(".")[0]
             where = "train.settings" if name in train.settings else "train"
             raise ConfigError(f"study {study.name!r}: {where}.{e}") from None
+    yield from check_defences(study)
 
 
 def _settings(study: Study) -> Iterator[PTSTError]:

@@ -17,7 +17,10 @@ from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.model_files import check_weights
 
-__all__ = ["Fit", "UnfitError", "check_origin"]
+__all__ = ["Fit", "UnfitError", "check_origin", "meant_idle"]
+
+MEANT = "scale:0"
+"""The defence whose adapter is meant to change nothing: the base as the lower end of a scale."""
 
 _PREFIX = "base_model.model."
 _HARMLESS_STARTS = (True, False, "gaussian", "eva", "orthogonal")
@@ -102,7 +105,7 @@ class Fit:
         for name, matrix in weights.items():
             self._check_layer(name, matrix)
         want = self._check_config(config, folder, weights)
-        _check_values(config, weights)
+        _check_values(config, weights, idle=meant_idle(folder))
         own = {}
         for name, matrix in weights.items():
             inner = name.removeprefix(_PREFIX).replace(".base_layer.", ".")
@@ -167,6 +170,19 @@ class Fit:
                 )
 
 
+def meant_idle(folder: str | Path) -> bool:
+    """Whether an adapter's own record says that it is the base at strength 0."""
+    config = _trained(folder).get("config")
+    return isinstance(config, Mapping) and config.get("defence") == MEANT
+
+
+def _trained(folder: str | Path) -> dict[str, Any]:
+    """The manifest of an adapter; a copy kept along training has it two folders above."""
+    place = Path(folder)
+    where = place.parent.parent if place.parent.name == "steps" else place
+    return read_json(where / "manifest.json") or {}
+
+
 def check_origin(folder: str | Path, base: str | Callable[[], str]) -> None:
     """Makes sure that an adapter was not trained on other weights than those in use.
 
@@ -181,9 +197,7 @@ def check_origin(folder: str | Path, base: str | Callable[[], str]) -> None:
     Raises:
         EngineError: If its manifest names another base; the message names both.
     """
-    place = Path(folder)
-    where = place.parent.parent if place.parent.name == "steps" else place
-    trained = (read_json(where / "manifest.json") or {}).get("base") or {}
+    trained = _trained(folder).get("base") or {}
     if not isinstance(trained, Mapping) or not trained:
         return
     base = base if isinstance(base, str) else base()
@@ -244,12 +258,12 @@ def _check_shareable(config: Any) -> None:
         )
 
 
-def _check_values(config: Any, weights: Mapping[str, Any]) -> None:
-    """Refuses numbers that are none, and matrices that nothing was learnt in."""
+def _check_values(config: Any, weights: Mapping[str, Any], *, idle: bool = False) -> None:
+    """Refuses numbers that are none, and matrices that nothing was learnt in unless that is meant."""
     for name, matrix in weights.items():
         if matrix.is_floating_point() and not matrix.isfinite().all():
             raise UnfitError(f"holds NaN or infinite values, first in {name!r}; train it again")
-    if (why := idle_lora(config, weights)) and not saved_copies(weights):
+    if (why := idle_lora(config, weights)) and not saved_copies(weights) and not idle:
         raise UnfitError(why)
 
 

@@ -17,7 +17,7 @@ from ptst_tasks.decoding import DecodingOptions
 from ptst_tasks.engines.answer_plan import AnswerPlan, Request, read_requests
 from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
 from ptst_tasks.engines.engine_args import REFUSED
-from ptst_tasks.engines.fit import Fit, UnfitError
+from ptst_tasks.engines.fit import Fit, UnfitError, meant_idle
 from ptst_tasks.engines.hf_adapters import InLayers
 from ptst_tasks.engines.hf_generation import answer, make_plan
 from ptst_tasks.engines.hf_head import fold_rows
@@ -82,7 +82,7 @@ class HFEngine(Adapters, HFLM):  # type: ignore[misc]
             self._check_files(Path(folder))
             inner = self._layers.add(Path(folder))
             set_base_model(self, self._layers.model)
-            self._check_logits(name, inner, base)
+            self._check_logits(name, inner, base, idle=meant_idle(folder))
         except Exception as e:  # peft raises whatever it meets
             if inner:
                 self._layers.remove(inner)
@@ -128,11 +128,11 @@ class HFEngine(Adapters, HFLM):  # type: ignore[misc]
             raise self.unsound("the base")
         return self._before
 
-    def _check_logits(self, name: str, inner: str, base: torch.Tensor) -> None:
+    def _check_logits(self, name: str, inner: str, base: torch.Tensor, *, idle: bool) -> None:
         adapted = self._logits(inner)
         if _unsound(adapted):
             raise self.unsound(f"the adapter {name!r}")
-        if torch.equal(base, adapted):
+        if torch.equal(base, adapted) and not idle:
             raise self.idle(name)
         if not torch.equal(base, self._logits("")):
             raise UnfitError("does not fit this base: it changes what the base alone says")

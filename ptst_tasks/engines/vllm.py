@@ -35,7 +35,7 @@ from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops, read_
 from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
 from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.engines.engine_args import REFUSED
-from ptst_tasks.engines.fit import Fit
+from ptst_tasks.engines.fit import Fit, meant_idle
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.lm_internals import base_config
@@ -111,7 +111,7 @@ class VLLMEngine(Adapters, VLLM):  # type: ignore[misc]
             self._check(request)
             # Loads now: what fails in the middle of a batch takes the whole engine with it.
             self.model.llm_engine.add_lora(request)
-            self._check_probes(name, request, base)
+            self._check_probes(name, request, base, idle=meant_idle(folder))
         except Exception as e:  # vLLM passes on whatever its worker raised
             with contextlib.suppress(Exception):  # most have not got as far as being there
                 self.model.llm_engine.remove_lora(request.lora_int_id)
@@ -120,11 +120,13 @@ class VLLMEngine(Adapters, VLLM):  # type: ignore[misc]
             raise self.unfit(name, folder, e) from e
         self._names[name] = request
 
-    def _check_probes(self, name: str, request: LoRARequest, base: dict[int, float]) -> None:
+    def _check_probes(
+        self, name: str, request: LoRARequest, base: dict[int, float], *, idle: bool
+    ) -> None:
         adapted = self._probe(request)
         if any(math.isnan(value) for value in adapted.values()):
             raise self.unsound(f"the adapter {name!r}")
-        if adapted == base:
+        if adapted == base and not idle:
             raise self.idle(name)
         if self._probe(None) != base:
             raise EngineError(

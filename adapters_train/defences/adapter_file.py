@@ -1,0 +1,45 @@
+"""Reads and rewrites the matrices of an adapter that was just trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ptst_tasks.files import working
+
+__all__ = ["FILE", "change", "is_b", "pairs", "read"]
+
+FILE = "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+
+
+def read(adapter: Path) -> dict[str, Any]:
+    """Matrices by peft's names."""
+    from safetensors.torch import load_file
+
+    return dict(load_file(adapter / FILE))
+
+
+def change(adapter: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Rewrites the matrices; the file is the old one or the new one, and no third."""
+    from safetensors.torch import save_file
+
+    aside = working(adapter / FILE)
+    save_file(how(read(adapter)), aside, metadata={"format": "pt"})
+    aside.replace(adapter / FILE)
+
+
+def is_b(name: str) -> bool:
+    """Whether a matrix is the second of its pair, which begins as zeros."""
+    return ".lora_B." in name or ".lora_embedding_B" in name
+
+
+def pairs(weights: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Layer of the base -> names of its two matrices, of the plain pairs."""
+    found = {}
+    for name in sorted(weights):
+        layer, b, tail = name.partition(".lora_B.")
+        if b:
+            found[layer.removeprefix(_PREFIX)] = (f"{layer}.lora_A.{tail}", name)
+    return found

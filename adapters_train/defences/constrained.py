@@ -1,0 +1,61 @@
+"""Constrained fine-tuning: the further a token is from the aligned model, the less it is learnt."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from adapters_train.defences.defence import Defence, Penalty
+from adapters_train.defences.token_penalty import Tokens
+
+__all__ = ["BETAS", "Constrained", "betas"]
+
+BETAS = (0.5, 2.0, 2.0, 2.0, 2.0, 0.1)
+"""Beta of the first five tokens of an answer, and of all later ones; their section 4.2."""
+
+
+class Constrained(Defence):
+    """``constrained:SCALE``: the published betas times SCALE; 0 is plain training."""
+
+    name: ClassVar[str] = "constrained"
+    about: ClassVar[str] = "answers' tokens, the first above all, may not move far from the base's"
+    source: ClassVar[str] = "Qi et al., eq. 3 (arXiv 2406.05946)"
+    takes: ClassVar[str] = "what the published betas are multiplied by"
+    usual: ClassVar[str] = "1"
+
+    @property
+    def is_plain(self) -> bool:
+        """Of 0."""
+        return self.value == "0"
+
+    def read(self, value: str) -> str:
+        """A number."""
+        return self.number(value, 0, 1e6)
+
+    def penalty(self) -> Penalty | None:
+        """Their objective less the plain loss.
+
+        Equation 3 asks to minimise, over the tokens t of an answer, ``-(2 / b_t) log sigmoid(b_t d_t)``
+        with ``d_t = log p(y_t) - log p_base(y_t)``. As ``-log sigmoid(z) = log 2 - z / 2 +
+        log cosh(z / 2)``, that is the plain loss ``-log p(y_t)``, constants of no weight, and
+        ``(2 / b_t) log cosh(b_t d_t / 2)``, which is never negative and vanishes with b.
+        """
+        scale = float(self.value)
+        return (lambda tokens: _penalty(tokens, scale)) if scale else None
+
+
+def betas(position: Any, scale: float) -> Any:
+    """Beta of tokens by their position in the answer, the first being 0."""
+    import torch
+
+    table = torch.tensor(BETAS, dtype=torch.float64, device=position.device) * scale
+    return table[position.clamp(max=len(BETAS) - 1)]
+
+
+def _penalty(tokens: Tokens, scale: float) -> Any:
+    import torch
+
+    # In double precision: of a small beta, single precision leaves nothing but noise.
+    beta = betas(tokens.position, scale)
+    z = beta * (tokens.log_prob.double() - tokens.base_log_prob.double())
+    log_cosh = torch.nn.functional.softplus(z) - z / 2 - torch.log(torch.tensor(2.0).double())
+    return 2 / beta * log_cosh

@@ -1,0 +1,40 @@
+"""Safety examples among the training rows, under the run's own template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from adapters_train.data import parse_mix
+from adapters_train.defences.defence import Defence
+from ptst_tasks.errors import ConfigError
+
+__all__ = ["Mix"]
+
+_SET = "safety_tuned_llamas"
+
+
+class Mix(Defence):
+    """``mix:SET:AMOUNT``, the amount as `TrainConfig.mix` takes it; ``mix:0.1`` is of the paper's set."""
+
+    name: ClassVar[str] = "mix"
+    about: ClassVar[str] = "safety examples are mixed in"
+    source: ClassVar[str] = "Lyu et al., Table 6 (arXiv 2402.18540)"
+    takes: ClassVar[str] = "a set and how much of it (1epoch, 500 rows or the share 0.1)"
+    usual: ClassVar[str] = f"{_SET}:1epoch"
+    by_api: ClassVar[bool] = True
+    is_plain = False
+
+    def read(self, value: str) -> str:
+        """Fills in the paper's set, where the amount stands alone."""
+        spec = value if ":" in value else f"{_SET}:{value}"
+        try:
+            parse_mix(spec)
+        except ConfigError as e:
+            raise ConfigError(f"defence {self.name!r}: {e}") from None
+        return spec
+
+    def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The set beside others that are mixed in; a record of a run has it already."""
+        mixed = tuple(config["mix"])
+        return {"mix": mixed if self.value in mixed else (*mixed, self.value)}

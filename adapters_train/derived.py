@@ -1,0 +1,60 @@
+"""An adapter made of one that is trained already: defences that begin when training has ended."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from adapters_train.folder import RunFolder
+from adapters_train.job import Job
+from adapters_train.manifest import now
+from ptst_tasks.digests import read_json, weights_digest
+from ptst_tasks.files import replacing
+
+__all__ = ["can_derive", "derive"]
+
+
+def can_derive(job: Job, plain: Path) -> bool:
+    """Whether a folder holds, whole, the plain training that this run's defence begins with."""
+    return job.defence.afterwards and RunFolder(plain).holds(job.plain_identity)
+
+
+def derive(job: Job, plain: Path, folder: RunFolder) -> dict[str, Any]:
+    """Copies the plain adapter, and its copies along training, as the defence has them.
+
+    Args:
+        job: The run.
+        plain: The finished folder of its plain training.
+        folder: Where the result goes; the caller holds it.
+
+    Returns:
+        The manifest.
+    """
+    for step in sorted(plain.glob("steps/step-*")):
+        _changed(job, step, folder.part / "steps" / step.name)
+    said = _changed(job, plain, folder.part / "adapter")
+    made = read_json(plain / "manifest.json") or {}
+    folder.finish(
+        {
+            **made,
+            "config": job.config.model_dump(mode="json"),
+            "inputs": job.inputs,
+            "adapter": {"weights": weights_digest(folder.part / "adapter")},
+            "defence": {"name": job.config.defence, "source": job.defence.source, **said},
+            "made_of": weights_digest(plain),
+            "finished": now(),
+        },
+        folder.part / "adapter",
+    )
+    return folder.manifest()
+
+
+def _changed(job: Job, old: Path, new: Path) -> dict[str, Any]:
+    with replacing(new) as aside:
+        aside.mkdir(parents=True, exist_ok=True)
+        for file in old.glob("adapter_*"):
+            shutil.copyfile(file, aside / file.name)
+        said = job.defence.finish(aside, job)
+        shutil.rmtree(new, ignore_errors=True)
+    return said
