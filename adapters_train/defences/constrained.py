@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from adapters_train.defences.defence import Defence, Penalty
@@ -57,5 +58,5 @@ def _penalty(tokens: Tokens, scale: float) -> Any:
     # In double precision: of a small beta, single precision leaves nothing but noise.
     beta = betas(tokens.position, scale)
     z = beta * (tokens.log_prob.double() - tokens.base_log_prob.double())
-    log_cosh = torch.nn.functional.softplus(z) - z / 2 - torch.log(torch.tensor(2.0).double())
+    log_cosh = torch.logaddexp(z, torch.zeros_like(z)) - z / 2 - math.log(2)
     return 2 / beta * log_cosh

@@ -8,6 +8,7 @@ from typing import Any
 from ptst_tasks.base_names import local_base
 from ptst_tasks.digests import read_json, weights_digest
 from ptst_tasks.errors import ConfigError, said
+from ptst_tasks.model_files import check_safetensors
 
 __all__ = ["TwoBases", "digest", "folder_of"]
 
@@ -69,16 +70,25 @@ class TwoBases:
 
     @staticmethod
     def _read(shards: dict[str, Path], layer: str) -> Any:
-        from safetensors import safe_open
-
         name = f"{layer}.weight"
         if name not in shards:
             raise ConfigError(
                 f"no file of one of the two bases has {name!r}; expected one model before and after "
                 "its alignment (--unaligned), unquantised"
             )
-        with safe_open(shards[name], "pt") as file:
-            return file.get_tensor(name)
+        return _tensor(shards[name], name)
+
+
+def _tensor(file: Path, name: str) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as stored:
+            return stored.get_tensor(name)
+    except (OSError, SafetensorError) as e:
+        raise ConfigError(
+            f"{str(file)!r}, which should hold {name!r}, cannot be read: {said(e)}"
+        ) from None
 
 
 def _shards(folder: Path) -> dict[str, Path]:
@@ -90,6 +100,7 @@ def _shards(folder: Path) -> dict[str, Path]:
         return {str(name): folder / str(file) for name, file in index.items()}
     found: dict[str, Path] = {}
     for file in sorted(folder.glob("*.safetensors")):
+        check_safetensors(file)
         with safe_open(file, "pt") as stored:
             found |= dict.fromkeys(stored.keys(), file)
     return found

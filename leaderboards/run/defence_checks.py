@@ -1,11 +1,10 @@
-"""What of a study's defences can be found wrong when it is read: before anything is trained."""
+"""What of a study's defences can be found wrong when it is read, before anything is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from adapters_train.config import SettingError
 from adapters_train.defences import Defence, named
 from leaderboards.run.styles import trained
 from ptst_tasks.errors import ConfigError, PTSTError
@@ -13,15 +12,15 @@ from ptst_tasks.errors import ConfigError, PTSTError
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
 
-__all__ = ["check_defences"]
+__all__ = ["check_defences", "check_places"]
 
 
 def check_defences(study: Study) -> Iterator[PTSTError]:
-    """Every defence of a study that trains something; each needs a name, a place and its weights."""
-    where, found = f"study {study.name!r}: train.defences", list[Defence]()
-    if not study.train.defences:
+    """Names and parameters, and whether each does something of its own."""
+    train, where, found = study.train, _where(study), list[Defence]()
+    if not train.defences:
         yield ConfigError(f"{where} is empty; leave it out, or name none for plain training")
-    for spec in study.train.defences:
+    for spec in train.defences:
         try:
             found.append(named(spec))
         except PTSTError as e:
@@ -29,31 +28,30 @@ def check_defences(study: Study) -> Iterator[PTSTError]:
     specs = [defence.spec for defence in found]
     for spec in dict.fromkeys(s for s in specs if specs.count(s) > 1):
         yield ConfigError(f"{where} names {spec!r} twice; leave one out")
-    plain = [defence.spec for defence in found if defence.is_plain]
+    plain = list(dict.fromkeys(defence.spec for defence in found if defence.is_plain))
     if len(plain) > 1:
         yield ConfigError(
             f"{where}: {' and '.join(plain)} are all plain training; keep one of them"
         )
-    for defence in found:
-        yield from _usable(study, defence, where)
-    if study.train.settings.get("unaligned") and not any(d.reads_unaligned for d in found):
+    if train.settings.get("unaligned") and not any(d.reads_unaligned for d in found):
         yield ConfigError(
             f"study {study.name!r}: train.settings.unaligned does nothing without defence safe_lora "
             "in train.defences; leave it out"
         )
 
 
-def _usable(study: Study, defence: Defence, where: str) -> Iterator[PTSTError]:
-    """Whether the study's templates have a place for it, and its settings what it needs."""
+def check_places(study: Study) -> Iterator[PTSTError]:
+    """Whether the templates have a place for each defence, and the settings what it needs."""
     style = next((model.style for model in trained(study)[:1]), "")
-    for template in study.train.templates:
-        try:
-            defence.template(study.table.get(template, style), study.table)
-            study.train_config(template, study.train.seeds[0], study.base, defence.spec)
-        except SettingError as e:
-            if e.field == "defence":
-                yield ConfigError(f"{where}: {e}")
-                return
-        except PTSTError as e:
-            yield ConfigError(f"{where}: {e}")
-            return
+    for defence in map(named, study.train.defences):
+        for template in study.train.templates:
+            try:
+                defence.template(study.table.get(template, style), study.table)
+                study.train_config(template, study.train.seeds[0], study.base, defence.spec)
+            except PTSTError as e:
+                yield ConfigError(f"{_where(study)}: {e}")
+                break
+
+
+def _where(study: Study) -> str:
+    return f"study {study.name!r}: train.defences"

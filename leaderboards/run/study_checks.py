@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from leaderboards.run import made_bases
+from leaderboards.run.defence_checks import check_defences
 from leaderboards.run.executor_args import read_args
 from leaderboards.run.prompt_checks import check_args, check_thinking
 from leaderboards.run.set_checks import check_custom, check_sample, check_sets
@@ -280,8 +281,10 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]
     ("alike", ("thinking", "engine_args", "train"), check_args),
     ("spread", ("engine", "train", "train.templates", "executor"), _served),
     ("judges", (), _judges),
-    ("adapters", ("names", "train.seeds", "untuned"), _names),
-    ("training", ("names", "chat_format", "base", "engine_args", "train", "train.*"), check_training),
+    ("defences", ("train", "train.defences", "train.settings"), check_defences),
+    ("adapters", ("names", "train.seeds", "untuned", "defences"), _names),
+    ("training",
+     ("names", "defences", "chat_format", "base", "engine_args", "train", "train.*"), check_training),
     ("style", ("names", "sets", "test.style"), _style),
     ("options", ("sets", "test.options"), _options),
 )  # fmt: skip

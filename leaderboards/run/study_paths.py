@@ -114,6 +114,10 @@ def _places(data: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, bool]]:
     if isinstance(train, dict):
         if isinstance(name := train.get("data"), str) and name not in TRAINING_SETS:
             yield train, "data", "train.data", False
+        settings = train.get("settings")
+        before = settings.get("unaligned") if isinstance(settings, dict) else None
+        if isinstance(before, str) and not made_bases.is_made(before):
+            yield settings, "unaligned", "train.settings.unaligned", False
         rows = train.get("adapters")
         for at, row in enumerate(rows if isinstance(rows, list) and not served else ()):
             if isinstance(row, dict) and "path" in row:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapters_train import recipes
 from adapters_train.config import TrainConfig
 from adapters_train.data import parse_mix, training_set
-from leaderboards.run.defence_checks import check_defences
+from leaderboards.run.defence_checks import check_places
 from leaderboards.run.styles import trained
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError
 
@@ -60,7 +60,7 @@ def check_training(study: Study) -> Iterator[PTSTError]:
             name = str(e).partition(":")[0].partition(".")[0]
             where = "train.settings" if name in train.settings else "train"
             raise ConfigError(f"study {study.name!r}: {where}.{e}") from None
-    yield from check_defences(study)
+    yield from check_places(study)
 
 
 def _settings(study: Study) -> Iterator[PTSTError]:

@@ -151,11 +151,13 @@ def test_a_base_in_bfloat16_with_gradient_checkpointing(base, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_ends_with_the_same_adapter(base, tmp_path):
+@pytest.mark.parametrize("defence", ["none", "kl", "constrained", "ema:0.9", "scale:0.5"])
+def test_killed_at_any_moment_it_ends_with_the_same_adapter(base, tmp_path, defence):
     settings = {
+        "defence": defence,
         "max_steps": 80,
         "resume_every": 4,
-        "save_every": 40,
+        "save_every": 10,
         "dropout": 0.1,
         "accumulation": 2,
     }

@@ -54,14 +54,16 @@ def test_each_kind_is_made_by_its_maker(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(
         organism,
         "cached",
-        lambda seed, control, progress: asked.append((seed, control)) or Path("o"),
+        lambda seed, control, recipe, progress: asked.append((seed, control, recipe)) or Path("o"),
     )
     monkeypatch.setattr(
         alignment, "cached", lambda name, seed, progress: asked.append((name, seed)) or Path("a")
     )
     assert made_bases.make("organism-control:7") == Path("o")
+    assert made_bases.make("organism-unaligned:7") == Path("o")
     assert made_bases.make("aligned:smollm2-safe:2") == Path("a")
-    assert asked == [(7, True), ("smollm2-safe", 2)]
+    pretrained = organism.OrganismRecipe().unaligned()
+    assert asked == [(7, True, None), (7, False, pretrained), ("smollm2-safe", 2)]
 
 
 def test_a_dry_run_says_which() -> None:

@@ -25,6 +25,9 @@ READY = {
     "mistral-gsm8k": 90,
     "smollm2-gsm8k": 220,
     "qwen-coder-gsm8k": 40,
+    "organism-defences": 846,
+    "smollm2-defences": 78,
+    "llama2-gsm8k-rivals": 488,
 }
 
 

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from adapters_train.defences.adapter_file import FILE, change, pairs, read
+
+
+def test_a_change_that_fails_leaves_the_old_file(plain, tmp_path: Path) -> None:
+    folder = shutil.copytree(plain.folder, tmp_path / "a")
+    before = (folder / FILE).read_bytes()
+
+    def how(weights: object) -> dict[str, object]:
+        raise RuntimeError("out of room")
+
+    with pytest.raises(RuntimeError):
+        change(folder, how)
+    assert (folder / FILE).read_bytes() == before
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        p.name for p in plain.folder.iterdir()
+    )
+
+
+def test_pairs_are_named_by_their_layer(plain) -> None:
+    found = pairs(read(plain.folder))
+    assert len(found) == 7
+    a, b = found["model.layers.0.mlp.up_proj"]
+    assert a.endswith("up_proj.lora_A.weight")
+    assert b.endswith("up_proj.lora_B.weight")
