@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from adapters_train.defences import described
 from leaderboards.cli.app import app
 from leaderboards.run import study_files as study
 from ptst_tasks.command import EXITS
@@ -337,3 +338,11 @@ def test_python_train(
     values = _execute(block, MODEL=str(tiny_model))
     assert len(values["results"]) == 2  # type: ignore[arg-type]
     assert (tmp_path / "adapters/chat_llama-s1/manifest.json").exists()
+
+
+def test_every_defence_is_on_its_page_with_its_source() -> None:
+    rows = [line for line in PAGES["defences"].splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == [spec for spec, _, _ in described()]
+    for row, (_, _, source) in zip(rows, described(), strict=True):
+        (paper,) = re.findall(r"arXiv (\d{4}\.\d{5})", source) or [""]
+        assert paper in row or "Lyu et al." in row
