@@ -9,6 +9,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("ptst_tasks", "adapters_train", "leaderboards")
 
 ELSEWHERE = {
+    "leaderboards/run/test_study.py: the models of a study are part of it": (
+        "leaderboards/run/plans.py",
+    ),
+    "ptst_tasks/engines/test_fit.py: an adapter that changes nothing fits no base": (
+        "ptst_tasks/engines/idle_adapters.py",
+    ),
     "adapters_train/organism/test_cache.py: built-in models are cached with their cards": (
         "adapters_train/organism/card.py",
     ),
@@ -215,6 +221,7 @@ TOPICS = {
     "ptst_tasks/judges/test_real_server.py": "a judge behind a real server",
     "ptst_tasks/test_exports.py": "the package's names",
     "ptst_tasks/test_shipped_templates.py": "every chat template that others ship",
+    "leaderboards/run/test_defence_study.py": "the ready study of defences, cut short: run, and run again",
     "ptst_tasks/test_fuzz_data.py": "anything in files of rows, templates and decoding options",
 }
 """Test files that are no module's -> what they are about; those of the whole repository aside."""

@@ -9,12 +9,12 @@ from adapters_train.data import parse_mix
 from adapters_train.defences.defence import Defence
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["Mix"]
+__all__ = ["Mixing"]
 
 _SET = "safety_tuned_llamas"
 
 
-class Mix(Defence):
+class Mixing(Defence):
     """``mix:SET:AMOUNT``, the amount as `TrainConfig.mix` takes it; ``mix:0.1`` is of the paper's set."""
 
     name: ClassVar[str] = "mix"

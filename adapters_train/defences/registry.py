@@ -7,7 +7,7 @@ from adapters_train.defences.defence import Defence
 from adapters_train.defences.ema import Ema
 from adapters_train.defences.inoculation import Inoculation
 from adapters_train.defences.kl import Kl
-from adapters_train.defences.mix import Mix
+from adapters_train.defences.mix import Mixing
 from adapters_train.defences.safe_lora import SafeLora
 from adapters_train.defences.scale import Scale
 from ptst_tasks.errors import UnknownNameError
@@ -15,7 +15,7 @@ from ptst_tasks.errors import UnknownNameError
 __all__ = ["DEFENCES", "PLAIN", "described", "named"]
 
 _TABLE: tuple[type[Defence], ...] = (
-    Defence, Inoculation, Mix, Constrained, Kl, Ema, SafeLora, Scale,
+    Defence, Inoculation, Mixing, Constrained, Kl, Ema, SafeLora, Scale,
 )  # fmt: skip
 
 PLAIN = Defence.name

@@ -13,7 +13,8 @@ from leaderboards.run.attic import put_aside
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import base_folder
 from leaderboards.run.manifests import Place, checked_manifest, manifest
-from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.plans import AdapterPlan
+from leaderboards.run.study import Study
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import file_name

@@ -12,8 +12,9 @@ from typing import Any
 
 from leaderboards.run import made_bases
 from leaderboards.run.dry_findings import Findings
+from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.prompt_checks import differences
-from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.study import Study
 from ptst_tasks import memory
 from ptst_tasks.base_names import check_base, is_read, present_base
 from ptst_tasks.digests import read_json

@@ -11,8 +11,9 @@ from typing import Any
 from leaderboards.board import disk
 from leaderboards.run.asked import load_family
 from leaderboards.run.identity import asked_digest, content, form, is_sampled, requested
+from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.store import incomplete
-from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.study import Study
 from ptst_tasks.digests import digest_json, read_json
 from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.served_settings import ServedSettings

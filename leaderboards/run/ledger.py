@@ -10,8 +10,9 @@ from leaderboards.run.asked import seeds
 from leaderboards.run.identity import asked_digest, requested
 from leaderboards.run.labels import labelled
 from leaderboards.run.outcome import Outcome
+from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.store import Cell, Store
-from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.study import Study
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.provenance import Adapter, Decoding, Generation

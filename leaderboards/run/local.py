@@ -18,7 +18,8 @@ from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place
 from leaderboards.run.measuring import Measuring
 from leaderboards.run.outputs import no_bars
-from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.plans import AdapterPlan
+from leaderboards.run.study import Study
 from ptst_tasks.engines import Engine, open_engine
 from ptst_tasks.engines.engine_args import AUTO
 from ptst_tasks.errors import EngineError, PTSTError, said

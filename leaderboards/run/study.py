@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -27,6 +25,7 @@ from pydantic import (
 
 from adapters_train.defences import PLAIN, named
 from leaderboards.run import study_paths
+from leaderboards.run.plans import AdapterPlan, Existing, Name, Whole
 from leaderboards.run.study_errors import FaultsFound
 from ptst_tasks.generate import FAMILIES, Family, own_families, task_name
 from ptst_tasks.own_sets import OwnSet
@@ -37,38 +36,14 @@ from ptst_tasks.user_templates import active
 if TYPE_CHECKING:
     from adapters_train.config import TrainConfig
 
-__all__ = ["AdapterPlan", "Existing", "Study", "StudyTest", "StudyTrain"]
+__all__ = ["Study", "StudyTest", "StudyTrain"]
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):  # YAML's yes and no, which Python takes for 1 and 0
-        raise ValueError("expected a number, not true or false")
-    return value
-
-
-Name = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")
-]
-"""One line that can be shown."""
-Whole = Annotated[int, BeforeValidator(_number)]
 Rows = Annotated[Whole, Field(gt=0)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Existing(_Strict):
-    """An adapter that is there already; what is not said is read from its manifest.
-
-    With engine ``openai`` the path is the endpoint's name of it, and there is no manifest to read.
-    """
-
-    name: Annotated[Name, Field(pattern=r"^[^@]+$")]  # NAME@STEP is a copy kept along training
-    path: str = Field(min_length=1)
-    train_data: str = ""
-    train_template: str = ""
-    seed: Whole | None = None
 
 
 class StudyTrain(_Strict):
@@ -294,24 +269,3 @@ class Study(_Strict):
         if not named(defence).reads_unaligned:  # it is for those of the study's defences that do
             settings.pop("unaligned", None)
         return TrainConfig(**{**settings, **said})
-
-
-@dataclass(frozen=True, slots=True)
-class AdapterPlan:
-    """One model of a study.
-
-    Attributes:
-        name: The adapter's, empty for the base alone.
-        train_template: Template it is trained under, empty for the base.
-        seed: Training seed.
-        existing: Where it is, if it is there already.
-        step: For a copy kept along training, after how many steps.
-        defence: What keeps it safe beside the template.
-    """
-
-    name: str
-    train_template: str
-    seed: int | None
-    existing: Existing | None = None
-    step: int | None = None
-    defence: str = PLAIN

@@ -16,7 +16,8 @@ from adapters_train.data import TESTED_BY, TRAINING_SETS, training_set
 from ptst_tasks.errors import ConfigError
 
 if TYPE_CHECKING:
-    from leaderboards.run.study import Existing, Study
+    from leaderboards.run.plans import Existing
+    from leaderboards.run.study import Study
 
 __all__ = ["Trained", "asked_in", "trained"]
 

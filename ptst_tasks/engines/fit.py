@@ -13,14 +13,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.digests import read_json
+from ptst_tasks.engines.idle_adapters import idle_lora, meant_idle, saved_copies, trained
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.model_files import check_weights
 
-__all__ = ["Fit", "UnfitError", "check_origin", "meant_idle"]
-
-MEANT = "scale:0"
-"""The defence whose adapter is meant to change nothing: the base as the lower end of a scale."""
+__all__ = ["Fit", "UnfitError", "check_origin"]
 
 _PREFIX = "base_model.model."
 _HARMLESS_STARTS = (True, False, "gaussian", "eva", "orthogonal")
@@ -170,19 +167,6 @@ class Fit:
                 )
 
 
-def meant_idle(folder: str | Path) -> bool:
-    """Whether an adapter's own record says that it is the base at strength 0."""
-    config = _trained(folder).get("config")
-    return isinstance(config, Mapping) and config.get("defence") == MEANT
-
-
-def _trained(folder: str | Path) -> dict[str, Any]:
-    """The manifest of an adapter; a copy kept along training has it two folders above."""
-    place = Path(folder)
-    where = place.parent.parent if place.parent.name == "steps" else place
-    return read_json(where / "manifest.json") or {}
-
-
 def check_origin(folder: str | Path, base: str | Callable[[], str]) -> None:
     """Makes sure that an adapter was not trained on other weights than those in use.
 
@@ -197,16 +181,16 @@ def check_origin(folder: str | Path, base: str | Callable[[], str]) -> None:
     Raises:
         EngineError: If its manifest names another base; the message names both.
     """
-    trained = _trained(folder).get("base") or {}
-    if not isinstance(trained, Mapping) or not trained:
+    told = trained(folder).get("base") or {}
+    if not isinstance(told, Mapping) or not told:
         return
     base = base if isinstance(base, str) else base()
     kind, _, commit = base.partition(":")
-    known = str(trained.get("commit" if kind == "hub" else "weights") or "")
+    known = str(told.get("commit" if kind == "hub" else "weights") or "")
     here = commit if kind == "hub" else base
     if not known or not here or kind in ("served", "name") or known == here:
         return
-    name = trained.get("model") or "another base"
+    name = told.get("model") or "another base"
     raise EngineError(
         f"the adapter {str(folder)!r} was trained on {name!r} ({known[:12]}), the base in use is "
         f"{here[:12]}; of the same shape, other weights: measure it on its own base, or train it on "
@@ -265,34 +249,6 @@ def _check_values(config: Any, weights: Mapping[str, Any], *, idle: bool = False
             raise UnfitError(f"holds NaN or infinite values, first in {name!r}; train it again")
     if (why := idle_lora(config, weights)) and not saved_copies(weights) and not idle:
         raise UnfitError(why)
-
-
-def idle_lora(config: Any, weights: Mapping[str, Any]) -> str:
-    """Why no LoRA pair of an adapter changes anything; empty if one does, or if it has none."""
-    layers: dict[str, dict[str, bool]] = {}
-    for name, matrix in weights.items():
-        layer, _, kind = name.rpartition(".lora_")
-        if layer:
-            half = kind.removeprefix("embedding_")[:1]
-            layers.setdefault(layer, {})[half] = bool(matrix.any())
-    pairs = [halves for halves in layers.values() if {"A", "B"} <= halves.keys()]
-    if not pairs:
-        return ""
-    strengths = [
-        getattr(config, "lora_alpha", 1),
-        *(getattr(config, "alpha_pattern", None) or {}).values(),
-    ]
-    if not any(strengths):
-        return "changes nothing: its lora_alpha is 0"
-    if not any(halves["A"] and halves["B"] for halves in pairs):
-        half = "lora_B" if not any(halves["B"] for halves in pairs) else "lora_A or lora_B"
-        return f"changes nothing: every {half} matrix is zero, so it is untrained"
-    return ""
-
-
-def saved_copies(weights: Mapping[str, Any]) -> list[str]:
-    """Names of weights beside LoRA's that an adapter brings (``modules_to_save``)."""
-    return [name for name in weights if ".lora_" not in name]
 
 
 def _unfit(why: str) -> UnfitError:

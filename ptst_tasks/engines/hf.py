@@ -17,10 +17,11 @@ from ptst_tasks.decoding import DecodingOptions
 from ptst_tasks.engines.answer_plan import AnswerPlan, Request, read_requests
 from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
 from ptst_tasks.engines.engine_args import REFUSED
-from ptst_tasks.engines.fit import Fit, UnfitError, meant_idle
+from ptst_tasks.engines.fit import Fit, UnfitError
 from ptst_tasks.engines.hf_adapters import InLayers
 from ptst_tasks.engines.hf_generation import answer, make_plan
 from ptst_tasks.engines.hf_head import fold_rows
+from ptst_tasks.engines.idle_adapters import meant_idle
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import base_model, set_base_model

@@ -35,7 +35,8 @@ from ptst_tasks.engines.answer_plan import AnswerPlan, Request, all_stops, read_
 from ptst_tasks.engines.base import PROBE, Adapters, reason, refuse
 from ptst_tasks.engines.ends import Ends, id_list
 from ptst_tasks.engines.engine_args import REFUSED
-from ptst_tasks.engines.fit import Fit, meant_idle
+from ptst_tasks.engines.fit import Fit
+from ptst_tasks.engines.idle_adapters import meant_idle
 from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import ConfigError, EngineError
 from ptst_tasks.lm_internals import base_config

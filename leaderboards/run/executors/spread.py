@@ -21,8 +21,9 @@ from leaderboards.run.executors.packing import extract, pack, unpack
 from leaderboards.run.executors.worker import Order, Result, ptst_version
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place
+from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.store import Cell
-from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.study import Study
 from ptst_tasks.progress import Progress
 from ptst_tasks.whole_folders import cache_home
 

@@ -23,8 +23,9 @@ from leaderboards.run.asked import load_asked
 from leaderboards.run.executors.packing import pack, unpack
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.local import measure_here
+from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.store import Cell, Store
-from leaderboards.run.study import AdapterPlan, Study
+from leaderboards.run.study import Study
 from ptst_tasks import __version__
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import file_name

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leaderboards.run.labels import check_labels
-from leaderboards.run.study import AdapterPlan, Existing
+from leaderboards.run.plans import AdapterPlan, Existing
 from ptst_tasks.errors import ConfigError
 
 
