@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from scipy import stats as sps
 
 from leaderboards.board.numbers import Outcomes
+from leaderboards.board.stats import mcnemar_exact
 
-__all__ = ["Change", "mean_change"]
+__all__ = ["Change", "by_prompt", "mean_change", "p_value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def mean_change(before: Sequence[Outcomes], after: Sequence[Outcomes]) -> Change
         before: Of each seed, outcomes by prompt id.
         after: Likewise, of the other model.
     """
-    old, new = _by_prompt(before), _by_prompt(after)
+    old, new = by_prompt(before), by_prompt(after)
     ids = sorted(old.keys() & new.keys())
     if not ids:
         return None
@@ -61,7 +62,28 @@ def mean_change(before: Sequence[Outcomes], after: Sequence[Outcomes]) -> Change
     return Change(*rates, max(mean - half, -1.0), min(mean + half, 1.0), n)
 
 
-def _by_prompt(seeds: Sequence[Outcomes]) -> dict[str, float]:
+def p_value(before: Sequence[Outcomes], after: Sequence[Outcomes]) -> float:
+    """Two-sided p-value of no change: exact McNemar of one seed, a sign-flip test of several.
+
+    The test flips the sign of each prompt's difference of means; of few prompts it tries all ways, else
+    9,999 that are drawn, always the same.
+    """
+    import numpy as np
+
+    old, new = by_prompt(before), by_prompt(after)
+    diffs = np.array([new[i] - old[i] for i in sorted(old.keys() & new.keys())])
+    if len(before) == len(after) == 1:
+        return mcnemar_exact(int((diffs > 0).sum()), int((diffs < 0).sum()))
+    if not diffs.any():
+        return 1.0
+    found = sps.permutation_test(
+        (diffs, np.zeros(len(diffs))), lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples", vectorized=True, n_resamples=9999, rng=0,
+    )  # fmt: skip
+    return float(found.pvalue)
+
+
+def by_prompt(seeds: Sequence[Outcomes]) -> dict[str, float]:
     """The mean over those seeds that have a verdict."""
     found: dict[str, list[int]] = {}
     for outcomes in seeds:

@@ -24,7 +24,7 @@ from leaderboards.board.drawing import (
 )
 from leaderboards.board.inline_svg import Mark, mark
 from leaderboards.board.labelling import Around, Spot, label, together
-from leaderboards.board.tables import Field, Grid, short
+from leaderboards.board.tables import SAFETY_PROMPTS, Field, Grid, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +69,9 @@ def pareto(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 def tradeoff(helps: Grid, harms: Grid) -> Figure:
     """Draws helpfulness against ASR: colour and marker per training template, a label per test template.
 
+    Where trainings have defences, the colour is the template's and the marker the defence's, filled where
+    the test template has a safety prompt, and labels are those of the front alone.
+
     Bars are mean ± population std over seeds. The line is the Pareto front; the arrow goes from
     training and testing under chat:llama to PTST (trained under chat:vanilla, tested under
     chat:llama), where both were measured. Points are marked for `inline`.
@@ -98,7 +101,9 @@ def tradeoff(helps: Grid, harms: Grid) -> Figure:
     axes.margins(x=0.1, y=0.1)
     axes.legend(title="trained under", fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     around = Around([p.at for p in points], arrows, [_stairs(front), *_bars(points)])
-    label(figure, axes, _texts(figure, axes, points, harms, arrows), around)
+    told = [p for p in points if p.at in front or (p.harm.ptst and not harms.lines[p.train].more)]
+    told = told if _defended(harms) else points
+    label(figure, axes, _texts(figure, axes, told, harms, arrows), around)
     return figure
 
 
@@ -111,22 +116,65 @@ def _remarks(helps: Grid, harms: Grid, points: list[_Point]) -> list[str]:
 
 
 def _points(axes: Axes, points: list[_Point], helps: Grid, harms: Grid) -> None:
-    trained = [t for t in harms.trains if harms.lines[t].template]
+    looks = _looks(harms)
     for train in harms.trains:
         mine = [p for p in points if p.train == train]
-        colour, marker = series(trained.index(train)) if train in trained else (INK, "*")
+        colour, marker = looks[train]
         size = 10 if marker == "*" else 7
         for p in mine:
             x, y = p.bars
             axes.errorbar(*p.at, xerr=x or None, yerr=y or None, fmt="none", ecolor=colour,
                           elinewidth=0.8, alpha=0.45, zorder=1)  # fmt: skip
-            (dot,) = axes.plot(*p.at, marker, color=colour, markersize=size, markeredgecolor=PAPER,
-                               markeredgewidth=0.6, zorder=3, clip_on=False)  # fmt: skip
+            hollow = _defended(harms) and p.test not in SAFETY_PROMPTS
+            (dot,) = axes.plot(*p.at, marker, color=colour, markersize=size, zorder=3, clip_on=False,
+                               markeredgecolor=colour if hollow else PAPER,
+                               markeredgewidth=1.4 if hollow else 0.6,
+                               markerfacecolor=PAPER if hollow else colour)  # fmt: skip
             mark(dot, Mark(p.train, p.test, _title(p, helps, harms)))
-        if mine:
+        if mine and not _defended(harms):
             axes.plot(
                 [], [], marker, color=colour, markersize=size, label=entry(cut(harms.label(train)))
             )
+    if _defended(harms):
+        _keys(axes, harms)
+
+
+def _defended(grid: Grid) -> bool:
+    return any(line.defence for line in grid.lines.values())
+
+
+def _looks(grid: Grid) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each line; a star for what was not trained."""
+    trained = [t for t in grid.trains if grid.lines[t].template]
+    out = {train: (INK, "*") for train in grid.trains if train not in trained}
+    if not _defended(grid):
+        return out | {train: series(at) for at, train in enumerate(trained)}
+    colours = list(dict.fromkeys(grid.lines[t].template for t in trained))
+    markers = list(dict.fromkeys(grid.lines[t].defence for t in trained))
+    for train in trained:
+        line = grid.lines[train]
+        out[train] = (
+            series(colours.index(line.template))[0],
+            series(markers.index(line.defence))[1],
+        )
+    return out
+
+
+def _keys(axes: Axes, grid: Grid) -> None:
+    """The legend: of templates, of defences, and of what is not filled."""
+    looks, keys = _looks(grid), dict[str, tuple[str, str]]()
+    for train in grid.trains:
+        line = grid.lines[train]
+        keys[short(line.template) or grid.label(train)] = (
+            "s" if line.template else "*",
+            looks[train][0],
+        )
+    for train in (t for t in grid.trains if grid.lines[t].template):
+        keys.setdefault(grid.lines[train].defence or "no defence", (looks[train][1], MUTED))
+    for name, (marker, colour) in keys.items():
+        axes.plot([], [], marker, color=colour, markersize=7, label=entry(cut(name)))
+    axes.plot([], [], "o", color=MUTED, markerfacecolor=PAPER, markersize=7,
+              label="tested without safety prompt")  # fmt: skip
 
 
 def _title(point: _Point, helps: Grid, harms: Grid) -> str:
@@ -145,7 +193,7 @@ def _title(point: _Point, helps: Grid, harms: Grid) -> str:
 def _arrows(points: list[_Point], grid: Grid) -> list[tuple[Spot, Spot]]:
     """An arrow per training set: from CL to PTST, where both were measured once."""
     at = {(p.train, p.test): p.at for p in points}
-    keys = {(line.template, line.more): key for key, line in grid.lines.items()}
+    keys = {(line.template, line.more): key for key, line in grid.lines.items() if not line.defence}
     out = []
     for more in [m for template, m in keys if template == "chat:vanilla"]:
         start = at.get((keys.get(("chat:llama", more), ""), "chat:llama"))
@@ -173,8 +221,9 @@ def _texts(
 def _beside(points: list[_Point], grid: Grid) -> str:
     """``CL``; of points of several trainings that cover one another ``TV, TA → CL``, a line each."""
     tests: dict[str, dict[str, None]] = {}
+    most = 2 * _SHORT if _defended(grid) else _SHORT
     for p in sorted(points, key=lambda p: (grid.tests.index(p.test), grid.trains.index(p.train))):
-        tests.setdefault(cut(short(p.test), _SHORT), {})[cut(grid.label(p.train), _SHORT)] = None
+        tests.setdefault(cut(short(p.test), _SHORT), {})[cut(grid.label(p.train), most)] = None
     if len({p.train for p in points}) == 1:
         lines = wrapped([", ".join(tests)], _WIDE)
     else:

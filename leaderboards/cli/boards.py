@@ -30,6 +30,7 @@ Pool = Annotated[
 ]
 _SUFFIXES = {".csv": "csv", ".md": "md", ".tex": "latex", ".html": "html", ".txt": "text"}
 _COMPARED = ("text", "csv", "md")
+_LAYOUTS = ("tidy", "paper", "defences")
 
 
 class _Shown(NamedTuple):
@@ -52,7 +53,10 @@ def board(
         typer.Option("-o", "--out", help="Write it here; .md, .tex, .html and .txt say a format."),
     ] = None,
     layout: Annotated[
-        str, typer.Option(help="tidy (a row per number) or paper (train x test).")
+        str,
+        typer.Option(
+            help="tidy (a row per number), paper (train x test) or defences (side by side)."
+        ),
     ] = "",
     fmt: Annotated[
         str, typer.Option("--format", help="csv, md, latex, html or text; all but csv mean paper.")
@@ -103,6 +107,8 @@ def board(
         made = _compare(rows, compare, fmt, alone=out is None, pool=pool)
     elif view == "paper":
         made = _paper(rows, fmt, pool=pool)
+    elif view == "defences":
+        made = _defences(runs, fmt, pool=pool)
     else:
         made = _tidy(rows)
     if out is not None and str(out) != "-":
@@ -127,7 +133,7 @@ def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool)
     from leaderboards.board.rendering import FORMATS
 
     formats = (*FORMATS, "html")
-    for option, value, known in (("layout", layout, ("tidy", "paper")), ("format", fmt, formats)):
+    for option, value, known in (("layout", layout, _LAYOUTS), ("format", fmt, formats)):
         if value and value not in known:
             hint = did_you_mean(value, known)
             raise ConfigError(f"--{option} is {value!r}; {hint}expected one of {', '.join(known)}")
@@ -138,6 +144,10 @@ def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool)
         if chosen not in ("", *_COMPARED):
             raise ConfigError(f"--compare gives {', '.join(_COMPARED)}, not {chosen!r}")
         return "compare", chosen or "text"
+    if layout == "defences":
+        if chosen not in ("", *_COMPARED):
+            raise ConfigError(f"--layout defences gives {', '.join(_COMPARED)}, not {chosen!r}")
+        return layout, chosen or "text"
     if layout == "tidy" and fmt not in ("", "csv"):
         raise ConfigError(
             f"--layout tidy is a CSV and cannot be {fmt!r}; leave one of the two options out "
@@ -203,6 +213,36 @@ def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])
     data = {"tables": [_plain(grid) for grid in tables]}
     return _Shown(text, f"{len(tables)} tables", fmt, data)
+
+
+def _defences(runs: Sequence[Path], fmt: str, *, pool: bool) -> _Shown:
+    from leaderboards.board.defences import HEADER, rankings
+    from leaderboards.board.sides import read_side
+
+    found = rankings([n for run in runs for n in read_side(run).numbers], pool=pool)
+    if not found:
+        raise ConfigError(
+            "no adapter of these runs had a defence, or no harmful query was judged: there is nothing to "
+            "set side by side (train.defences of a study)"
+        )
+    parts = [
+        _table([list(HEADER), *(s.line() for s in r.lines)], r.title, r.remarks, fmt) for r in found
+    ]
+    told = f"{len(found)} tables of defences"
+    return _Shown("\n\n".join(parts) + "\n", told, fmt, {"tables": [asdict(r) for r in found]})
+
+
+def _table(lines: list[list[str]], title: str, remarks: Sequence[str], fmt: str) -> str:
+    """A table with what must be known of it below."""
+    from leaderboards.board.rendering import columns, csv_text, markdown, markdown_table, shown
+
+    if fmt == "csv":
+        return csv_text([[title], *lines, *([remark] for remark in remarks)]).rstrip("\n")
+    if fmt == "md":
+        body = [f"**{markdown(title)}**", "", *markdown_table(lines)]
+        return "\n".join([*body, *(f"\n{markdown(remark)}" for remark in remarks)])
+    rows = (line.rstrip() for line in columns(lines))
+    return "\n".join([shown(title), *rows, *map(shown, remarks)])
 
 
 def _page(tables: Sequence[Grid]) -> str:
