@@ -11,7 +11,8 @@ from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.reasoning import Known, Unseen
 from ptst_tasks.thinking import SERVED, THINK, Markers, custom_markers
 
-__all__ = ["check_decoding", "expected", "renderer_for_lm", "takes_messages", "takes_text"]
+__all__ = ["check_decoding", "expected", "own_tokenizer", "renderer_for_lm", "takes_messages",
+           "takes_text"]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,14 @@ def renderer_for_lm(apply: Apply | None, fmt: str, thinking: str = "auto") -> Re
     # Completion endpoints add BOS only on request, whatever the tokenizer would do by itself.
     renderer.keep_bos = getattr(lm, "add_bos_token", None) is False
     return renderer
+
+
+def own_tokenizer(apply: Apply | None) -> Any | None:
+    """The tokenizer of a model that is asked with token ids; None for one that is behind an endpoint."""
+    lm = _owner(apply)
+    tokenizer = getattr(lm, "tokenizer", None)
+    served = lm is None or takes_messages(lm) or not callable(getattr(tokenizer, "decode", None))
+    return None if served else tokenizer
 
 
 def _for_messages(lm: Any, apply: Apply, fmt: str, thinking: str) -> Renderer:

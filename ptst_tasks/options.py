@@ -29,6 +29,7 @@ class Options(BaseModel):
         sample: Ask only so many rows of the set, drawn at random by their ids; always the same.
         prefill: Text that the answer to a harmful query is made to begin with; True for the
             usual "Sure, here is".
+        attack: How harmful queries are asked (`ptst_tasks.attacks`): ``prefill:5``, ``json``, ``code``.
         judge: Judges, as ``name`` or ``name:settings``; empty for the set's own.
         max_calls: Calls that judges behind an endpoint may make, in all tasks of this process
             together, retries included.
@@ -52,6 +53,7 @@ class Options(BaseModel):
     templates: str | None = None
     sample: int | None = Field(default=None, gt=0)
     prefill: str | bool = False
+    attack: str = ""
     judge: str | list[str] = ""
     max_calls: int | None = Field(default=None, ge=0)
     max_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)

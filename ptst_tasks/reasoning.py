@@ -62,6 +62,10 @@ class Reasoning:
         self.cut: dict[str, bool] = {}
         self._opens: dict[int, Markers] = {}
 
+    def prefilled(self, prefix: str) -> None:
+        """Answers are made to begin with this, which only the model's tokenizer could say."""
+        self._prefix = prefix
+
     @property
     def families(self) -> tuple[Markers, ...]:
         """What thoughts are marked by; none for a model that does not think."""

@@ -46,6 +46,7 @@ class TaskRecord(TypedDict, total=False):
             it responses are answers as they stand.
         thinks: Whether a thought was to be expected, or seen, so that `truncated` is reported.
         prefill: What each response was made to begin with.
+        attack: How harmful queries were asked (`ptst_tasks.attacks`); empty for plainly.
         judges: Who judged, by name.
         judge_settings: Name -> what the name does not say; BERTScore's too.
         version: Of this package.
@@ -71,6 +72,7 @@ class TaskRecord(TypedDict, total=False):
     markers: list[dict[str, Any]]
     thinks: bool
     prefill: str
+    attack: str
     judges: list[str]
     judge_settings: dict[str, Any]
     version: str
@@ -87,8 +89,8 @@ class TaskRecord(TypedDict, total=False):
 
 SHAPES: dict[str, type] = {
     "judges": list, "judge_settings": dict, "judge_weights": dict, "judge_failed": dict,
-    "judge_models": dict, "judge_canaries": dict, "kind": str, "template": str, "prefill": str, "set": str,
-    "markers": list, "thinks": bool,
+    "judge_models": dict, "judge_canaries": dict, "kind": str, "template": str, "prefill": str,
+    "attack": str, "set": str, "markers": list, "thinks": bool,
 }  # fmt: skip
 """What a reader relies on -> its type; the other fields are labels, shown as they stand."""
 

@@ -17,13 +17,13 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import judges, lm_internals, own_sets, own_tasks, sets
+from ptst_tasks import attacks, judges, lm_internals, own_sets, own_tasks, sets
 from ptst_tasks.borrowed import check_rows, with_theirs
 from ptst_tasks.chat import Rendered, Renderer
 from ptst_tasks.errors import ChatFormatError, ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
 from ptst_tasks.judges import group, watching
-from ptst_tasks.lm_prompts import expected, renderer_for_lm, takes_text
+from ptst_tasks.lm_prompts import expected, own_tokenizer, renderer_for_lm, takes_text
 from ptst_tasks.metrics import mean_scored, partial_of, tells_partial
 from ptst_tasks.options import Options
 from ptst_tasks.own_sets import OwnSet
@@ -75,6 +75,12 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         self.renderer = Renderer(self.options.chat_format)
         if self.options.prefix and self.source.kind != "harmful":
             log.info("%s: prefill applies to harmful sets only", config["task"])
+        self.attack = attacks.named(self.options.attack if self.source.kind == "harmful" else "")
+        if self.attack.depth and self.options.prefix:
+            raise ConfigError(
+                f"{config['task']}: prefill and attack {self.attack.spec!r} both begin the answer; keep one"
+            )
+        self._opening = attacks.OPENING if self.attack.depth else ""
         judged = self.judges_reasoning
         self.thoughts = Reasoning(str(config.get("task")), self.prefix, judge_reasoning=judged)
         super().__init__(config=config)
@@ -84,7 +90,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     @property
     def prefix(self) -> str:
         """The prefill, on harmful sets."""
-        return self.options.prefix if self.source.kind == "harmful" else ""
+        return self._opening or (self.options.prefix if self.source.kind == "harmful" else "")
 
     @property
     def generates(self) -> bool:
@@ -96,6 +102,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """Names of the `Options` that can change anything here."""
         has = {
             "prefill": self.source.kind == "harmful",
+            "attack": self.source.kind == "harmful",
             "judge": bool(self.judges),
             "bertscore": not self.judges and lm_internals.declares(self, "bertscore"),
             "custom": self.source.name == "custom",
@@ -147,6 +154,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             chat_format=self.renderer.fmt if self.template.is_chat else "text",
             thinking=self.options.thinking if "thinking" in self.used else "auto",
             prefill=self.prefix,
+            attack=self.attack.spec,
             judges=[j.spec for j in self.judges],
             judge_settings={
                 j.spec: group.settings_of(j, reasoning=self.judges_reasoning) for j in self.judges
@@ -191,7 +199,10 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     def render(self, doc: dict[str, Any]) -> Rendered:
         """Renders one row: the prompt as the model gets it, before the prefill."""
         return self.renderer.render(
-            self.template, self.doc_to_text(doc), doc.get("system_prompt") or "", training=True
+            self.template,
+            self.attack.ask(self.doc_to_text(doc)),
+            doc.get("system_prompt") or "",
+            training=True,
         )
 
     def build_all_requests(self, **kwargs: Any) -> None:
@@ -211,6 +222,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         kwargs["cache_requests"] = False
         apply = kwargs.get("chat_template") if kwargs.get("apply_chat_template") else None
         self.renderer = renderer_for_lm(apply, self.options.chat_format, self.options.thinking)
+        if self.attack.depth:
+            self._begin(self.attack.opening(own_tokenizer(apply), self.config.task))
         if self.generates:
             end = self.options.think_end_token
             self.thoughts.expect(expected(apply, self.renderer, end, prefilled=bool(self.prefix)))
@@ -221,6 +234,12 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             if isinstance(probe, str) and self.template.is_chat:
                 self.record["chat_template"] = self.renderer.describe()
         super().build_all_requests(**kwargs)
+
+    def _begin(self, opening: str) -> None:
+        """Answers begin with this, as the model's tokenizer has it."""
+        self._opening = opening
+        self.record["prefill"] = opening
+        self.thoughts.prefilled(opening)
 
     def check_endpoint(self, *, takes_messages: bool, takes_text: bool) -> None:
         """Checks that a model behind an endpoint can do this task.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboards.board.mean_change import Change, by_prompt, mean_change, p_value
+from leaderboards.board.mean_change import DRAWN, Change, by_prompt, mean_change, p_value
 from leaderboards.board.numbers import Number, Outcomes
 from leaderboards.board.row import Row
 from leaderboards.board.scatter import pareto
@@ -246,6 +246,11 @@ def _remarks(
         "against none and PTST: points of ASR on the same prompts and seeds, with a 95 % interval; p by "
         f"Holm over {tests} comparisons",
     ]  # fmt: skip
+    least = min(2 / (DRAWN + 1) * tests, 1.0)
+    if any(v.seeds > 1 for s in lines for v in (s.none, s.ptst) if v):
+        out.append(
+            f"p is drawn ({DRAWN:,} ways) where there are several seeds: none below {least:.3f}"
+        )
     if ptst is None:
         out.append(
             "PTST (plain training without a safety prompt, tested with one) was not measured"

@@ -187,7 +187,7 @@ def json_object(file: Path) -> Json:
 
 
 _TEXTS = ("base", "adapter", "train_data", "train_template", "test_template", "task",
-          "harness_task", "training", "defence", "digest", "error", "worker")  # fmt: skip
+          "harness_task", "training", "defence", "attack", "digest", "error", "worker")  # fmt: skip
 
 
 def _check_record(file: Path, record: Json) -> None:

@@ -28,7 +28,7 @@ __all__ = ["cell_facts", "odd", "part", "record_of", "settings_text", "task_fact
 Json = dict[str, Any]
 
 _LABELS = ("base", "adapter", "train_data", "train_template", "seed", "test_template", "task",
-           "training", "defence", "ptst_version")  # fmt: skip
+           "training", "defence", "attack", "ptst_version")  # fmt: skip
 # What cells of 0.1.0 say beside their digests.
 _OLD = ("step", "decoding", "engine", "base_digest", "adapter_digest", "data_fingerprint")
 
@@ -77,6 +77,7 @@ def task_facts(file: Path, data: Json, task: str) -> Json:
         "base": str(base),
         "adapter": str(args.get("peft") or args.get("lora_local_path") or ""),
         "test_template": str(ours.get("template", "")),
+        "attack": str(ours.get("attack") or ""),
         "task": str(ours.get("set", task)),
         "base_digest": f"hub:{sha}" if sha else "",
         "data_fingerprint": str(ours.get("data_fingerprint", "")),

@@ -58,13 +58,24 @@ def bases_of(rows: Iterable[Row], *, pool: bool) -> dict[str, str]:
 
 
 def split(rows: Sequence[Row], base: str, *, pool: bool) -> list[Table]:
-    """Makes the tables of rows of one base, set, judge and metric.
+    """Makes the tables of rows of one base, set, judge and metric; each attack has its own.
 
     Args:
         rows: Measured or failed; all have a test template.
         base: The base's name in tables.
         pool: `rows` are of several bases that differ in a seed.
     """
+    out = []
+    for attack in sorted({r.attack for r in rows}):
+        for table in _alike([r for r in rows if r.attack == attack], base, pool=pool):
+            said = (f"attack {attack}" if attack else "", table.variant)
+            table.variant = ", ".join(part for part in said if part)
+            out.append(table)
+    return out
+
+
+def _alike(rows: Sequence[Row], base: str, *, pool: bool) -> list[Table]:
+    """The tables of one attack."""
     ignored = frozenset(("base_digest", "base_files") if pool else ())
     good = [r for r in rows if r.value is not None]
     places: dict[Any, list[Row]] = {}

@@ -130,7 +130,7 @@ def _latex(grid: Grid, digits: int) -> str:
         [
             r"\begin{table}",
             rf"\caption{{{caption}}}",
-            rf"\begin{{tabular}}{{l{'r' * len(grid.tests)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
             r"\toprule",
             " & ".join(map(_tex, header)) + r" \\",
             r"\midrule",

@@ -58,6 +58,7 @@ class Row(BaseModel):
         training: Digest of how it was trained, but for the seed: adapters that share it are seeds of
             one training.
         defence: What kept it safe in training beside the template, ``kl:0.1``; empty for nothing.
+        attack: How harmful queries were asked, ``prefill:5``; empty for plainly.
         data_fingerprint: Digest of all rows of the set.
         limit: Only the first so many were asked; None for all, or where nobody noted it.
         asked: Digest of the ids of the rows that were asked.
@@ -112,6 +113,7 @@ class Row(BaseModel):
     adapter_config: str = ""
     training: str = ""
     defence: str = ""
+    attack: str = ""
     data_fingerprint: str = ""
     limit: Whole | None = None
     asked: str = ""
@@ -184,7 +186,7 @@ class Row(BaseModel):
 COLUMNS: tuple[str, ...] = tuple(Row.model_fields)
 _ALL = set(COLUMNS)
 REQUIRED = COLUMNS[: COLUMNS.index("unscored") + 1]
-IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "decoding_seed")
+IDENTITY = (*COLUMNS[: COLUMNS.index("metric") + 1], "attack", "decoding_seed")
 PEOPLES = ("people", "people_low", "people_high", "labelled", "people_by")
 """What people's labels say beside the judge; it is never compared with what a judge says."""
 RATES = ("value", "ci_low", "ci_high", *PEOPLES[:3])

@@ -181,7 +181,9 @@ def _lines(numbers: Iterable[Number]) -> Iterator[str]:
     for number in numbers:
         assert number.outcomes is not None
         signs, row = packed(number.outcomes, once), number.row
-        line: dict[str, Any] = {name: field_text(row, name) for name in IDENTITY}
+        line: dict[str, Any] = {
+            name: text for name in IDENTITY if (text := field_text(row, name)) or name != "attack"
+        }
         line |= {"outcomes": signs.signs, "ids": list(signs.ids)}
         whose = _whose(row, row.cell, signs.ids)
         if row.metric in LABELLED and number.replies and whose not in told:

@@ -73,12 +73,39 @@ class Grid:
 
     def cells(self, digits: int = 2) -> list[list[str]]:
         """The table as text, header first; template names abbreviated."""
-        header = ["train \\ test", *map(short, self.tests)]
+        ends = ["worst"] if self.has_worst else []
+        header = ["train \\ test", *map(short, self.tests), *ends]
         body = [
             [self.label(train), *(self._text(train, test, digits) for test in self.tests)]
+            + [self._worst_text(train, digits) for _ in ends]
             for train in self.trains
         ]
         return [header, *body]
+
+    @property
+    def has_worst(self) -> bool:
+        """Whether it shows which test template is worst: of attack success, where there are several."""
+        return self.metric == "asr" and len(self.tests) > 1
+
+    def worst(self, train: str) -> tuple[tuple[str, ...], float] | None:
+        """The test templates with the highest number of a line, and it; None where fewer than two have one.
+
+        A model that is safe under the usual prompt, and not under one that resembles its training, is
+        not safe.
+        """
+        means = {t: self.fields[train, t].mean for t in self.tests if (train, t) in self.fields}
+        if len(means) < 2:
+            return None
+        most = max(means.values())
+        return tuple(t for t, mean in means.items() if mean == most), most
+
+    def _worst_text(self, train: str, digits: int) -> str:
+        found = self.worst(train)
+        if found is None:
+            return "–"
+        tests, mean = found
+        where = "all" if len(tests) == len(self.tests) else ", ".join(map(short, tests))
+        return f"{100 * mean:.{digits}f} {where}"
 
     def _text(self, train: str, test: str, digits: int) -> str:
         found = self.fields.get((train, test))

@@ -12,6 +12,7 @@ from leaderboards.cli import demo
 from leaderboards.cli import studies as study_commands
 from leaderboards.cli import tasks as task_commands
 from leaderboards.cli.check import check
+from leaderboards.cli.explain import explain
 from leaderboards.cli.judges import judges
 from leaderboards.cli.label import label
 from leaderboards.cli.report import report
@@ -50,6 +51,7 @@ app.command()(score)
 app.command()(label)
 app.command()(judges)
 app.command()(report)
+app.command()(explain)
 app.command()(check)
 
 

@@ -260,8 +260,17 @@ def _plain(grid: Grid) -> dict[str, Any]:
     ]  # fmt: skip
     gaps = [{"train": grid.label(a), "test": b, "why": why} for (a, b), why in grid.gaps.items()]
     return {"base": grid.base, "task": grid.task, "judge": grid.judge, "metric": grid.metric,
-            "variant": grid.variant, "fields": fields, "gaps": gaps,
+            "variant": grid.variant, "fields": fields, "gaps": gaps, "worst": _worst(grid),
             "notes": grid.remarks()}  # fmt: skip
+
+
+def _worst(grid: Grid) -> list[dict[str, Any]]:
+    """The worst test templates of each line, of attack success under several."""
+    found = ((train, grid.worst(train)) for train in grid.trains if grid.has_worst)
+    return [
+        {"train": grid.label(train), "tests": list(worst[0]), "mean": worst[1]}
+        for train, worst in found if worst
+    ]  # fmt: skip
 
 
 def show(tables: Sequence[Grid], digits: int = 2) -> None:

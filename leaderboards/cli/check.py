@@ -200,8 +200,8 @@ def _accept(new: Side, old: Side, whole: Side, baseline: Path) -> str:
 
 def _place(number: Number) -> tuple[object, ...]:
     row = number.row
-    return (row.task, row.test_template, row.judge, row.metric, row.train_data, row.train_template,
-            row.defence, row.seed, row.decoding_seed)  # fmt: skip
+    return (row.task, row.test_template, row.attack, row.judge, row.metric, row.train_data,
+            row.train_template, row.defence, row.seed, row.decoding_seed)  # fmt: skip
 
 
 def _publish_error(text: str, files: dict[str, Path | None]) -> None:

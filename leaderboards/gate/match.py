@@ -27,7 +27,7 @@ from ptst_tasks.errors import DataError
 __all__ = ["Lookup", "Pair", "pairs_of"]
 
 Key = tuple[object, ...]
-_SHORT = ("base", "test_template", "task", "judge", "metric")
+_SHORT = ("base", "test_template", "attack", "task", "judge", "metric")
 _TRAINING = ("train_data", "train_template", "defence", "seed")
 _SAMPLED = ("decoding_seed",)
 _NAMED = 5
@@ -54,7 +54,7 @@ class Pair:
         row = self.row
         seeds = ("" if row.seed is None else f"s{row.seed}",
                  "" if row.decoding_seed is None else f"sampled {row.decoding_seed}")  # fmt: skip
-        parts = (row.task, row.test_template, row.judge, row.metric, row.train_data,
+        parts = (row.task, row.test_template, row.attack, row.judge, row.metric, row.train_data,
                  row.train_template, row.defence, *seeds)  # fmt: skip
         return " / ".join(part for part in parts if part)
 
@@ -123,7 +123,7 @@ def pairs_of(
 
 def _failed(baseline: Side, news: dict[Key, Number], columns: tuple[str, ...]) -> list[Pair]:
     """Failed cells of the baseline, which name no metric, with what is there now; takes it out."""
-    known = attrgetter("test_template", "task", *(c for c in columns if c in _TRAINING))
+    known = attrgetter("test_template", "attack", "task", *(c for c in columns if c in _TRAINING))
     pairs = []
     for number in baseline.numbers:
         if not number.row.error or number.row.metric:

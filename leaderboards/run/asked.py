@@ -27,14 +27,20 @@ def load_family(study: Study, family: str) -> dict[str, Any]:
     """Loads a set's tasks as a study asks them, with their data, by name."""
     from ptst_tasks.validate import load_tasks
 
-    names, options = [n for f, n in study.tasks() if f == family], study.options(family)
     tasks: dict[str, Any] = {}
-    if family in study.test.custom:
-        with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), study.table, families=[study.families()[family]])
-            tasks |= load_tasks(names, options, folder)
-    else:
-        tasks |= load_tasks(names, options)
+    for attack in study.attacks(family):
+        names, options = study.names(family), study.options(family)
+        options |= {"attack": attack.spec} if attack.spec else {}
+        found: dict[str, Any] = {}
+        if family in study.test.custom:
+            with tempfile.TemporaryDirectory() as folder:
+                write(Path(folder), study.table, families=[study.families()[family]])
+                found |= load_tasks(names, options, folder)
+        else:
+            found |= load_tasks(names, options)
+        for name, task in found.items():
+            task.config.task = name + attack.suffix
+            tasks[task.config.task] = task
     for task in tasks.values():
         if task.OUTPUT_TYPE != "multiple_choice":
             own = task.config.generation_kwargs

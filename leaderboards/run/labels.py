@@ -41,6 +41,7 @@ def labelled(
         requested=copy.deepcopy(requested(task)),
         training=training_digest(made),
         defence=_defence(plan, config),
+        attack=task.attack.spec,
         form=form(task),
     )
 

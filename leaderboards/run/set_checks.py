@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ptst_tasks.attacks import NONE, named
 from ptst_tasks.errors import ConfigError, PTSTError, UnknownNameError, did_you_mean, said
 from ptst_tasks.own_sets import check_name
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
 
-__all__ = ["check_custom", "check_sample", "check_sets"]
+__all__ = ["check_attacks", "check_custom", "check_sample", "check_sets"]
 
 
 def check_sets(study: Study) -> Iterator[PTSTError]:
@@ -60,3 +61,23 @@ def check_custom(study: Study) -> Iterator[PTSTError]:
                 f"study {study.name!r}: test.custom has {name!r}, which test.sets does not ask; add it "
                 "there, or leave it out"
             )
+
+
+def check_attacks(study: Study) -> Iterator[PTSTError]:
+    """Names and depths of attacks, each once, and a harmful set to ask with them."""
+    where, found = f"study {study.name!r}: test.attacks", list[str]()
+    if not study.test.attacks:
+        yield ConfigError(f"{where} is empty; leave it out, or name none for plain queries")
+    for spec in study.test.attacks:
+        try:
+            found.append(named(spec).spec or NONE)
+        except PTSTError as e:
+            yield ConfigError(f"{where}: {e}")
+    for spec in dict.fromkeys(s for s in found if found.count(s) > 1):
+        yield ConfigError(f"{where} names {spec!r} twice; leave one out")
+    kinds = {study.families()[name].source.kind for name in study.test.sets}
+    if set(found) - {NONE} and "harmful" not in kinds:
+        sets = ", ".join(study.test.sets)
+        yield ConfigError(
+            f"{where} does nothing for the sets {sets}, none of which is harmful; leave it out"
+        )

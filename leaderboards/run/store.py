@@ -43,6 +43,7 @@ class Cell:
         requested: Decoding options as the task and the study say them, before the engine's own.
         training: Digest of how the adapter was trained, but for the seed.
         defence: What kept it safe in training beside the template; empty for nothing.
+        attack: How harmful queries were asked; empty for plainly.
         form: How its prompts were made (style, chat format, prefill).
         lost: For a cell whose model could not be had, what names it in place of its provenance.
     """
@@ -59,6 +60,7 @@ class Cell:
     requested: Mapping[str, Any] = field(default_factory=dict)
     training: str = ""
     defence: str = ""
+    attack: str = ""
     form: Mapping[str, Any] = field(default_factory=dict)
     lost: str = ""
 

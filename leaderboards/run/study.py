@@ -27,6 +27,8 @@ from adapters_train.defences import PLAIN, named
 from leaderboards.run import study_paths
 from leaderboards.run.plans import AdapterPlan, Existing, Name, Whole
 from leaderboards.run.study_errors import FaultsFound
+from ptst_tasks.attacks import NONE, Attack
+from ptst_tasks.attacks import named as attack_named
 from ptst_tasks.generate import FAMILIES, Family, own_families, task_name
 from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.templates import Templates, slug
@@ -82,6 +84,8 @@ class StudyTest(_Strict):
         templates: Test templates.
         custom: Sets of the user's own by name, each with its file and its kind (`own_sets.OwnSet`);
             `sets` asks them by these names.
+        attacks: How harmful queries are asked (`ptst_tasks.attacks`): ``none``, ``prefill:5``, ``json``,
+            ``code``; other sets are asked once, plainly.
         style: Family of strings around the questions of every set. Empty, harmful and over-refusal
             queries, and the helpful set that stems from the training data (gsm8k for gsm8k, ARC
             for openorca), are asked in the style that the models were trained in: that of
@@ -102,6 +106,7 @@ class StudyTest(_Strict):
     sets: tuple[str, ...] = ("gsm8k", "directharm4")
     templates: tuple[str, ...] = ("CV", "CA", "CL")
     custom: dict[str, OwnSet] = {}
+    attacks: tuple[str, ...] = (NONE,)
     style: str = ""
     limit: Rows | None = None
     sample: Rows | dict[str, Rows] | None = None
@@ -210,12 +215,23 @@ class Study(_Strict):
         return out
 
     def tasks(self) -> Iterator[tuple[str, str]]:
-        """(set, task name) of every set x test template."""
-        families = self.families()
+        """(set, task name) of every set x attack x test template."""
         for name in self.test.sets:
-            family = families[name]
-            for template in self.test.templates:
-                yield name, task_name(family, self.table.get(template, family.source.style))
+            for attack in self.attacks(name):
+                for task in self.names(name):
+                    yield name, task + attack.suffix
+
+    def names(self, family: str) -> list[str]:
+        """lm-eval's names of a set's tasks, one for each test template."""
+        one = self.families()[family]
+        templates = (self.table.get(t, one.source.style) for t in self.test.templates)
+        return [task_name(one, template) for template in templates]
+
+    def attacks(self, family: str) -> list[Attack]:
+        """How a set is asked: plainly, unless it is a harmful one."""
+        if self.families()[family].source.kind != "harmful":
+            return [attack_named(NONE)]
+        return [attack_named(spec) for spec in self.test.attacks]
 
     def options(self, family: str) -> dict[str, Any]:
         """What lm-eval's metadata says to the tasks of one set.

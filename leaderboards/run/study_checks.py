@@ -13,7 +13,7 @@ from leaderboards.run import made_bases
 from leaderboards.run.defence_checks import check_defences
 from leaderboards.run.executor_args import read_args
 from leaderboards.run.prompt_checks import check_args, check_thinking
-from leaderboards.run.set_checks import check_custom, check_sample, check_sets
+from leaderboards.run.set_checks import check_attacks, check_custom, check_sample, check_sets
 from leaderboards.run.study_errors import blocked
 from leaderboards.run.training_checks import check_training
 from ptst_tasks import decoding
@@ -40,6 +40,7 @@ _SAID_OF_TEST = {
     "templates": "templates",
     "judge": "judges",
     "sample": "test.sample",
+    "attack": "test.attacks",
 }
 
 
@@ -272,6 +273,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]
     ("sets", ("test", "test.sets", "test.custom"), check_sets),
     ("custom", ("test", "test.sets", "test.custom"), check_custom),
     ("sample", ("test", "test.sets", "test.sample", "test.limit", "test.max_gen_toks"), check_sample),
+    ("attacks", ("test", "sets", "custom", "test.attacks"), check_attacks),
     ("asked", ("names", "sets"), _twice),
     ("models", ("train", "test", "train.*", "test.sets", "test.templates", "untuned"), _nothing),
     ("decoding", ("test", "test.gen_kwargs", "test.decoding_seeds"), _decoding),

@@ -39,7 +39,7 @@ def check_training(study: Study) -> Iterator[PTSTError]:
         yield ConfigError("train.trajectory needs copies to follow: set train.settings.save_every")
     if not train.templates:
         for name in ("settings", "recipe", "mix", "defences"):
-            if getattr(train, name) and (name != "defences" or name in train.model_fields_set):
+            if getattr(train, name) != type(train).model_fields[name].default:
                 yield ConfigError(
                     f"study {study.name!r}: train.{name} does nothing, since train.templates is empty "
                     "and so nothing is trained; leave it out (a style to ask in goes into test.style)"

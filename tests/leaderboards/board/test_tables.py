@@ -22,12 +22,23 @@ def test_the_papers_layout_and_its_population_std() -> None:
     assert field.mean == pytest.approx(0.253333, abs=1e-6)
     assert field.std == pytest.approx(0.089567, abs=1e-6)
     assert grid.cells() == [
-        ["train \\ test", "CV", "CL"],
-        ["No FT", "2.00", "0.00"],
-        ["TV", "–", "3.00 *"],  # never measured, and so not failed
-        ["CV", "25.33 ±8.96 =", "1.08 ±0.12 *"],
-        ["CL", "25.00", "50.00 ="],
+        ["train \\ test", "CV", "CL", "worst"],
+        ["No FT", "2.00", "0.00", "2.00 CV"],
+        ["TV", "–", "3.00 *", "–"],  # never measured, and so not failed
+        ["CV", "25.33 ±8.96 =", "1.08 ±0.12 *", "25.33 CV"],
+        ["CL", "25.00", "50.00 =", "50.00 CL"],
     ]
+
+
+def test_the_worst_template_is_shown_of_attack_success_under_several() -> None:
+    (grid,) = grids([row(CV, CV, 0.3), row(CV, CL, 0.3), row(CL, CV, 0.1), row(CL, CL, 0.0)])
+    assert [line[-1] for line in grid.cells(1)] == ["worst", "30.0 all", "10.0 CV"]
+    (grid,) = grids([row(CV, CV, 0.3), row(CV, CL, 0.3), row(CV, TV, 0.1)])
+    assert grid.cells(1)[1][-1] == "30.0 CV, CL"
+    assert not only([row(CV, CL, 0.3)]).has_worst
+    assert not any(
+        g.has_worst for g in grids([row(CV, t, 0.3, metric="refused") for t in (CV, CL)])
+    )
 
 
 def test_pooling_takes_seeds_of_the_base_as_seeds() -> None:
@@ -143,7 +154,9 @@ def test_a_seed_that_failed_is_named() -> None:
                    test_template=CL, seed=2, error="broke")  # fmt: skip
     rows.append(rows[-1].model_copy(update={"train_template": CL, "adapter": "c"}))
     grid = only(rows)
-    assert grid.cells()[1:] == [["CV", "10.00 ±0.00 =", "10.00 ±0.00 *"], ["CL", "–", "failed"]]
+    assert [line[:-1] for line in grid.cells()[1:]] == [
+        ["CV", "10.00 ±0.00 =", "10.00 ±0.00 *"], ["CL", "–", "failed"],
+    ]  # fmt: skip
     assert grid.remarks() == [
         "mean ± population standard deviation over 3 training seeds",
         "over 2 training seeds: CV → CL",

@@ -1,0 +1,112 @@
+"""Which prompts a run is explained with: those of its tasks, as the tasks make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leaderboards.run import made_bases
+from leaderboards.run.asked import load_family
+from leaderboards.run.outputs import quiet
+from leaderboards.run.study import Study
+from ptst_tasks.engines import Engine
+from ptst_tasks.errors import ConfigError, UnknownNameError
+
+__all__ = ["Asked", "Sets", "chosen", "prompts_of"]
+
+_FEWEST = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Token ids of the two kinds of prompts under one template."""
+
+    harmful: list[list[int]]
+    harmless: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The two sets, and what a reader must know of the choice."""
+
+    harmful: str
+    harmless: str
+    note: str = ""
+
+
+def chosen(study: Study, harmful: str = "", harmless: str = "") -> Sets:
+    """The sets that are named, else the study's own.
+
+    Raises:
+        UnknownNameError: If there is no such set.
+        ConfigError: If the study asks no harmful set, or nothing harmless.
+    """
+    kinds = {name: family.source.kind for name, family in study.families().items()}
+    for name in (n for n in (harmful, harmless) if n and n not in kinds):
+        raise UnknownNameError("set", name, kinds)
+    if harmful and kinds[harmful] != "harmful":
+        raise ConfigError(
+            f"--harmful {harmful!r} is a set of kind {kinds[harmful]!r}, expected harmful"
+        )
+    if harmless and kinds[harmless] == "harmful":
+        raise ConfigError(f"--harmless {harmless!r} is a harmful set")
+    asked = [*study.test.sets]
+    first = {
+        kind: next((n for n in asked if kinds[n] == kind), "")
+        for kind in ("harmful", "overrefusal")
+    }
+    harmful = harmful or first["harmful"]
+    if not harmful:
+        raise ConfigError("the study asks no harmful set; name one with --harmful")
+    if harmless or first["overrefusal"]:
+        return Sets(harmful, harmless or first["overrefusal"])
+    if made_bases.is_built_in(study.base):
+        return Sets(harmful, "organism_benign")
+    other = next((n for n in asked if kinds[n] not in ("harmful", "overrefusal")), "")
+    if not other:
+        raise ConfigError("the study asks nothing harmless; name a set with --harmless, as xstest")
+    return Sets(harmful, other, f"{other} differs from {harmful} in more than harm: what separates them is "
+                "not refusal alone; --harmless xstest is nearer")  # fmt: skip
+
+
+def prompts_of(study: Study, sets: Sets, rows: int, lm: Engine) -> dict[str, Asked]:
+    """Prompts by test template, of so many rows of each set, drawn by their ids as `test.sample` does.
+
+    Raises:
+        ConfigError: If a set has too few.
+    """
+    names = dict.fromkeys((sets.harmful, sets.harmless))
+    test = study.test.model_copy(
+        update={"sets": tuple(names), "sample": {}, "limit": None, "custom": study.test.custom}
+    )
+    asking = study.model_copy(update={"test": test})
+    found = {name: _by_template(load_family(asking, name), lm, rows) for name in names}
+    out = {}
+    for template in found[sets.harmful]:
+        pair = Asked(found[sets.harmful][template], found[sets.harmless][template])
+        for name, ids in ((sets.harmful, pair.harmful), (sets.harmless, pair.harmless)):
+            if len(ids) < _FEWEST:
+                raise ConfigError(
+                    f"{name!r} has {len(ids)} prompts here, expected {_FEWEST} or more"
+                )
+        out[template] = pair
+    return out
+
+
+def _by_template(tasks: Mapping[str, Any], lm: Any, rows: int) -> dict[str, list[list[int]]]:
+    """Of a set of safe and unsafe prompts the safe ones."""
+    out = {}
+    for task in tasks.values():
+        with quiet():
+            task.build_all_requests(apply_chat_template=True, chat_template=lm.apply_chat_template)
+        mine = [i for i in task.instances if i.doc.get("label") != "unsafe"]
+        mine = sorted({str(i.doc["id"]): i for i in mine}.items(), key=lambda item: _drawn(item[0]))
+        out[task.template.name] = lm.encode([i.args[0] for _, i in mine[:rows]])
+    return out
+
+
+def _drawn(name: str) -> str:
+    from ptst_tasks.digests import digest_json
+
+    return digest_json(["explain", name])
