@@ -70,6 +70,8 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
         f"{folder}  {len(job.order)} rows in {job.steps} steps, {tokens:,} tokens, {cut} answers "
         f"cut, {left} rows left out"
     ]
+    if not job.defence.is_plain:
+        lines.append(f"  defence: {config.defence}: {job.defence.about}")
     shape = _shape(job)
     lines += [f"  {shape['around']}"]
     if job.template.is_chat and config.chat_format == "auto":
@@ -85,6 +87,7 @@ def _of_job(job: Job, folder: Path) -> dict[str, Any]:
     lines += [f"  {line}" for line in data_notes(data)]
     return {
         "folder": str(folder), "template": config.template, "seed": config.seed,
+        "defence": config.defence,
         "rows": len(job.order), "steps": job.steps, "tokens": tokens, "answers_cut": cut,
         "rows_left_out": left, "lead": shape["lead"], "end": encoded.end,
         "thinking": config.thinking, "data": data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,13 @@ def folder_of(name: str) -> Path:
 
 
 def digest(folder: Path) -> str:
-    """Digest of a base's weights."""
+    """Digest of a base's weights; computed once for as long as its files stay as they are."""
+    files = sorted(folder.glob("*.safetensors"))
+    return _digest(folder, tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files))
+
+
+@functools.cache
+def _digest(folder: Path, _: tuple[tuple[str, int, int], ...]) -> str:
     return weights_digest(folder)
 
 

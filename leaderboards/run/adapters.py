@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters_train.defences import named
 from leaderboards.run.attic import put_aside
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import base_folder
@@ -116,6 +117,8 @@ class RunAdapters:
     def _train(self, wanted: dict[str, tuple[TrainConfig, Path]], progress: Progress) -> None:
         import torch
 
+        for config, _ in wanted.values():  # weights that a defence needs are missed before any step
+            named(config.defence).unaligned(config)
         self.mend(wanted)
         progress.start("training adapters", len(wanted))
         try:

@@ -170,8 +170,11 @@ def requested(task: Any) -> dict[str, Any]:
 def form(task: Any) -> dict[str, Any]:
     """How a task's prompts are made, as far as that can be said without a tokenizer."""
     said = record_of(task.config)
-    return {"template": said["template"], "style": said["style"],
-            "chat_format": said["chat_format"], "prefill": said["prefill"]}  # fmt: skip
+    # Of an attack's prefill only the depth is known here: its text is the tokenizer's.
+    begun = "" if task.attack.depth else said["prefill"]
+    made = {"template": said["template"], "style": said["style"],
+            "chat_format": said["chat_format"], "prefill": begun}  # fmt: skip
+    return made | ({"attack": task.attack.spec} if task.attack.spec else {})
 
 
 def is_sampled(task: Any) -> bool:

@@ -67,3 +67,19 @@ def test_unaligned_weights_lie_relative_to_the_study(tmp_path) -> None:
     found = read(tmp_path, "templates: [CV], defences: [safe_lora], settings: {unaligned: before}")
     assert Path(found.train.settings["unaligned"]).is_dir()
     assert found.model_dump()["train"]["settings"]["unaligned"] == "before"
+
+
+def test_unaligned_weights_that_are_not_there_stop_the_study_before_its_first_step(
+    tmp_path,
+) -> None:
+    from leaderboards.run.adapters import RunAdapters
+    from ptst_tasks.errors import ConfigError
+    from ptst_tasks.progress import Progress
+
+    found = read(
+        tmp_path, "templates: [CV], defences: [none, safe_lora], settings: {unaligned: ./gone}"
+    )
+    adapters = RunAdapters(found, tmp_path / "run", [])
+    with pytest.raises(ConfigError, match=r"'./gone' is no folder here"):
+        adapters.train(found.adapters(), Progress())
+    assert not (tmp_path / "run").exists()
