@@ -17,10 +17,10 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from ptst_tasks import attacks, judges, lm_internals, own_sets, own_tasks, sets
+from ptst_tasks import attacks, endpoint_fit, judges, lm_internals, own_sets, own_tasks, sets
 from ptst_tasks.borrowed import check_rows, with_theirs
 from ptst_tasks.chat import Rendered, Renderer
-from ptst_tasks.errors import ChatFormatError, ConfigError
+from ptst_tasks.errors import ConfigError
 from ptst_tasks.filters import Judged, bertscore_filter, judge_filter
 from ptst_tasks.judges import group, watching
 from ptst_tasks.lm_prompts import expected, own_tokenizer, renderer_for_lm, takes_text
@@ -75,11 +75,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         self.renderer = Renderer(self.options.chat_format)
         if self.options.prefix and self.source.kind != "harmful":
             log.info("%s: prefill applies to harmful sets only", config["task"])
-        self.attack = attacks.named(self.options.attack if self.source.kind == "harmful" else "")
-        if self.attack.depth and self.options.prefix:
-            raise ConfigError(
-                f"{config['task']}: prefill and attack {self.attack.spec!r} both begin the answer; keep one"
-            )
+        harmful = self.source.kind == "harmful"
+        self.attack = attacks.of_task(config["task"], self.options, harmful=harmful)
         self._opening = attacks.OPENING if self.attack.depth else ""
         judged = self.judges_reasoning
         self.thoughts = Reasoning(str(config.get("task")), self.prefix, judge_reasoning=judged)
@@ -199,11 +196,9 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     def render(self, doc: dict[str, Any]) -> Rendered:
         """Renders one row: the prompt as the model gets it, before the prefill."""
         return self.renderer.render(
-            self.template,
-            self.attack.ask(self.doc_to_text(doc)),
-            doc.get("system_prompt") or "",
+            self.template, self.attack.ask(self.doc_to_text(doc)), doc.get("system_prompt") or "",
             training=True,
-        )
+        )  # fmt: skip
 
     def build_all_requests(self, **kwargs: Any) -> None:
         """Builds the requests; finds out first whether this model can take these prompts.
@@ -251,26 +246,11 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         Raises:
             ChatFormatError: If the prompt cannot be sent, or log-likelihoods are needed.
         """
-        if not takes_messages:
-            return
-        as_text = not self.renderer.asks_chat_template(self.template)
-        if takes_text and self.prefix and not as_text:
-            raise ChatFormatError(
-                f"{self.config.task}: a prefill cannot go with messages; use text:* templates, "
-                "chat_format llama2 or mistral, or no prefill"
-            )
-        if not takes_text and (as_text or self.prefix):
-            what = "a prefill" if self.prefix else "this prompt as text"
-            raise ChatFormatError(
-                f"{self.config.task}: a chat-completions endpoint takes messages, not {what}; use "
-                "chat:* templates with chat_format auto and no prefill, or a completions endpoint"
-            )
-        if self.OUTPUT_TYPE == "multiple_choice":
-            kind = "served model" if takes_text else "chat-completions endpoint"
-            raise ChatFormatError(
-                f"{self.config.task}: a {kind} gives no log-likelihoods; use the "
-                "generate form (ptst_medqa_gen_*; in a study, the set medqa_gen)"
-            )
+        if takes_messages:
+            endpoint_fit.check(
+                str(self.config.task), as_text=not self.renderer.asks_chat_template(self.template),
+                prefilled=bool(self.prefix), compares=not self.generates, takes_text=takes_text,
+            )  # fmt: skip
 
     def fewshot_context(self, doc: dict[str, Any], *_: Any, **__: Any) -> Rendered:
         """Returns the rendered row, which lm-eval hands on to `construct_requests`."""

@@ -167,9 +167,8 @@ _WANTS = {
     "column": "it is a column of the set 'custom', which is not asked",
     "kind": "it is the kind of the set 'custom', which is not asked",
     "chat_format": "text:* templates pass through no chat format",
-    "thinking": "only a model's own chat template can be told, and text:* templates and literal chat "
-    "formats pass through none",
-    "think_end_token": "only written answers have thoughts, and these tasks compare log-likelihoods",
+    "thinking": "only a model's own chat template can be told; these templates or formats pass none",
+    "think_end_token": "only written answers have thoughts; these tasks compare log-likelihoods",
     "judge_reasoning": "thoughts about harmful queries are judged, and no set of these has any",
 }
 

@@ -9,6 +9,20 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("ptst_tasks", "adapters_train", "leaderboards")
 
 ELSEWHERE = {
+    "leaderboards/board/test_defences.py: a table of defences, from numbers to text": (
+        "leaderboards/board/defence_remarks.py",
+        "leaderboards/board/defences_text.py",
+        "leaderboards/board/standing.py",
+    ),
+    "leaderboards/cli/test_boards.py: what ptst board shows, and says for programs": (
+        "leaderboards/cli/board_views.py",
+        "leaderboards/board/plain_tables.py",
+    ),
+    "leaderboards/explain/test_explained_run.py: a run explained, as a user meets it": (
+        "leaderboards/cli/explain.py",
+        "leaderboards/explain/explaining.py",
+    ),
+    "ptst_tasks/test_task.py: which prompts cannot be sent": ("ptst_tasks/endpoint_fit.py",),
     "leaderboards/run/test_study.py: the models of a study are part of it": (
         "leaderboards/run/plans.py",
     ),
@@ -221,6 +235,7 @@ TOPICS = {
     "ptst_tasks/judges/test_real_server.py": "a judge behind a real server",
     "ptst_tasks/test_exports.py": "the package's names",
     "ptst_tasks/test_shipped_templates.py": "every chat template that others ship",
+    "leaderboards/run/test_attack_study.py": "attacks as an axis of a study, and of all that pairs numbers",
     "leaderboards/run/test_defence_study.py": "the ready study of defences, cut short: run, and run again",
     "ptst_tasks/test_fuzz_data.py": "anything in files of rows, templates and decoding options",
 }

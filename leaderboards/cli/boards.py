@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from leaderboards.cli.board_views import view_of
 from ptst_tasks.command import JsonFile, Quiet, put_json, put_text, screen
-from ptst_tasks.errors import ConfigError, did_you_mean, require
+from ptst_tasks.errors import ConfigError, require
 from ptst_tasks.files import write_text
 from ptst_tasks.replies import RAISE
 
@@ -28,9 +29,6 @@ Runs = Annotated[
 Pool = Annotated[
     bool, typer.Option("--pool", help="Average over bases too (built-in models of many seeds).")
 ]
-_SUFFIXES = {".csv": "csv", ".md": "md", ".tex": "latex", ".html": "html", ".txt": "text"}
-_COMPARED = ("text", "csv", "md")
-_LAYOUTS = ("tidy", "paper", "defences")
 
 
 class _Shown(NamedTuple):
@@ -79,7 +77,7 @@ def board(
     from leaderboards.board.people import people_rows, read_people
     from leaderboards.board.sides import check_targets
 
-    view, fmt = _view(layout, fmt, out, compare=bool(compare), pool=pool)
+    view, fmt = view_of(layout, fmt, out, compare=bool(compare), pool=pool)
     if quiet and out is None and json is None:
         raise ConfigError("--quiet without --out or --json shows nothing; name a file with -o")
     if compare and human:
@@ -128,51 +126,6 @@ def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
         put_text(made.text)
 
 
-def _view(layout: str, fmt: str, out: Path | None, *, compare: bool, pool: bool) -> tuple[str, str]:
-    """What is shown, and in which format; refuses options that would do nothing."""
-    from leaderboards.board.rendering import FORMATS
-
-    formats = (*FORMATS, "html")
-    for option, value, known in (("layout", layout, _LAYOUTS), ("format", fmt, formats)):
-        if value and value not in known:
-            hint = did_you_mean(value, known)
-            raise ConfigError(f"--{option} is {value!r}; {hint}expected one of {', '.join(known)}")
-    chosen = fmt or (_suffix(out, layout) if out else "")
-    if compare:
-        if layout:
-            raise ConfigError(f"--compare has a layout of its own; leave out --layout {layout}")
-        if chosen not in ("", *_COMPARED):
-            raise ConfigError(f"--compare gives {', '.join(_COMPARED)}, not {chosen!r}")
-        return "compare", chosen or "text"
-    if layout == "defences":
-        if chosen not in ("", *_COMPARED):
-            raise ConfigError(f"--layout defences gives {', '.join(_COMPARED)}, not {chosen!r}")
-        return layout, chosen or "text"
-    if layout == "tidy" and fmt not in ("", "csv"):
-        raise ConfigError(
-            f"--layout tidy is a CSV and cannot be {fmt!r}; leave one of the two options out "
-            f"(a table in {fmt!r} is --layout paper)"
-        )
-    if layout == "paper" or (not layout and chosen not in ("", "csv")):
-        return "paper", chosen or "text"
-    if pool:
-        raise ConfigError(
-            "--pool averages, and the tidy layout holds every number; add --layout paper"
-        )
-    return "tidy", "csv"
-
-
-def _suffix(out: Path, layout: str) -> str:
-    """The format that a file's name says; no suffix says none."""
-    suffix = out.suffix.lower()
-    if suffix and suffix not in _SUFFIXES and layout != "tidy":
-        raise ConfigError(
-            f"--out {str(out)!r}: the suffix {out.suffix!r} says no format; expected one of "
-            f"{', '.join(_SUFFIXES)}, or say it with --format"
-        )
-    return _SUFFIXES.get(suffix, "")
-
-
 def _read(
     runs: Sequence[Path], *, pool: bool, people: People | None = None
 ) -> tuple[list[Row], list[str]]:
@@ -205,18 +158,20 @@ def _tidy(rows: Sequence[Row]) -> _Shown:
 
 
 def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
+    from leaderboards.board.plain_tables import plain
     from leaderboards.board.rendering import render
     from leaderboards.board.tables import grids, left_out
 
     tables = grids(rows, pool=pool)
     text = _page(tables) if fmt == "html" else render(tables, fmt)
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])
-    data = {"tables": [_plain(grid) for grid in tables]}
+    data = {"tables": [plain(grid) for grid in tables]}
     return _Shown(text, f"{len(tables)} tables", fmt, data)
 
 
 def _defences(runs: Sequence[Path], fmt: str, *, pool: bool) -> _Shown:
-    from leaderboards.board.defences import HEADER, rankings
+    from leaderboards.board.defences import rankings
+    from leaderboards.board.defences_text import side_by_side
     from leaderboards.board.sides import read_side
 
     found = rankings([n for run in runs for n in read_side(run).numbers], pool=pool)
@@ -225,52 +180,15 @@ def _defences(runs: Sequence[Path], fmt: str, *, pool: bool) -> _Shown:
             "no adapter of these runs had a defence, or no harmful query was judged: there is nothing to "
             "set side by side (train.defences of a study)"
         )
-    parts = [
-        _table([list(HEADER), *(s.line() for s in r.lines)], r.title, r.remarks, fmt) for r in found
-    ]
+    parts = [side_by_side(r, fmt) for r in found]
     told = f"{len(found)} tables of defences"
     return _Shown("\n\n".join(parts) + "\n", told, fmt, {"tables": [asdict(r) for r in found]})
-
-
-def _table(lines: list[list[str]], title: str, remarks: Sequence[str], fmt: str) -> str:
-    """A table with what must be known of it below."""
-    from leaderboards.board.rendering import columns, csv_text, markdown, markdown_table, shown
-
-    if fmt == "csv":
-        return csv_text([[title], *lines, *([remark] for remark in remarks)]).rstrip("\n")
-    if fmt == "md":
-        body = [f"**{markdown(title)}**", "", *markdown_table(lines)]
-        return "\n".join([*body, *(f"\n{markdown(remark)}" for remark in remarks)])
-    rows = (line.rstrip() for line in columns(lines))
-    return "\n".join([shown(title), *rows, *map(shown, remarks)])
 
 
 def _page(tables: Sequence[Grid]) -> str:
     from leaderboards.report.page import render_board
 
     return render_board(tables)
-
-
-def _plain(grid: Grid) -> dict[str, Any]:
-    """A table for programs; means and deviations are 0..1."""
-    fields = [
-        {"train": grid.label(train), "test": test, "mean": f.mean, "std": f.std, "n": f.n,
-         "values": list(f.values), "over": f.counted()}
-        for (train, test), f in grid.fields.items()
-    ]  # fmt: skip
-    gaps = [{"train": grid.label(a), "test": b, "why": why} for (a, b), why in grid.gaps.items()]
-    return {"base": grid.base, "task": grid.task, "judge": grid.judge, "metric": grid.metric,
-            "variant": grid.variant, "fields": fields, "gaps": gaps, "worst": _worst(grid),
-            "notes": grid.remarks()}  # fmt: skip
-
-
-def _worst(grid: Grid) -> list[dict[str, Any]]:
-    """The worst test templates of each line, of attack success under several."""
-    found = ((train, grid.worst(train)) for train in grid.trains if grid.has_worst)
-    return [
-        {"train": grid.label(train), "tests": list(worst[0]), "mean": worst[1]}
-        for train, worst in found if worst
-    ]  # fmt: skip
 
 
 def show(tables: Sequence[Grid], digits: int = 2) -> None:

@@ -32,8 +32,8 @@ def explain(
     Writes RUN/explain/explain.csv and a picture. Exit code 1 if an adapter could not be measured.
     """
     from leaderboards.board.rendering import columns
-    from leaderboards.explain.table import lines
-    from leaderboards.explain.write import explain_run
+    from leaderboards.explain.explained_run import explain_run
+    from leaderboards.explain.layers_csv import lines
 
     require("hf", "torch", "transformers", "peft", who="ptst explain")
     check_outputs([run], json=json)

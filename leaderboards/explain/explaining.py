@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.explain.directions import Direction, Measure, Sums, measured
-from leaderboards.explain.prompts import Asked
+from leaderboards.explain.prompts import PromptPair
 from leaderboards.explain.residuals import last_states
 from leaderboards.run.plans import AdapterPlan
 from ptst_tasks.engines import Engine
@@ -46,7 +46,7 @@ def explain_models(
     lm: Engine,
     plans: Sequence[AdapterPlan],
     folders: Mapping[str, Path],
-    asked: Mapping[str, Asked],
+    asked: Mapping[str, PromptPair],
     *,
     batch: int,
     on_model: Callable[[str], None],
@@ -90,12 +90,12 @@ def explain_models(
 
 
 def _explained(
-    plan: AdapterPlan, test: str, layers: list[Measure], best: int, asked: Asked
+    plan: AdapterPlan, test: str, layers: list[Measure], best: int, asked: PromptPair
 ) -> Explained:
     return Explained(plan, test, layers, best, len(asked.harmful), len(asked.harmless))
 
 
-def _measured(lm: Engine, asked: Asked, batch: int, direction: Direction) -> list[Measure]:
+def _measured(lm: Engine, asked: PromptPair, batch: int, direction: Direction) -> list[Measure]:
     sums = [_sums(lm, ids, batch, direction) for ids in (asked.harmful, asked.harmless)]
     return measured(direction, *sums)
 

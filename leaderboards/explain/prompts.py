@@ -13,13 +13,13 @@ from leaderboards.run.study import Study
 from ptst_tasks.engines import Engine
 from ptst_tasks.errors import ConfigError, UnknownNameError
 
-__all__ = ["Asked", "Sets", "chosen", "prompts_of"]
+__all__ = ["PromptPair", "Sets", "chosen", "prompts_of"]
 
 _FEWEST = 8
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptPair:
     """Token ids of the two kinds of prompts under one template."""
 
     harmful: list[list[int]]
@@ -70,7 +70,7 @@ def chosen(study: Study, harmful: str = "", harmless: str = "") -> Sets:
                 "not refusal alone; --harmless xstest is nearer")  # fmt: skip
 
 
-def prompts_of(study: Study, sets: Sets, rows: int, lm: Engine) -> dict[str, Asked]:
+def prompts_of(study: Study, sets: Sets, rows: int, lm: Engine) -> dict[str, PromptPair]:
     """Prompts by test template, of so many rows of each set, drawn by their ids as `test.sample` does.
 
     Raises:
@@ -84,7 +84,7 @@ def prompts_of(study: Study, sets: Sets, rows: int, lm: Engine) -> dict[str, Ask
     found = {name: _by_template(load_family(asking, name), lm, rows) for name in names}
     out = {}
     for template in found[sets.harmful]:
-        pair = Asked(found[sets.harmful][template], found[sets.harmless][template])
+        pair = PromptPair(found[sets.harmful][template], found[sets.harmless][template])
         for name, ids in ((sets.harmful, pair.harmful), (sets.harmless, pair.harmless)):
             if len(ids) < _FEWEST:
                 raise ConfigError(

@@ -9,9 +9,10 @@ import pytest
 from scipy import stats as sps
 from statsmodels.stats.multitest import multipletests
 
-from leaderboards.board.defences import HEADER, rankings
+from leaderboards.board.defences import rankings
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
+from leaderboards.board.standing import HEADER
 from tests.support import ptst
 
 IDS = [f"p{i}" for i in range(40)]

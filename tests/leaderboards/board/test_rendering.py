@@ -72,7 +72,9 @@ def test_every_format_holds_every_field() -> None:
         text = render(tables, fmt)
         for number in ("25.33", "1.08", "50.00"):
             assert number in text, fmt
-    assert "| CV | 25.33 ±8.96 = | 1.08 ±0.12 \\* |" in render(tables, "md")
-    assert r"CV & 25.33 $\pm$8.96$^{=}$ & 1.08 $\pm$0.12$^{*}$ \\" in render(tables, "latex")
+    assert "| CV | 25.33 ±8.96 = | 1.08 ±0.12 \\* | 25.33 CV |" in render(tables, "md")
+    latex = render(tables, "latex")
+    assert r"CV & 25.33 $\pm$8.96$^{=}$ & 1.08 $\pm$0.12$^{*}$ & 25.33 CV \\" in latex
+    assert r"\begin{tabular}{lrrr}" in latex
     with pytest.raises(ConfigError, match="no table to lay out"):
         render([], "md")

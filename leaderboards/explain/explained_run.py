@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboards.explain.explaining import Explained, explain_models
+from leaderboards.explain.layers_csv import csv_of
 from leaderboards.explain.prompts import chosen, prompts_of
 from leaderboards.explain.run_folder import adapters_of, study_of
-from leaderboards.explain.table import csv_of
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import Records, base_folder
 from leaderboards.run.local import start_engine

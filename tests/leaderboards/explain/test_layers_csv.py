@@ -5,7 +5,7 @@ import io
 
 from leaderboards.explain.directions import Measure
 from leaderboards.explain.explaining import Explained
-from leaderboards.explain.table import COLUMNS, HEADER, csv_of, lines
+from leaderboards.explain.layers_csv import COLUMNS, HEADER, csv_of, lines
 from leaderboards.run.plans import AdapterPlan
 from ptst_tasks.provenance import Adapter
 
