@@ -161,4 +161,5 @@ def _figures(
 
 
 def _failure(row: Row) -> str:
-    return f"{row.task} {row.test_template} of {row.adapter or row.base}: {row.error}"
+    place = " ".join(part for part in (row.task, row.test_template, row.attack) if part)
+    return f"{place} of {row.adapter or row.base}: {row.error}"

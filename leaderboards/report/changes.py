@@ -78,7 +78,7 @@ def _line(
         "fails": report.fails(line),
         "set": name_of(row.task),
         "model": _trained(row, naming, several),
-        "test": name_of(short(row.test_template)),
+        "test": name_of(f"{short(row.test_template)} {row.attack}".rstrip()),
         "judge": name_of(row.judge),
         "metric": name_of(row.metric),
         "baseline": rate_text(line.pair.baseline),

@@ -48,7 +48,7 @@ class AskedTask:
     Attributes:
         model: The model.
         set_name: The set.
-        test: The test template; empty for tasks of somebody else's.
+        test: The test template, with the attack if there was one; empty for tasks of somebody else's.
         kind: What is measured on it, see `ptst_tasks.record.TaskRecord`; empty where nobody says.
         draw: Seed of the sampling, where answers were drawn.
         home: How labels name where its answers are: `leaderboards.board.disk.home_of`.
@@ -106,7 +106,8 @@ def order(asked: AskedTask) -> tuple[Any, ...]:
     """Harmful queries first, the model before fine-tuning first, then as templates are listed."""
     known = ["", *builtin().names()]
     model = asked.model
-    at = [known.index(t) if t in known else len(known) for t in (model.train_template, asked.test)]
+    plain = asked.test.partition(" ")[0]  # without its attack
+    at = [known.index(t) if t in known else len(known) for t in (model.train_template, plain)]
     return (asked.kind != "harmful", asked.set_name, model.base, at[0], model.train_template, model.adapter,
             model.step or 0, model.seed or 0, at[1], asked.test, asked.draw or 0)  # fmt: skip
 
@@ -169,7 +170,9 @@ def _asked(
 
     model = Model(named("base", "?"), named("adapter"), named("train_data"), named("train_template"),
                   _number(facts.get("seed")), _number(facts.get("step")), named("defence"))  # fmt: skip
-    return AskedTask(model, named("task", name), named("test_template"), str(ours.get("kind", "")),
+    attack = str(ours.get("attack") or "")
+    test = f"{named('test_template')} {attack}".rstrip()
+    return AskedTask(model, named("task", name), test, str(ours.get("kind", "")),
                      _number(facts.get("decoding_seed")), home)  # fmt: skip
 
 

@@ -47,12 +47,12 @@ class Said:
 
 def write_cell(
     run: Path, task: str, test: str, answers: Sequence[Said], *, train: str = "", seed: int | None = None,
-    base: str = "stand-in", ours: bool = True,
+    base: str = "stand-in", ours: bool = True, attack: str = "",
 ) -> Path:  # fmt: skip
     """Writes one cell of a run and returns its folder."""
     run.mkdir(parents=True, exist_ok=True)
     (run / "study.json").write_text("{}")
-    name = f"{base}-{task}-{test}-{train or 'base'}-{seed}".replace(":", "_")
+    name = f"{base}-{task}-{test}{attack}-{train or 'base'}-{seed}".replace(":", "_")
     folder = run / "cells" / name / "cell"
     folder.mkdir(parents=True)
     adapter = f"{train}-s{seed}" if train else ""
@@ -63,12 +63,21 @@ def write_cell(
         "harness_task": harness,
         "digest": name,
         "test_template": test,
+        "attack": attack,
     }
     trained = {"adapter": adapter, "train_template": train, "train_data": "sums", "seed": seed}
     (folder.parent / "cell.json").write_text(json.dumps(record | (trained if train else {})))
     judges = list(answers[0].verdicts)
     metadata = (
-        {"ptst": {"set": task, "kind": KIND[task], "template": test, "judges": judges}}
+        {
+            "ptst": {
+                "set": task,
+                "kind": KIND[task],
+                "template": test,
+                "judges": judges,
+                "attack": attack,
+            }
+        }
         if ours
         else {}
     )

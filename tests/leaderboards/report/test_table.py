@@ -132,3 +132,15 @@ def test_what_lacks_a_verdict_counts_once(tmp_path: Path) -> None:
     cell = [said(0, "unscored", "unscored"), said(1, "unscored", "refused"), said(2, "refused")]
     write_cell(tmp_path / "run", "advbench", CL, cell)
     assert table_of(tmp_path / "run").lacking == 2
+
+
+def test_an_answer_to_an_attack_turned_against_one_to_the_same_attack(tmp_path: Path) -> None:
+    """It was set against the plain answer of the model before fine-tuning."""
+    run = tmp_path / "run"
+    write_cell(run, "advbench", CL, [said(0, "refused")])
+    write_cell(run, "advbench", CL, [said(0, "harmful")], attack="prefill:5")
+    write_cell(run, "advbench", CL, [said(0, "harmful")], train=CL, seed=0, attack="prefill:5")
+    _, data = table(run)
+    found = rows(data)
+    assert [r["test"] for r in found] == [CL, f"{CL} prefill:5", f"{CL} prefill:5"]
+    assert [r["turned"] for r in found] == [0, 0, 0]
