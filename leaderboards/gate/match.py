@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from leaderboards.board.corrected import PEOPLE
+from leaderboards.board.kinds import kind_of
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
-from leaderboards.gate.kinds import kind_of
 from leaderboards.gate.limits import Limits
 from leaderboards.gate.names import check_names, check_refused
 from leaderboards.gate.policy import Policy

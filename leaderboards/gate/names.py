@@ -15,8 +15,8 @@ from functools import cache
 from typing import Literal
 
 from leaderboards.board.fields import DIRECTIONS
+from leaderboards.board.kinds import kind_of
 from leaderboards.board.row import Row
-from leaderboards.gate.kinds import kind_of
 from leaderboards.gate.limits import Limits, sign_meant
 from leaderboards.gate.policy import Policy, Rule, default_policy, slug_of
 from ptst_tasks.errors import ConfigError, did_you_mean

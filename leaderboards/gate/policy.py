@@ -25,8 +25,8 @@ from pydantic import (
 )
 
 from leaderboards.board.corrected import PEOPLE
+from leaderboards.board.kinds import KINDS, kind_named
 from leaderboards.gate.compared import compared
-from leaderboards.gate.kinds import KINDS, kind_named
 from leaderboards.gate.limits import Limits, Metrics
 from ptst_tasks.errors import ConfigError, did_you_mean, one_line
 from ptst_tasks.files import read_yaml

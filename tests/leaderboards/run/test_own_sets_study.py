@@ -12,8 +12,8 @@ import pytest
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
+from leaderboards.board.kinds import kind_of
 from leaderboards.gate import policy as gate_policy
-from leaderboards.gate.kinds import kind_of
 from leaderboards.run import runner
 from leaderboards.run import study_files as study
 from leaderboards.run.estimate import estimate

@@ -1,4 +1,4 @@
-"""What a set is, for the gate: on harmless prompts a refusal is the fault, on harmful ones it is right.
+"""What a set is: on harmless prompts a refusal is the fault, on harmful ones it is right.
 
 A set of a user's own says so in its rows (`prompting` holds its kind), a built-in one in the
 registry. Of a set of anybody else's only its name is known.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from leaderboards.board.kinds import kind_named, kind_of
 from leaderboards.board.row import Row
-from leaderboards.gate.kinds import kind_named, kind_of
 from leaderboards.gate.policy import default_policy, load_policy
 from ptst_tasks.errors import ConfigError
 
