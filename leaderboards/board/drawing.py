@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from leaderboards.board.fields import Field
     from leaderboards.board.tables import Grid
 
-__all__ = ["BESIDE", "INK", "MUTED", "PAPER", "SERIES", "below", "by", "contrast", "counts", "cut",
-           "each_point", "entry", "ink_on", "plainly", "series",
+__all__ = ["BESIDE", "INK", "MARKERS", "MUTED", "PAPER", "SERIES", "below", "by", "contrast", "counts",
+           "cut", "each_point", "entry", "ink_on", "plainly", "series",
            "settle", "spoken", "wrapped"]  # fmt: skip
 
 INK, PAPER, MUTED = "#000000", "#ffffff", "#666666"
@@ -31,7 +31,7 @@ INK, PAPER, MUTED = "#000000", "#ffffff", "#666666"
 BESIDE = ("#010101", "#fefefe")
 """Ink on a coloured field: it goes with the field, not with the theme."""
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#c774a2", "#b97f00", "#3a9bd0")
-_MARKERS = "osD^vPX<>ph"  # as many as share no factor with the colours: 66 pairs
+MARKERS = "osD^vPX<>ph"  # as many as share no factor with the colours: 66 pairs
 _LONGEST = 60
 
 
@@ -50,7 +50,7 @@ def plainly() -> Iterator[None]:
 
 def series(at: int) -> tuple[str, str]:
     """Colour and marker of one series."""
-    return SERIES[at % len(SERIES)], _MARKERS[at % len(_MARKERS)]
+    return SERIES[at % len(SERIES)], MARKERS[at % len(MARKERS)]
 
 
 def contrast(one: str, other: str) -> float:

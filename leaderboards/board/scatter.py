@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from leaderboards.board.drawing import (
     INK,
+    MARKERS,
     MUTED,
     PAPER,
+    SERIES,
     below,
     by,
     counts,
@@ -37,6 +39,8 @@ _SPREAD = "mean, with bars of ± one population standard deviation,"
 _WIDE, _LINES = 36, 6
 _SHORT = 18
 """Letters of a template's name beside a point."""
+_SIZE, _SMALL, _LARGE = 7.0, 5.0, 9.5
+"""Of a marker, in points; of the weakest and the strongest of one kind of defence."""
 _ARROW = {"arrowstyle": "-|>", "linewidth": 1.6, "color": INK, "shrinkA": 6, "shrinkB": 6}
 
 
@@ -69,8 +73,8 @@ def pareto(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 def tradeoff(helps: Grid, harms: Grid) -> Figure:
     """Draws helpfulness against ASR: colour and marker per training template, a label per test template.
 
-    Where trainings have defences, the colour is the template's and the marker the defence's, filled where
-    the test template has a safety prompt, and labels are those of the front alone.
+    Where trainings have defences, the colour is the template's, the marker the kind of defence and its size
+    the strength, filled where the test template has a safety prompt; labels are those of the front alone.
 
     Bars are mean ± population std over seeds. The line is the Pareto front; the arrow goes from
     training and testing under chat:llama to PTST (trained under chat:vanilla, tested under
@@ -101,10 +105,14 @@ def tradeoff(helps: Grid, harms: Grid) -> Figure:
     axes.margins(x=0.1, y=0.1)
     axes.legend(title="trained under", fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     around = Around([p.at for p in points], arrows, [_stairs(front), *_bars(points)])
-    told = [p for p in points if p.at in front or (p.harm.ptst and not harms.lines[p.train].more)]
-    told = told if _defended(harms) else points
+    told = _told(points, front, harms) if _defended(harms) else points
     label(figure, axes, _texts(figure, axes, told, harms, arrows), around)
     return figure
+
+
+def _told(points: list[_Point], front: list[Spot], harms: Grid) -> list[_Point]:
+    """What has a label among many: the front, and PTST."""
+    return [p for p in points if p.at in front or (p.harm.ptst and not harms.lines[p.train].more)]
 
 
 def _remarks(helps: Grid, harms: Grid, points: list[_Point]) -> list[str]:
@@ -119,14 +127,14 @@ def _points(axes: Axes, points: list[_Point], helps: Grid, harms: Grid) -> None:
     looks = _looks(harms)
     for train in harms.trains:
         mine = [p for p in points if p.train == train]
-        colour, marker = looks[train]
-        size = 10 if marker == "*" else 7
+        colour, marker, size = looks[train]
         for p in mine:
             x, y = p.bars
             axes.errorbar(*p.at, xerr=x or None, yerr=y or None, fmt="none", ecolor=colour,
                           elinewidth=0.8, alpha=0.45, zorder=1)  # fmt: skip
             hollow = _defended(harms) and p.test not in SAFETY_PROMPTS
-            (dot,) = axes.plot(*p.at, marker, color=colour, markersize=size, zorder=3, clip_on=False,
+            order = 3 - size / 100 if _defended(harms) else 3  # the smaller one above
+            (dot,) = axes.plot(*p.at, marker, color=colour, markersize=size, zorder=order, clip_on=False,
                                markeredgecolor=colour if hollow else PAPER,
                                markeredgewidth=1.4 if hollow else 0.6,
                                markerfacecolor=PAPER if hollow else colour)  # fmt: skip
@@ -140,40 +148,73 @@ def _points(axes: Axes, points: list[_Point], helps: Grid, harms: Grid) -> None:
 
 
 def _defended(grid: Grid) -> bool:
-    return any(line.defence for line in grid.lines.values())
+    """Whether colour, marker and size can tell its lines apart: there are defences, and not too many."""
+    found = any(line.defence for line in grid.lines.values())
+    return found and len(_trainings(grid)) <= len(SERIES) and len(_kinds(grid)) <= len(MARKERS)
 
 
-def _looks(grid: Grid) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each line; a star for what was not trained."""
-    trained = [t for t in grid.trains if grid.lines[t].template]
-    out = {train: (INK, "*") for train in grid.trains if train not in trained}
+def _trained(grid: Grid) -> list[str]:
+    return [t for t in grid.trains if grid.lines[t].template]
+
+
+def _trainings(grid: Grid) -> dict[str, None]:
+    """What is trained, but for the defence: ``CV``, ``CV openorca``."""
+    return dict.fromkeys(_training(grid, train) for train in _trained(grid))
+
+
+def _training(grid: Grid, train: str) -> str:
+    words = grid.label(train).split(" ")
+    return " ".join(word for word in words if word != grid.lines[train].defence)
+
+
+def _kinds(grid: Grid) -> dict[str, list[str]]:
+    """Defences by kind: ``scale`` -> all its strengths, in the table's order."""
+    out: dict[str, list[str]] = {}
+    for train in _trained(grid):
+        defence = grid.lines[train].defence
+        mine = out.setdefault(defence.partition(":")[0], [])
+        mine += [defence] if defence not in mine else []
+    return out
+
+
+def _looks(grid: Grid) -> dict[str, tuple[str, str, float]]:
+    """Colour, marker and size of each line; a star for what was not trained."""
+    trained = _trained(grid)
+    out = {train: (INK, "*", 10.0) for train in grid.trains if train not in trained}
     if not _defended(grid):
-        return out | {train: series(at) for at, train in enumerate(trained)}
-    colours = list(dict.fromkeys(grid.lines[t].template for t in trained))
-    markers = list(dict.fromkeys(grid.lines[t].defence for t in trained))
+        return out | {train: (*series(at), _SIZE) for at, train in enumerate(trained)}
+    colours, kinds = list(_trainings(grid)), _kinds(grid)
     for train in trained:
-        line = grid.lines[train]
+        kind = grid.lines[train].defence.partition(":")[0]
+        strengths = kinds[kind]
+        at = strengths.index(grid.lines[train].defence)
+        size = (
+            _SMALL + (_LARGE - _SMALL) * at / (len(strengths) - 1) if at or strengths[1:] else _SIZE
+        )
         out[train] = (
-            series(colours.index(line.template))[0],
-            series(markers.index(line.defence))[1],
+            SERIES[colours.index(_training(grid, train))],
+            MARKERS[list(kinds).index(kind)],
+            size,
         )
     return out
 
 
 def _keys(axes: Axes, grid: Grid) -> None:
-    """The legend: of templates, of defences, and of what is not filled."""
-    looks, keys = _looks(grid), dict[str, tuple[str, str]]()
+    """The legend: of trainings, of defences, and of what is not filled."""
+    looks, keys = _looks(grid), dict[tuple[str, str], tuple[str, str, float]]()
     for train in grid.trains:
-        line = grid.lines[train]
-        keys[short(line.template) or grid.label(train)] = (
-            "s" if line.template else "*",
-            looks[train][0],
-        )
-    for train in (t for t in grid.trains if grid.lines[t].template):
-        keys.setdefault(grid.lines[train].defence or "no defence", (looks[train][1], MUTED))
-    for name, (marker, colour) in keys.items():
-        axes.plot([], [], marker, color=colour, markersize=7, label=entry(cut(name)))
-    axes.plot([], [], "o", color=MUTED, markerfacecolor=PAPER, markersize=7,
+        colour, marker, size = looks[train]
+        star = marker == "*"
+        keys["", _training(grid, train)] = ("*" if star else "_", colour, size if star else 9.0)
+    for train in _trained(grid):
+        _, marker, size = looks[train]
+        keys.setdefault(("defence", grid.lines[train].defence), (marker, MUTED, size))
+    for (kind, name), (marker, colour, size) in keys.items():
+        (key,) = axes.plot([], [], marker, color=colour, markersize=size,
+                           label=entry(cut(name or f"no {kind}")))  # fmt: skip
+        if marker == "_":
+            key.set_markeredgewidth(4)
+    axes.plot([], [], "o", color=MUTED, markerfacecolor=PAPER, markersize=_SIZE,
               label="tested without safety prompt")  # fmt: skip
 
 
@@ -224,7 +265,9 @@ def _beside(points: list[_Point], grid: Grid) -> str:
     most = 2 * _SHORT if _defended(grid) else _SHORT
     for p in sorted(points, key=lambda p: (grid.tests.index(p.test), grid.trains.index(p.train))):
         tests.setdefault(cut(short(p.test), _SHORT), {})[cut(grid.label(p.train), most)] = None
-    if len({p.train for p in points}) == 1:
+    if _defended(grid):
+        lines = [f"{train} → {test}" for test, trains in tests.items() for train in trains]
+    elif len({p.train for p in points}) == 1:
         lines = wrapped([", ".join(tests)], _WIDE)
     else:
         lines = wrapped([f"{', '.join(trains)} → {test}" for test, trains in tests.items()], _WIDE)

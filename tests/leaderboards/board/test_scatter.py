@@ -12,6 +12,7 @@ import pytest
 from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
@@ -138,3 +139,85 @@ def test_a_training_whose_name_begins_with_a_line_is_in_the_legend() -> None:
     legend = figure.axes[0].get_legend()
     assert isinstance(legend, Legend)
     assert " _mine" in [text.get_text() for text in legend.get_texts()]
+
+
+DEFENCES = ("", "constrained:1", "constrained:10", "ema:0.9", "ema:0.99", "inoculation:comply", "kl:0.1",
+            "kl:1", "mix:organism_safety:0.1", "safe_lora:0.35", "safe_lora:1", "scale:0.25", "scale:0.5",
+            "scale:0.75")  # fmt: skip
+
+
+def defended(trainings: Sequence[tuple[str, str]] = ((CV, "g"), (CL, "g"))) -> list[Row]:
+    """Every defence under every training, tested with a safety prompt and without."""
+    chance = random.Random(1)
+    places = [(train, test, data, defence) for train, data in trainings for defence in DEFENCES
+              for test in (CV, CL)]  # fmt: skip
+    out = []
+    for train, test, data, defence in places:
+        more = {
+            "seed": 0,
+            "train_data": data,
+            "defence": defence,
+            "adapter": f"{train}{data}{defence}",
+        }
+        out.append(row(train, test, chance.choice((0.0, 0.0, chance.random())), **more))
+        out += helpful([row(train, test, chance.random(), **more)])
+    return out
+
+
+def _look(line: Line2D) -> tuple[object, ...]:
+    return line.get_color(), line.get_marker(), line.get_markersize(), line.get_markerfacecolor()
+
+
+def _points(figure: Figure) -> list[Line2D]:
+    return [line for line in figure.axes[0].lines
+            if line.get_marker() != "None" and len(line.get_xdata())]  # type: ignore[arg-type] # fmt: skip
+
+
+def test_no_two_points_of_many_defences_look_alike() -> None:
+    (figure,) = drawn(defended())
+    points = _points(figure)
+    assert len(points) == len({_look(point) for point in points}) == 2 * 2 * 14
+    legend = figure.axes[0].get_legend()
+    assert isinstance(legend, Legend)
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names[:3] == ["CV", "CL", "no defence"]
+    assert names[3:] == [*DEFENCES[1:], "tested without safety prompt", "Pareto front"]
+    # The marker is the kind, its size the strength.
+    sizes = {
+        name: line.get_markersize() for name, line in zip(names, legend.get_lines(), strict=True)
+    }
+    assert sizes["scale:0.25"] < sizes["scale:0.5"] < sizes["scale:0.75"]
+    assert sizes["no defence"] == sizes["inoculation:comply"] == 7
+
+
+def test_trainings_on_other_data_have_other_colours() -> None:
+    (figure,) = drawn(defended([(CV, "g"), (CV, "h")]))
+    assert len({point.get_color() for point in _points(figure)}) == 2
+    legend = figure.axes[0].get_legend()
+    assert isinstance(legend, Legend)
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["CV g", "CV h"]
+
+
+def test_more_trainings_than_colours_have_a_look_each() -> None:
+    many = defended([(f"own:{i}", "g") for i in range(7)])
+    few = [r for r in many if r.defence in DEFENCES[:8]]
+    (figure,) = drawn(few)
+    points = _points(figure)
+    # Two tests of each training look alike, as without defences; no two trainings do.
+    assert len({_look(point) for point in points}) == 7 * 8 == len(points) / 2
+
+
+@pytest.mark.parametrize("dpi", [72, 100, 160])
+def test_labels_of_the_front_cover_nothing(dpi: float) -> None:
+    (figure,) = drawn(defended())
+    assert covered(figure, dpi) == []
+    texts = [t.get_text() for t in figure.axes[0].texts if t.get_text() not in ("", "PTST")]
+    told = [line for text in texts for line in text.split("\n")]
+    assert all(" → " in line for line in told)
+    points, helps = (
+        {(r.train_template, r.test_template, r.defence): r.value or 0.0
+         for r in defended() if (r.metric == "asr") is harm}
+        for harm in (True, False)
+    )  # fmt: skip
+    front = pareto((points[p], helps[p]) for p in points)
+    assert len(told) == len(front) + ((points[CV, CL, ""], helps[CV, CL, ""]) not in front)
