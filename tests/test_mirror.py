@@ -10,8 +10,6 @@ PACKAGES = ("ptst_tasks", "adapters_train", "leaderboards")
 
 ELSEWHERE = {
     "leaderboards/board/test_defences.py: a table of defences, from numbers to text": (
-        "leaderboards/board/defence_remarks.py",
-        "leaderboards/board/defences_text.py",
         "leaderboards/board/standing.py",
     ),
     "leaderboards/cli/test_boards.py: what ptst board shows, and says for programs": (

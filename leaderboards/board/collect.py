@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from leaderboards.board.row import Row, conditions, in_order, sort_key
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, PTSTError
 
-__all__ = ["collect", "collect_each"]
+__all__ = ["collect", "collect_each", "with_outcomes"]
 
 
 def collect(
@@ -63,6 +64,34 @@ def collect_each(
     if faults:
         raise DataError("; ".join(faults) + "; nothing was made of the others: leave it out")
     return rows, notes
+
+
+def with_outcomes(runs: Iterable[str | Path], rows: Iterable[Row]) -> list[Number]:
+    """Collected rows, each with what its prompts came to where a run says it.
+
+    Args:
+        runs: What the rows were collected from.
+        rows: What `collect` made of them, without people's rates; numbers of older runs are left out.
+    """
+    known: dict[Row, Number] = {}
+    for run in runs:
+        with suppress(PTSTError):  # which `collect` has told of
+            for number in _numbers(Path(run)):
+                known.setdefault(number.row, number)
+    found = (known.get(row, Number(row)) for row in rows)
+    return [number for number in found if not number.stale]
+
+
+def _numbers(run: Path) -> Iterator[Number]:
+    from leaderboards.board.results import read_cell
+    from leaderboards.board.sides import read_side
+
+    if not (run / "study.json").exists():
+        yield from read_side(run).numbers
+        return
+    for cell in disk.cell_folders(run):
+        with suppress(PTSTError):
+            yield from read_cell(cell)
 
 
 def _run(run: Path, notes: list[str], people: People | None) -> list[Row]:

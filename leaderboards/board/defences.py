@@ -1,8 +1,7 @@
-"""Defences beside one another: a line for each training under each test template, and paired tests.
+"""Defences beside one another: a line for each training under each test template, and one front.
 
-What is averaged is what the tables average. Differences are on the same prompts and of the same seeds: a
-prompt counts once, its seeds averaged; the interval is `mean_change`'s, and the p-value the exact McNemar
-test's for one seed, a sign-flip test's over prompts for several, by Holm over all comparisons of a table.
+What is averaged is what the tables average. How lines are compared stands in `versus`, what must be said
+of them in `defence_remarks`.
 """
 
 from __future__ import annotations
@@ -10,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboards.board.defence_remarks import remarks_of
-from leaderboards.board.mean_change import Change, by_prompt, mean_change, p_value
-from leaderboards.board.numbers import Number, Outcomes
+from leaderboards.board.defence_remarks import remarks
+from leaderboards.board.fields import Field
+from leaderboards.board.kinds import kind_of
+from leaderboards.board.mean_change import by_prompt
+from leaderboards.board.numbers import Number
+from leaderboards.board.pictures import METRICS
 from leaderboards.board.row import Row
 from leaderboards.board.scatter import pareto
-from leaderboards.board.standing import Standing, Versus
-from leaderboards.board.stats import holm, wilson
+from leaderboards.board.standing import HEADER, Standing
+from leaderboards.board.stats import wilson
 from leaderboards.board.tables import Grid, grids
+from leaderboards.board.versus import Known, Place, compared, known, plain_of, ptst_of
 
 __all__ = ["Ranking", "rankings"]
-
-_OVER = "refused"
-
-Place = tuple[str, str]
-"""Key of a line, test template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,10 @@ class Ranking:
     title: str
     lines: tuple[Standing, ...]
     remarks: tuple[str, ...]
+
+    def table(self) -> list[list[str]]:
+        """As text, header first."""
+        return [list(HEADER), *(standing.line() for standing in self.lines)]
 
 
 def rankings(numbers: Sequence[Number], *, pool: bool = False) -> list[Ranking]:
@@ -58,17 +60,19 @@ def rankings(numbers: Sequence[Number], *, pool: bool = False) -> list[Ranking]:
     ]
 
 
-def _helpful(tables: Sequence[Grid], harm: Grid) -> Grid | None:
-    """The first table of helpfulness of the same base, as the trade-off's picture takes it."""
-    known = ("exact_match", "acc", "prompt_level_strict_acc", "rougeL", "bertscore")
-    return next((g for g in tables if g.metric in known and _beside(g, harm)), None)
+def _helpful(tables: Sequence[Grid], harm: Grid) -> list[Grid]:
+    """Tables of helpfulness of the same base; the first is the one that trade-offs take, too."""
+    return [g for g in tables if g.metric in METRICS and g.metric != "asr" and _beside(g, harm)]
 
 
-def _mild(tables: Sequence[Grid], harm: Grid) -> Grid | None:
-    """Refusals of harmless prompts: of a set that has no attack success rate."""
-    harmful = {g.task for g in tables if g.metric == "asr"}
-    found = (g for g in tables if g.metric == _OVER and g.task not in harmful)
-    return next((g for g in found if _beside(g, harm)), None)
+def _mild(tables: Sequence[Grid], harm: Grid) -> list[Grid]:
+    """Refusals of prompts that are known to be harmless, the harmful set's judge first."""
+    found = [g for g in tables if g.metric == "refused" and _beside(g, harm) and _harmless(g)]
+    return sorted(found, key=lambda g: g.judge != harm.judge)
+
+
+def _harmless(grid: Grid) -> bool:
+    return all(kind_of(row) == "harmless" for rows in grid.rows.values() for row in rows)
 
 
 def _beside(grid: Grid, harm: Grid) -> bool:
@@ -78,7 +82,7 @@ def _beside(grid: Grid, harm: Grid) -> bool:
 
 
 def _ranking(
-    harm: Grid, helps: Grid | None, mild: Grid | None, numbers: Mapping[int, Number]
+    harm: Grid, helps: Sequence[Grid], mild: Sequence[Grid], numbers: Mapping[int, Number]
 ) -> Ranking:
     places = [
         (train, test)
@@ -86,91 +90,54 @@ def _ranking(
         for test in harm.tests
         if (train, test) in harm.fields
     ]
-    outcomes = {place: _outcomes(harm.rows[place], numbers) for place in places}
-    ptst = _ptst(harm, places)
-    pairs: dict[tuple[Place, str], tuple[Change, float, int]] = {}
-    for place in places:
-        for kind, other in (("none", _plain(harm, place)), ("ptst", ptst)):
-            found = _paired(outcomes, place, other)
-            if found:
-                pairs[place, kind] = found
-    fair = dict(zip(pairs, holm([p for _, p, _ in pairs.values()]), strict=True))
-    versus = {key: Versus(change, fair[key], n) for key, (change, _, n) in pairs.items()}
-    front = set(pareto((harm.fields[p].mean, helps.fields[p].mean) for p in places
-                       if helps and p in helps.fields))  # fmt: skip
-    lines = tuple(
-        _standing(harm, helps, mild, place, outcomes[place], versus, front) for place in places
-    )
-    return Ranking(
-        _title(harm), lines, tuple(remarks_of(harm, helps, mild, ptst, lines, len(pairs)))
-    )
-
-
-def _outcomes(rows: Sequence[Row], numbers: Mapping[int, Number]) -> dict[object, Outcomes]:
-    """By base and seeds, where every prompt's outcome is known."""
-    return {
-        (row.base, row.seed, row.decoding_seed): found
-        for row in rows
-        if (found := numbers[id(row)].outcomes) is not None
+    outcomes = known(harm, numbers)
+    none = {place: _one(plain_of(harm, place)) for place in places}
+    ptst = {
+        place: _one(ptst_of(harm, harm.lines[place[0]])) if harm.lines[place[0]].template else None
+        for place in places
     }
+    wanted = [(p, other) for p in places for other in (none[p], ptst[p]) if other]
+    versus = compared(harm, outcomes, wanted)
+    able = {p: helps[0].fields[p].mean for p in places if helps and p in helps[0].fields}
+    front = set(pareto(_point(harm.fields[p], help_) for p, help_ in able.items()))
+    lines = {
+        place: Standing.of(
+            harm, place, _interval(harm.fields[place], outcomes[place], harm.rows[place]),
+            helps=able.get(place), over=_mean(mild, place),
+            none=versus.get((place, none[place] or place)), ptst=versus.get((place, ptst[place] or place)),
+            front=_point(harm.fields[place], able[place]) in front if place in able else None,
+        )
+        for place in places
+    }  # fmt: skip
+    told = remarks(harm, helps, mild, outcomes, lines, len(versus))
+    return Ranking(_title(harm), tuple(lines.values()), tuple(told))
 
 
-def _plain(harm: Grid, place: Place) -> Place | None:
-    """Plain training under the same templates; None for itself, and where it was not measured."""
-    line = harm.lines[place[0]]
-    if not line.defence:
-        return None
-    same = (
-        key
-        for key, other in harm.lines.items()
-        if (other.template, other.defence) == (line.template, "") and (key, place[1]) in harm.fields
-    )
-    return next(((key, place[1]) for key in same), None)
+def _one(places: Sequence[Place]) -> Place | None:
+    """The only one; of several nobody knows which is meant."""
+    return places[0] if len(places) == 1 else None
 
 
-def _ptst(harm: Grid, places: Sequence[Place]) -> Place | None:
-    """Plain training without a safety prompt, tested with one: CV -> CL, else the first there is."""
-    fields = [
-        (train, test)
-        for train, test in places
-        if harm.fields[train, test].ptst and not harm.lines[train].defence
-    ]
-    best = [
-        p for p in fields if (harm.lines[p[0]].template, p[1]) == ("chat:vanilla", "chat:llama")
-    ]
-    return next(iter(best or fields), None)
+def _mean(tables: Sequence[Grid], place: Place) -> float | None:
+    field = tables[0].fields.get(place) if tables else None
+    return field.mean if field else None
 
 
-def _paired(
-    outcomes: Mapping[Place, Mapping[object, Outcomes]], place: Place, other: Place | None
-) -> tuple[Change, float, int] | None:
-    """Change, its p-value and seeds in common; None where there is nothing to compare."""
-    if other is None or other == place:
-        return None
-    shared = outcomes[place].keys() & outcomes[other].keys()
-    if not shared:
-        return None
-    before, after = ([outcomes[p][s] for s in sorted(shared, key=str)] for p in (other, place))
-    change = mean_change(before, after)
-    return None if change is None else (change, p_value(before, after), len(shared))
+def _point(harm: Field, able: float) -> tuple[float, float]:
+    """Without the last bits, in which the same mean of seeds in another order may differ."""
+    return round(harm.mean, 9), round(able, 9)
 
 
-def _standing(
-    harm: Grid, helps: Grid | None, mild: Grid | None, place: Place,
-    outcomes: Mapping[object, Outcomes], versus: Mapping[tuple[Place, str], Versus],
-    front: set[tuple[float, float]],
-) -> Standing:  # fmt: skip
-    line, field = harm.lines[place[0]], harm.fields[place]
-    rates = by_prompt(list(outcomes.values())).values()
-    low, high = wilson(sum(rates), len(rates)) if rates else (None, None)
-    able = helps.fields.get(place) if helps else None
-    over = mild.fields.get(place) if mild else None
-    return Standing(
-        line.template, line.defence, harm.label(place[0]), place[1], field.mean, low, high,
-        able.mean if able else None, over.mean if over else None,
-        versus.get((place, "none")), versus.get((place, "ptst")),
-        (field.mean, able.mean) in front if able else None,
-    )  # fmt: skip
+def _interval(
+    field: Field, outcomes: Known, rows: Sequence[Row]
+) -> tuple[float, float] | tuple[None, None]:
+    """Wilson's over prompts, each counted once however many seeds there are; around the mean shown."""
+    logged = [found for found in outcomes.values() if found is not None]
+    whole = len(logged) == len(outcomes)
+    # Without outcomes: seeds that stand in one field were asked the same prompts.
+    n = len(by_prompt(logged)) if whole else min(row.n for row in rows)
+    low, high = wilson(field.mean * n, n) if n else (None, None)
+    return low, high
 
 
 def _title(harm: Grid) -> str:

@@ -17,8 +17,8 @@ from leaderboards.board.tables import Grid
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import printable
 
-__all__ = ["FORMATS", "LEGEND", "columns", "csv_text", "markdown", "markdown_table", "render", "shown",
-           "terminal"]  # fmt: skip
+__all__ = ["FORMATS", "LEGEND", "columns", "csv_text", "markdown", "markdown_table", "render", "sheet",
+           "shown", "terminal"]  # fmt: skip
 
 FORMATS = ("text", "csv", "md", "latex")
 LEGEND = "= trained and tested under one template; * PTST: a safety prompt in the test alone"
@@ -37,9 +37,13 @@ def render(tables: Sequence[Grid], fmt: str, digits: int = 2) -> str:
     """
     if not tables:
         raise ConfigError("no row has a test template and a value: there is no table to lay out")
-    draw = {"text": _text, "csv": _csv, "md": _markdown, "latex": _latex}[fmt]
+    own = {"text": _text, "latex": _latex}
+    drawn = [
+        own[fmt](t, digits) if fmt in own else sheet(t.cells(digits), t.title, t.remarks(), fmt)
+        for t in tables
+    ]
     legend = {"latex": [], "md": [markdown(LEGEND)]}
-    return "\n\n".join([*(draw(t, digits) for t in tables), *legend.get(fmt, [LEGEND])]) + "\n"
+    return "\n\n".join([*drawn, *legend.get(fmt, [LEGEND])]) + "\n"
 
 
 def shown(text: str) -> str:
@@ -107,16 +111,6 @@ def _text(grid: Grid, digits: int) -> str:
     return "\n".join([shown(grid.title), *table, *map(shown, grid.remarks())])
 
 
-def _csv(grid: Grid, digits: int) -> str:
-    remarks = ([remark] for remark in grid.remarks())
-    return csv_text([[grid.title], *grid.cells(digits), *remarks]).rstrip("\n")
-
-
-def _markdown(grid: Grid, digits: int) -> str:
-    lines = [f"**{markdown(grid.title)}**", "", *markdown_table(grid.cells(digits))]
-    return "\n".join([*lines, *(f"\n{markdown(remark)}" for remark in grid.remarks())])
-
-
 _MARKS = (
     r"$^{=}$ trained and tested under one template, $^{*}$ PTST: a safety prompt in the test alone"
 )
@@ -124,15 +118,21 @@ _MARKS = (
 
 def _latex(grid: Grid, digits: int) -> str:
     header, *body = grid.cells(digits)
-    rows = [" & ".join([_tex(label), *map(_marked, line)]) + r" \\" for label, *line in body]
-    caption = ". ".join([*map(_tex, [grid.title, *grid.remarks()]), _MARKS])
+    rows = [[_tex(label), *map(_marked, line)] for label, *line in body]
+    caption = [*map(_tex, [grid.title, *grid.remarks()]), _MARKS]
+    return _tabular([list(map(_tex, header)), *rows], caption, f"l{'r' * (len(header) - 1)}")
+
+
+def _tabular(lines: Sequence[Sequence[str]], caption: Sequence[str], columns: str) -> str:
+    """A table of LaTeX; all of it is LaTeX already."""
+    header, *rows = (" & ".join(line) + r" \\" for line in lines)
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{caption}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            rf"\caption{{{'. '.join(caption)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            " & ".join(map(_tex, header)) + r" \\",
+            header,
             r"\midrule",
             *rows,
             r"\bottomrule",
@@ -140,6 +140,27 @@ def _latex(grid: Grid, digits: int) -> str:
             r"\end{table}",
         ]
     )
+
+
+def sheet(lines: Sequence[Sequence[str]], title: str, remarks: Sequence[str], fmt: str) -> str:
+    """Any table, the first line its header, with what must be known of it below.
+
+    Args:
+        lines: Names and numbers, as text.
+        title: Above it.
+        remarks: Below it, a sentence each.
+        fmt: One of `FORMATS`.
+    """
+    if fmt == "csv":
+        return csv_text([[title], *lines, *([remark] for remark in remarks)]).rstrip("\n")
+    if fmt == "md":
+        body = [f"**{markdown(title)}**", "", *markdown_table(lines)]
+        return "\n".join([*body, *(f"\n{markdown(remark)}" for remark in remarks)])
+    if fmt == "latex":
+        caption = [_tex(text) for text in (title, *remarks)]
+        return _tabular([list(map(_tex, line)) for line in lines], caption, "l" * len(lines[0]))
+    rows = (line.rstrip() for line in columns(lines))
+    return "\n".join([shown(title), *rows, *map(shown, remarks)])
 
 
 _TEX = {

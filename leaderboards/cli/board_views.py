@@ -32,8 +32,6 @@ def view_of(
             raise ConfigError(f"--compare gives {', '.join(_COMPARED)}, not {chosen!r}")
         return "compare", chosen or "text"
     if layout == "defences":
-        if chosen not in ("", *_COMPARED):
-            raise ConfigError(f"--layout defences gives {', '.join(_COMPARED)}, not {chosen!r}")
         return layout, chosen or "text"
     if layout == "tidy" and fmt not in ("", "csv"):
         raise ConfigError(

@@ -17,6 +17,7 @@ from ptst_tasks.files import write_text
 from ptst_tasks.replies import RAISE
 
 if TYPE_CHECKING:
+    from leaderboards.board.defences import Ranking
     from leaderboards.board.people import People
     from leaderboards.board.row import Row
     from leaderboards.board.tables import Grid
@@ -82,6 +83,8 @@ def board(
         raise ConfigError("--quiet without --out or --json shows nothing; name a file with -o")
     if compare and human:
         raise ConfigError("--compare sets published figures beside a judge's; leave out --human")
+    if view == "defences" and human:
+        raise ConfigError("--layout defences is of judges' verdicts alone; leave out --human")
     if correct_by and not human:
         raise ConfigError("--correct-by does nothing without --human; leave it out")
     check_targets(
@@ -106,7 +109,7 @@ def board(
     elif view == "paper":
         made = _paper(rows, fmt, pool=pool)
     elif view == "defences":
-        made = _defences(runs, fmt, pool=pool)
+        made = _defences(runs, rows, fmt, pool=pool)
     else:
         made = _tidy(rows)
     if out is not None and str(out) != "-":
@@ -169,20 +172,39 @@ def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
     return _Shown(text, f"{len(tables)} tables", fmt, data)
 
 
-def _defences(runs: Sequence[Path], fmt: str, *, pool: bool) -> _Shown:
+def _defences(runs: Sequence[Path], rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
+    from leaderboards.board.collect import with_outcomes
     from leaderboards.board.defences import rankings
-    from leaderboards.board.defences_text import side_by_side
-    from leaderboards.board.sides import read_side
+    from leaderboards.board.rendering import sheet
 
-    found = rankings([n for run in runs for n in read_side(run).numbers], pool=pool)
+    found = rankings(with_outcomes(runs, rows), pool=pool)
     if not found:
         raise ConfigError(
             "no adapter of these runs had a defence, or no harmful query was judged: there is nothing to "
             "set side by side (train.defences of a study)"
         )
-    parts = [side_by_side(r, fmt) for r in found]
-    told = f"{len(found)} tables of defences"
-    return _Shown("\n\n".join(parts) + "\n", told, fmt, {"tables": [asdict(r) for r in found]})
+    if fmt == "html":
+        text = _sheets(found)
+    else:
+        text = "\n\n".join(sheet(r.table(), r.title, r.remarks, fmt) for r in found) + "\n"
+    told = f"{len(found)} table{'s' if len(found) > 1 else ''} of defences"
+    return _Shown(text, told, fmt, {"tables": [asdict(r) for r in found]})
+
+
+def _sheets(found: Sequence[Ranking]) -> str:
+    from leaderboards.board.rendering import shown
+    from leaderboards.report.page import Sheet, render_sheets
+
+    return render_sheets(
+        [
+            Sheet(
+                shown(r.title),
+                [[shown(text) for text in line] for line in r.table()],
+                [shown(remark) for remark in r.remarks],
+            )
+            for r in found
+        ]
+    )
 
 
 def _page(tables: Sequence[Grid]) -> str:

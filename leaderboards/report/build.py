@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from leaderboards.board.defences import Ranking, rankings
 from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side, read_side
@@ -16,7 +17,7 @@ from leaderboards.report.grids import Where, points_of, provenance, views
 from leaderboards.report.headline import headlines
 from leaderboards.report.label_sample import label_sample
 from leaderboards.report.logged import answers_of, order
-from leaderboards.report.page import Figured, Page, render
+from leaderboards.report.page import Figured, Page, Sheet, render
 from leaderboards.report.sendable import Naming, Texts, name_of, told_of
 from leaderboards.report.table import AnswerTable
 from leaderboards.report.wishes import Wishes
@@ -68,6 +69,7 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
         compared=compared,
         views=views(tables, where, mixed={r.task for r in rows if r.metric == "refused_unsafe"}),
         figures=_figures(rows, where, pool=wishes.pool, say=notes.append),
+        sheets=[_sheet(ranking) for ranking in rankings(numbers, pool=wishes.pool)],
         missing=table.lacking,
         failed=[told_of(_failure(row), wishes.texts) for row in rows if row.error],
         provenance=provenance(rows, _SHARED),
@@ -158,6 +160,11 @@ def _figures(
                 points_of(made.of, where))
         for at, made in enumerate(sketches(rows, pool=pool, say=say))
     ]  # fmt: skip
+
+
+def _sheet(ranking: Ranking) -> Sheet:
+    lines = [[name_of(text) for text in line] for line in ranking.table()]
+    return Sheet(name_of(ranking.title), lines, [name_of(remark) for remark in ranking.remarks])
 
 
 def _failure(row: Row) -> str:

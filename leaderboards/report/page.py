@@ -19,7 +19,7 @@ from leaderboards.report.verdicts import WORDS
 from ptst_tasks import __version__
 from ptst_tasks.errors import ConfigError, require
 
-__all__ = ["Figured", "Page", "render", "render_board"]
+__all__ = ["Figured", "Page", "Sheet", "render", "render_board", "render_sheets"]
 
 _SCRIPTS = (
     "text.js",
@@ -49,6 +49,15 @@ class Figured:
 
 
 @dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table of any shape: title, lines of text of which the first is the header, remarks."""
+
+    title: str
+    lines: list[list[str]]
+    remarks: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Everything the page shows; all names in it are fit to be sent on (see `sendable`)."""
 
@@ -57,6 +66,7 @@ class Page:
     compared: Changes | None
     views: list[View]
     figures: list[Figured]
+    sheets: list[Sheet]
     missing: int
     failed: list[str]
     provenance: list[tuple[str, list[str]]]
@@ -94,6 +104,11 @@ def render_board(tables: Sequence[Grid]) -> str:
     if not tables:
         raise ConfigError("no row has a test template and a value: there is no table to lay out")
     return _fill("board.html", "", _asset("page.css"), views=views(tables, digits=2, named=shown))
+
+
+def render_sheets(sheets: Sequence[Sheet]) -> str:
+    """Tables of any shape alone, as a page of their own."""
+    return _fill("sheets.html", "", _asset("page.css"), sheets=sheets)
 
 
 def _fill(name: str, script: str, style: str, **values: Any) -> str:
