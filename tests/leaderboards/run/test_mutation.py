@@ -257,6 +257,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "test.max_gen_toks": ({"advbench": 5}, "anew"),
     "test.decoding_seeds": ((), "free: none while answers are greedy; more than one is refused"),
     "test.options": ({"prefill": True}, "anew"),
+    "test.attacks": (["json"], "anew"),
 }
 ELSEWHERE_FIELDS = {"base", "engine", "engine_args", "train", "test"}  # the cases above
 
@@ -268,8 +269,8 @@ def test_every_field_of_a_study_is_in_the_walk() -> None:
         f for f in FIELDS if f.startswith("test.")
     }
     # What is trained is an adapter by its weights: test_provenance.py walks over its record.
-    assert set(StudyTrain.model_fields) == {"data", "templates", "seeds", "recipe", "mix", "settings",
-                                       "trajectory", "adapters"}  # fmt: skip
+    assert set(StudyTrain.model_fields) == {"data", "templates", "seeds", "recipe", "mix", "defences",
+                                       "settings", "trajectory", "adapters"}  # fmt: skip
 
 
 @pytest.mark.parametrize("field", FIELDS)
