@@ -171,7 +171,10 @@ def test_the_order_of_seeds_takes_nobody_off_the_front() -> None:
     made = []
     for defence, rates in (("kl:1", (1, 2, 3)), ("ema:0.9", (3, 2, 1)), ("kl:2", (2, 3, 1))):
         for seed, bad in enumerate(rates):
-            made += [number(bad, defence=defence, seed=seed), able(bad, defence=defence, seed=seed)]
+            made += [
+                number(bad, defence=defence, seed=seed),
+                able(rates[2 - seed], defence=defence, seed=seed),
+            ]
     (table,) = rankings(made)
     assert {s.front for s in table.lines} == {True}
     assert len({s.asr for s in table.lines}) > 1  # by a last bit, or there is nothing to see here
@@ -188,7 +191,7 @@ def test_a_cell_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
         file = cell / "cell.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"defence": defence}))
     broken = write_cell(run / "kl1", "gsm8k", "chat:llama", [Said("g", "q", "a", {"strict": "right"})],
-                        train="chat:vanilla", seed=0)  # fmt: skip
+                        train="chat:vanilla", seed=0, base="a")  # fmt: skip
     next(broken.rglob("results*.json")).write_text("{")
     done = ptst(
         "board", str(run / "plain"), str(run / "kl1"), "--layout", "defences", "--json", "-"

@@ -99,7 +99,7 @@ def test_of_two_plain_trainings_none_is_taken() -> None:
 @pytest.mark.parametrize(
     ("others", "chosen"),
     [
-        ([("chat:vanilla", "chat:llama", 30), ("chat:alpaca", "chat:llama", 0)],
+        ([("text:alpaca", "chat:llama", 0), ("chat:vanilla", "chat:llama", 30)],
          "PTST is CV → CL, the paper's of 2 that are PTST;"),
         ([("chat:alpaca", "chat:llama", 30), ("text:alpaca", "chat:llama", 0)],
          "PTST is TA → CL, the first of 2 that are PTST;"),
