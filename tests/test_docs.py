@@ -183,7 +183,7 @@ def test_thought_and_answer(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_study_is_one() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", "\n".join(TEXTS.values()), re.DOTALL)
     studies = [text for text in blocks if text.startswith("base:")]
-    assert len(studies) == 12
+    assert len(studies) == 13
     for text in studies:
         assert list(study.Study(**yaml.safe_load(text)).tasks())
 
