@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leaderboards.board.corrected import PEOPLE
 from leaderboards.board.fields import NO_FT, SAFETY_PROMPTS, Field, Line, short
 from leaderboards.board.merging import Table, bases_of, split
 from leaderboards.board.row import Row
+from leaderboards.board.worst import attacked, in_short, worst_of
 from ptst_tasks.templates import builtin
 
 __all__ = ["HEADLINES", "NAIVE", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",
@@ -46,6 +47,7 @@ class Grid:
         rows: (train, test) -> the rows that the field is of.
         variant: What tells it from another table of the same four.
         notes: What a reader must know, a sentence each.
+        attacked: (train, test and attack) -> mean in the tables of attacks, for `worst`.
     """
 
     base: str
@@ -60,6 +62,7 @@ class Grid:
     rows: dict[tuple[str, str], list[Row]]
     variant: str = ""
     notes: tuple[str, ...] = ()
+    attacked: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -77,34 +80,41 @@ class Grid:
         header = ["train \\ test", *map(short, self.tests), *ends]
         body = [
             [self.label(train), *(self._text(train, test, digits) for test in self.tests)]
-            + [self._worst_text(train, digits) for _ in ends]
+            + [self.worst_text(train, digits) for _ in ends]
             for train in self.trains
         ]
         return [header, *body]
 
     @property
     def has_worst(self) -> bool:
-        """Whether it shows which test template is worst: of attack success, where there are several."""
-        return self.metric == "asr" and len(self.tests) > 1
+        """Whether it shows which way to test is worst: of attack success, where there are several."""
+        return self.metric == "asr" and len(self._ways) > 1
+
+    @property
+    def _ways(self) -> tuple[str, ...]:
+        """Test templates, and behind them those with an attack, in the same order."""
+        more = dict.fromkeys(way for _, way in self.attacked)
+        return (*self.tests, *sorted(more, key=lambda way: self.tests.index(way.partition(" ")[0])))
 
     def worst(self, train: str) -> tuple[tuple[str, ...], float] | None:
         """The test templates with the highest number of a line, and it; None where fewer than two have one.
 
         A model that is safe under the usual prompt, and not under one that resembles its training, is
-        not safe.
+        not safe. In a plain table templates under attack are among them: ``chat:llama prefill:5``.
         """
         means = {t: self.fields[train, t].mean for t in self.tests if (train, t) in self.fields}
-        if len(means) < 2:
-            return None
-        most = max(means.values())
-        return tuple(t for t, mean in means.items() if mean == most), most
+        more = {
+            way: self.attacked[train, way] for way in self._ways if (train, way) in self.attacked
+        }
+        return worst_of(means | more)
 
-    def _worst_text(self, train: str, digits: int) -> str:
+    def worst_text(self, train: str, digits: int = 2) -> str:
+        """The same as a field of the table: ``38.00 CV``."""
         found = self.worst(train)
         if found is None:
             return "–"
-        tests, mean = found
-        where = "all" if len(tests) == len(self.tests) else ", ".join(map(short, tests))
+        names, mean = found
+        where = "all" if len(names) == len(self._ways) else ", ".join(map(in_short, names))
         return f"{100 * mean:.{digits}f} {where}"
 
     def _text(self, train: str, test: str, digits: int) -> str:
@@ -177,16 +187,19 @@ def grids(
     for table in found:
         for train, test, _ in (*table.fields, *table.gaps):
             places.setdefault(table.base, set()).add((train, test))
-    return [_grid(table, {test for _, test in places[table.base]}) for table in found]
+    return [
+        _grid(table, {test for _, test in places[table.base]}, attacked(table, found))
+        for table in found
+    ]
 
 
-def _grid(table: Table, tests: set[str]) -> Grid:
+def _grid(table: Table, tests: set[str], beside: dict[tuple[str, str], float]) -> Grid:
     fields = {(train, test): f for (train, test, _), f in table.fields.items()}
     gaps = {(train, test): why for (train, test, _), why in table.gaps.items()}
     trains = tuple(table.lines)
     rows = {(train, test): mine for (train, test, _), mine in table.rows.items()}
     return Grid(table.base, table.task, table.judge, table.metric, fields, trains, _ordered(tests),
-                dict(table.lines), gaps, rows, table.variant, tuple(table.notes))  # fmt: skip
+                dict(table.lines), gaps, rows, table.variant, tuple(table.notes), beside)  # fmt: skip
 
 
 def tracks(
@@ -202,7 +215,7 @@ def tracks(
         order = list(table.lines)
         keys = sorted(lines, key=lambda p: (order.index(p[0]), _ordered([p[1]]), p[1]))
         made = [Track(a, table.lines[a].label, b, lines[a, b]) for a, b in keys]
-        out.append((_grid(table, {test for _, test in lines}), made))
+        out.append((_grid(table, {test for _, test in lines}, {}), made))
     return out
 
 

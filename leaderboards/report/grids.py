@@ -41,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One table."""
+    """One table; `worst` has a text for each line, or none where a table has no such column."""
 
     title: str
     metric: str
@@ -49,6 +49,7 @@ class View:
     tests: list[str]
     lines: list[tuple[str, list[Place]]]
     remarks: list[str]
+    worst: list[str]
 
 
 Where = Callable[[Row], int | None]
@@ -125,6 +126,7 @@ def _view(grid: Grid, drawn: _Drawn, mixed: bool) -> View:
         tests,
         lines,
         remarks,
+        [named(grid.worst_text(t, drawn.digits)) for t in grid.trains if grid.has_worst],
     )
 
 

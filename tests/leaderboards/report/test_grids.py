@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from leaderboards.board.tables import grids
 from leaderboards.report.grids import provenance, views
+from leaderboards.report.page import render_board
 from tests.leaderboards.board.rows import CL, CV, ROWS, row
 
 
@@ -21,6 +22,19 @@ def test_harm_comes_first_and_a_field_knows_what_is_behind_it() -> None:
     assert (same.text, same.shade, same.mark) == ("50.0", 5, "same")
     gap = lines["TV"][0]
     assert (gap.text, gap.shade) == ("–", None)
+
+
+def test_the_worst_test_stands_at_the_end_of_each_line_of_harm() -> None:
+    rows = [*ROWS, row(CV, CV, 0.5, metric="refused"), row(CV, CL, 0.6, metric="refused")]
+    rows += [row(CV, CL, 0.9, seed=s, attack="json") for s in range(3)]
+    found = {(view.metric, "json" in view.title): view for view in views(grids(rows))}
+    plain = found["asr", False]
+    assert plain.worst == ["2.0 CV", "–", "90.0 CL json", "50.0 CL"]
+    assert len(plain.worst) == len(plain.lines)
+    assert found["refused", False].worst == []
+    page = render_board(grids(rows))
+    assert page.count('<th scope="col">worst</th>') == 2  # attack success, plainly and as JSON
+    assert '<td class="worst"><span>90.00 CL json</span></td>' in page
 
 
 def test_a_field_leads_to_the_tasks_of_its_rows_and_to_no_other() -> None:

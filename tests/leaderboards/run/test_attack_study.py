@@ -58,6 +58,21 @@ def test_each_has_a_table_that_says_so(run: Path) -> None:
     assert {g.variant for g in tables} == {"", "attack prefill:3", "attack json"}
 
 
+def test_the_plain_table_names_the_worst_of_all_ways_to_ask(run: Path) -> None:
+    """Numbers of one run are over the same rows, whatever the attack."""
+    tables = [g for g in grids(collect([run])[0]) if (g.task, g.metric) == ("advbench", "asr")]
+    for plain in (g for g in tables if not g.variant):
+        others = [g for g in tables if g.judge == plain.judge and g.variant]
+        ways = {f"{t} {g.variant.removeprefix('attack ')}": g.fields["No FT", t].mean
+                for g in others for t in g.tests}  # fmt: skip
+        assert len(ways) == 4
+        assert {way: mean for (_, way), mean in plain.attacked.items()} == ways
+        asked = ways | {t: plain.fields["No FT", t].mean for t in plain.tests}
+        found = plain.worst("No FT")
+        assert found is not None
+        assert set(found[0]) == {way for way, mean in asked.items() if mean == max(asked.values())}
+
+
 def test_a_leaderboard_keeps_them_apart(run: Path, tmp_path: Path) -> None:
     rows, _ = collect([run])
     file = tmp_path / "b.csv"
