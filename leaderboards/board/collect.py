@@ -120,7 +120,7 @@ def _rows(numbers: Sequence[Number], people: People | None) -> list[Row]:
 def _damaged(cell: Path, error: str) -> Row:
     record = read_json(cell / "cell.json") or {}
     names = ("base", "adapter", "train_data", "train_template", "defence", "seed", "test_template",
-             "task")  # fmt: skip
+             "attack", "task")  # fmt: skip
     known = {name: record[name] for name in names if record.get(name) is not None}
     unknown = {"base": "?", "task": "?", "metric": "", "cell": cell.name, "error": error}
     try:

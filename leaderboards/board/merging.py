@@ -64,6 +64,9 @@ def split(rows: Sequence[Row], base: str, *, pool: bool) -> list[Table]:
         rows: Measured or failed; all have a test template.
         base: The base's name in tables.
         pool: `rows` are of several bases that differ in a seed.
+
+    Returns:
+        None of an attack without any number; `leaderboards.board.tables.left_out` tells of it.
     """
     out = []
     for attack in sorted({r.attack for r in rows}):
@@ -78,6 +81,8 @@ def _alike(rows: Sequence[Row], base: str, *, pool: bool) -> list[Table]:
     """The tables of one attack."""
     ignored = frozenset(("base_digest", "base_files") if pool else ())
     good = [r for r in rows if r.value is not None]
+    if not good:
+        return []
     places: dict[Any, list[Row]] = {}
     for row in good:
         places.setdefault((_kind(row), row.test_template, row.step), []).append(row)

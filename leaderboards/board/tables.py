@@ -15,7 +15,7 @@ from leaderboards.board.corrected import PEOPLE
 from leaderboards.board.fields import NO_FT, SAFETY_PROMPTS, Field, Line, short
 from leaderboards.board.merging import Table, bases_of, split
 from leaderboards.board.row import Row
-from leaderboards.board.worst import attacked, in_short, worst_of
+from leaderboards.board.worst import attack_of, attacked, in_short, worst_of
 from ptst_tasks.templates import builtin
 
 __all__ = ["HEADLINES", "NAIVE", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",
@@ -272,11 +272,11 @@ def left_out(
         steps: Whether copies kept along training are shown elsewhere.
     """
     named = bases_of(rows, pool=pool)
-    shown = {
-        (t.base, t.task) for t in _tables([r for r in rows if r.step is None], metrics, pool=pool)
-    }
+    made = _tables([r for r in rows if r.step is None], metrics, pool=pool)
+    shown = {(t.base, t.task, attack_of(t)) for t in made}
     whys: dict[str, list[str]] = {}
     for row in rows:
+        place = (named[row.base], row.task, row.attack)
         if row.step is not None and not steps:
             whys.setdefault("of copies kept along training (`ptst plot` draws them)", []).append(
                 row.task
@@ -285,9 +285,9 @@ def left_out(
             whys.setdefault("without a test template", []).append(row.task)
         elif row.step is None and row.metric and row.metric not in metrics:
             whys.setdefault("of metrics that are in no table here", []).append(row.metric)
-        elif row.step is None and row.value is None and (named[row.base], row.task) not in shown:
+        elif row.step is None and row.value is None and place not in shown:
             why = "failed, of sets without any number" if row.error else "without any verdict"
-            whys.setdefault(why, []).append(row.task)
+            whys.setdefault(why, []).append(f"{row.task} {row.attack}".rstrip())
     return [
         f"{len(names)} row{'s' if len(names) > 1 else ''} {why}: {', '.join(dict.fromkeys(names))}"
         for why, names in whys.items()

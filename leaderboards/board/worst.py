@@ -13,7 +13,7 @@ from leaderboards.board.fields import short
 from leaderboards.board.merging import Table
 from leaderboards.board.row import Row
 
-__all__ = ["attacked", "in_short", "worst_of"]
+__all__ = ["attack_of", "attacked", "in_short", "worst_of"]
 
 # What an attack, or another template, moves by itself.
 _MOVED = frozenset({"attack", "prompts", "prompting", "decoding"})
@@ -30,9 +30,9 @@ def attacked(plain: Table, tables: Iterable[Table]) -> dict[tuple[str, str], flo
     Returns:
         Nothing for a table that is of an attack itself.
     """
-    if plain.metric != "asr" or _attack(plain):
+    if plain.metric != "asr" or attack_of(plain):
         return {}
-    others = [(a, t) for t in tables if _place(t) == _place(plain) and (a := _attack(t))]
+    others = [(a, t) for t in tables if _place(t) == _place(plain) and (a := attack_of(t))]
     alike = {_measured(row) for rows in plain.rows.values() for row in rows} if others else set()
     out = {}
     for attack, table in others:
@@ -57,8 +57,8 @@ def in_short(name: str) -> str:
     return f"{short(template)} {attack}".rstrip()
 
 
-def _attack(table: Table) -> str:
-    """A table is of one attack (see `leaderboards.board.merging.split`)."""
+def attack_of(table: Table) -> str:
+    """A table's attack, of which it has one (see `leaderboards.board.merging.split`); empty for none."""
     return next((row.attack for rows in table.rows.values() for row in rows), "")
 
 

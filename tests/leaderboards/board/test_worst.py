@@ -7,7 +7,7 @@ import pytest
 from leaderboards.board.plain_tables import plain
 from leaderboards.board.rendering import render
 from leaderboards.board.row import Row
-from leaderboards.board.tables import Grid, grids
+from leaderboards.board.tables import Grid, grids, left_out
 from leaderboards.board.worst import in_short
 from tests.leaderboards.board.rows import CL, CV, row
 
@@ -87,3 +87,20 @@ def test_names_in_short() -> None:
     assert [in_short(n) for n in (CL, f"{CL} prefill:5", "mine", "mine json")] == [
         "CL", "CL prefill:5", "mine", "mine json",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lost", "why"),
+    [({"metric": "", "error": "broke"}, "failed, of sets without any number"),
+     ({"unscored": 9}, "without any verdict")],
+)  # fmt: skip
+def test_an_attack_without_any_number_is_named_and_costs_no_table(
+    lost: dict[str, object], why: str
+) -> None:
+    """Seen: tables of a study in which all cells of one attack had failed ended in a ValueError."""
+    rows = [asked(CV, 0.4), asked(CL, 0.1)]
+    rows += [row(CV, t, None, seed=0, attack="json", **lost) for t in (CV, CL)]
+    (found,) = grids(rows)
+    assert found.cells(0)[1] == ["CV", "40 =", "10 *", "40 CV"]
+    assert not any("failed" in remark for remark in found.remarks())
+    assert left_out(rows) == [f"2 rows {why}: advbench json"]

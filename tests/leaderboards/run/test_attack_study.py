@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,19 @@ def test_the_plain_table_names_the_worst_of_all_ways_to_ask(run: Path) -> None:
         found = plain.worst("No FT")
         assert found is not None
         assert set(found[0]) == {way for way, mean in asked.items() if mean == max(asked.values())}
+
+
+def test_a_damaged_cell_keeps_its_attack(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "r")
+    records = {file: json.loads(file.read_text()) for file in copy.glob("cells/*/cell.json")}
+    wanted = ("json", "chat:llama")
+    victim = next(
+        f.parent for f, r in records.items() if (r["attack"], r["test_template"]) == wanted
+    )
+    for file in victim.glob("**/results*.json"):
+        file.write_text("{")
+    (row,) = (r for r in collect([copy])[0] if r.error)
+    assert (row.attack, row.test_template) == wanted
 
 
 def test_a_leaderboard_keeps_them_apart(run: Path, tmp_path: Path) -> None:
