@@ -39,6 +39,7 @@ class _Shown(NamedTuple):
     what: str
     fmt: str
     data: dict[str, Any]
+    tables: Sequence[Grid] = ()
 
     def told(self, out: Path) -> str:
         """What to say of a file that holds it."""
@@ -107,7 +108,7 @@ def board(
     if view == "compare":
         made = _compare(rows, compare, fmt, alone=out is None, pool=pool)
     elif view == "paper":
-        made = _paper(rows, fmt, pool=pool)
+        made = _paper(runs, rows, fmt, pool=pool)
     elif view == "defences":
         made = _defences(runs, rows, fmt, pool=pool)
     else:
@@ -116,15 +117,13 @@ def board(
         write_text(out, made.text, what="--out")
         screen(quiet=quiet, json=json).print(made.told(out), markup=False, soft_wrap=True)
     elif out is not None or (not quiet and str(json) != "-"):
-        _print(rows, made, view, pool=pool)
+        _print(made, view)
     put_json(json, {**made.data, "notes": notes, "out": None if out is None else str(out)})
 
 
-def _print(rows: Sequence[Row], made: _Shown, view: str, *, pool: bool) -> None:
-    from leaderboards.board.tables import grids
-
+def _print(made: _Shown, view: str) -> None:
     if (view, made.fmt) == ("paper", "text"):
-        show(grids(rows, pool=pool))
+        show(made.tables)
     else:
         put_text(made.text)
 
@@ -160,16 +159,17 @@ def _tidy(rows: Sequence[Row]) -> _Shown:
     return _Shown(csvio.dumps(rows), f"{len(rows)} rows", "", data)
 
 
-def _paper(rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
+def _paper(runs: Sequence[Path], rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:
     from leaderboards.board.plain_tables import plain
     from leaderboards.board.rendering import render
     from leaderboards.board.tables import grids, left_out
+    from leaderboards.board.training_like import remarked, run_numbers
 
-    tables = grids(rows, pool=pool)
+    tables = remarked(grids(rows, pool=pool), lambda: run_numbers(runs, rows))
     text = _page(tables) if fmt == "html" else render(tables, fmt)
     _say([f"in no table: {line}" for line in left_out(rows, pool=pool)])
     data = {"tables": [plain(grid) for grid in tables]}
-    return _Shown(text, f"{len(tables)} tables", fmt, data)
+    return _Shown(text, f"{len(tables)} tables", fmt, data, tables)
 
 
 def _defences(runs: Sequence[Path], rows: Sequence[Row], fmt: str, *, pool: bool) -> _Shown:

@@ -11,6 +11,7 @@ from leaderboards.board.numbers import Number
 from leaderboards.board.row import Row
 from leaderboards.board.sides import Side, read_side
 from leaderboards.board.tables import grids
+from leaderboards.board.training_like import remarked
 from leaderboards.gate.policy import Policy
 from leaderboards.report.changes import Changes, changes
 from leaderboards.report.grids import Where, points_of, provenance, views
@@ -61,7 +62,8 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
     numbers = _named(read[-1].numbers, naming)
     rows = [n.row for n in numbers]
     where = _where(numbers, len(sides) - 1, table)
-    tables = grids(rows, pool=wishes.pool)
+    known = {} if table.renamed() else {id(n.row): n for n in numbers}
+    tables = remarked(grids(rows, pool=wishes.pool), lambda: known)
     sample, why = label_sample(_folders(sides[-1]), wishes, len(sides) - 1, table)
     page = Page(
         title=name_of(" and ".join(Path(runs[0]).resolve().name for runs in sides)),
