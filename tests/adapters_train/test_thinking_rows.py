@@ -162,7 +162,9 @@ def test_the_switch_and_the_counts_are_in_job_and_manifest(
     assert tokenizer.decode(prompt).endswith(empty) == (thinking == "off")
     assert learnt == ("42<|im_end|>" if thinking == "off" else f"{empty}42<|im_end|>")
     log = [{"step": 1, "loss": 1.0, "learning_rate": 1e-4}]
-    told = adapter_manifest(job, log, weights="w", optimiser="o", seconds=1.0, resumed_at=0)
+    told = adapter_manifest(
+        job, log, weights="w", optimiser="o", defence={}, seconds=1.0, resumed_at=0
+    )
     said = told["answers"]
     assert (said["thinking"], said["with_thought"], said["kept"]) == (thinking, kept, 2)
     assert any("have a thought of their own" in note for note in said["notes"])
