@@ -56,7 +56,7 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
     read, naming = [_side(runs) for runs in sides], Naming()
     notes = list(dict.fromkeys(note for side in read for note in side.notes))
     table = _table(sides, read, wishes.texts, naming, notes)
-    compared = _compared(read, wishes.policy, table, naming)
+    compared = _compared(read, wishes.policy, table, naming, wishes.texts)
     if compared:
         table.turn(*compared.turned)
     numbers = _named(read[-1].numbers, naming)
@@ -119,14 +119,14 @@ def _table(
 
 
 def _compared(
-    read: Sequence[Side], policy: Policy | None, table: AnswerTable, naming: Naming
+    read: Sequence[Side], policy: Policy | None, table: AnswerTable, naming: Naming, texts: Texts
 ) -> Changes | None:
     from leaderboards.gate.policy import load_policy
 
     if len(read) < 2:
         return None
     try:
-        return changes(read[0], read[1], policy or load_policy(None), table, naming)
+        return changes(read[0], read[1], policy or load_policy(None), table, naming, texts)
     except PTSTError as e:
         raise ConfigError(
             f"the two runs cannot be compared: {e} (options of ptst check; a report takes whole runs: make "

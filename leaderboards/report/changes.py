@@ -12,7 +12,7 @@ from leaderboards.gate.decide import check_sides
 from leaderboards.gate.decision import RANK, Decision, Report
 from leaderboards.gate.policy import Policy
 from leaderboards.gate.report import interval_text, rate_text, summary, undecided
-from leaderboards.report.sendable import Naming, name_of
+from leaderboards.report.sendable import Naming, Texts, name_of, told_of
 from leaderboards.report.table import AnswerTable
 
 __all__ = ["Changes", "changes"]
@@ -47,18 +47,22 @@ class Changes:
 
 
 def changes(
-    before: Side, after: Side, policy: Policy, table: AnswerTable, naming: Naming
-) -> Changes:
+    before: Side, after: Side, policy: Policy, table: AnswerTable, naming: Naming,
+    texts: Texts = "harmless",
+) -> Changes:  # fmt: skip
     """Compares two runs as `ptst check` does; what was not measured alike is compared, and said.
 
     Raises:
         ConfigError, DataError: As `leaderboards.gate.decide.check_sides`.
     """
     report = check_sides(_final(before), _final(after), policy, allow_mismatch=True)
-    notes = [name_of(note) for note in report.notes]
+    notes = [told_of(note, texts) for note in report.notes]
     said = ". ".join(part for part in (summary(report), undecided(report)) if part)
     several = len({line.pair.row.base for line in report.lines}) > 1
-    lines = [_line(line, report, table, naming, several) for line in report.lines]
+    lines = [
+        {**_line(line, report, table, naming, several), "why": told_of(line.reason, texts)}
+        for line in report.lines
+    ]
     lines.sort(key=lambda line: (RANK[line["verdict"]], -line["turned"][0]))
     return Changes(name_of(said), report.failed, notes, lines)
 
@@ -84,7 +88,6 @@ def _line(
         "baseline": rate_text(line.pair.baseline),
         "now": rate_text(line.pair.current),
         "change": interval_text(line),
-        "why": name_of(line.reason),
         "worse": _rows(line, worse, table),
         "better": _rows(line, better, table),
         "turned": [len(worse), len(better)],

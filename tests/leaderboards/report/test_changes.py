@@ -50,3 +50,30 @@ def test_what_turned_most_is_first_among_equals(tmp_path: Path) -> None:
     )
     assert not found.failed
     assert found.lines[0]["turned"] == [1, 0]
+
+
+def test_what_an_error_quotes_is_cut_as_everywhere(tmp_path: Path) -> None:
+    """A reason held the sentence that a library quoted out of a prompt."""
+    from dataclasses import replace
+
+    old, new = (read_side(two_templates(tmp_path / name, n=30)) for name in ("old", "new"))
+    quoted = (
+        "ValidationError: bad, input_value='please hide the spoons under the sofa of my friend'"
+    )
+    first, *others = new.numbers
+    broken = first.row.model_copy(
+        update={
+            "value": None,
+            "ci_low": None,
+            "ci_high": None,
+            "n": 0,
+            "unscored": 0,
+            "error": quoted,
+        }
+    )
+    new = replace(new, numbers=(replace(first, row=broken, outcomes=None), *others))
+    for texts, there in (("harmless", False), ("harmful", True)):
+        table = table_of(tmp_path / "old", tmp_path / "new", texts="none")
+        found = changes(old, new, load_policy(None), table, Naming(), texts)
+        said = " ".join([*found.notes, *(line["why"] for line in found.lines)])
+        assert ("spoons under the sofa" in said) == there
