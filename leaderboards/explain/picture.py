@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["by_layer"]
 
+_ACROSS = 3
+_ENTRIES = 20
+
 
 @plainly()
 def by_layer(found: Sequence[Explained], remarks: Sequence[str]) -> Figure:
@@ -31,11 +34,18 @@ def by_layer(found: Sequence[Explained], remarks: Sequence[str]) -> Figure:
 
     tests = list(dict.fromkeys(one.test for one in found))
     trained = list(dict.fromkeys(_name(one) for one in found if one.plan.name))
-    told = wrapped(remarks, round(50 * max(len(tests), 2)))
-    size = (3.2 * max(len(tests), 2) + 2.2, 3.6 + 0.14 * len(told))
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(tests), sharey=True, squeeze=False)[0]
-    for axes, test in zip(panels, tests, strict=True):
+    across = min(len(tests), _ACROSS)
+    down = -(-len(tests) // across)
+    keys = -(
+        -(1 + len(trained)) // _ENTRIES
+    )  # columns of the legend, each no higher than it is long
+    size = [3.2 * max(across, 2) + 2.4 * keys, 3.3 * down]
+    size[1] = max(size[1], 0.6 + 0.18 * -(-(1 + len(trained)) // keys))
+    told = wrapped(remarks, round(15 * size[0]))
+    figure = Figure(figsize=(size[0], size[1] + 0.3 + 0.14 * len(told)), layout="constrained")
+    grid = figure.subplots(down, across, sharey=True, squeeze=False)
+    panels = grid.flatten()
+    for axes, test in zip(panels, tests, strict=False):  # the last line may have room for more
         axes.axhline(1, color=MUTED, linewidth=1, linestyle="--", label=entry("before fine-tuning"))
         axes.axhline(0, color=MUTED, linewidth=0.6)
         for at, name in enumerate(trained):
@@ -46,11 +56,16 @@ def by_layer(found: Sequence[Explained], remarks: Sequence[str]) -> Figure:
         axes.set_title(f"tested under {cut(short(test))}", fontsize=9)
         axes.set_xlabel("layer")
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    panels[0].set_ylabel("separation along the base's direction\n(1 kept, 0 lost)")
+    for axes in panels[len(tests) :]:
+        axes.remove()
+    for line in grid:
+        line[0].set_ylabel("separation along the base's\ndirection (1 kept, 0 lost)")
     below(figure, told)
-    panels[-1].legend(
-        title="trained under", fontsize=7.5, loc="center left", bbox_to_anchor=(1.01, 0.5)
-    )
+    lines = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()
+             if not str(line.get_label()).startswith("_")}  # fmt: skip
+    order = [entry("before fine-tuning"), *(entry(cut(name)) for name in trained)]
+    figure.legend(handles=[lines[name] for name in dict.fromkeys(order) if name in lines], ncols=keys,
+                  title="trained under", fontsize=7.5, loc="outside right center")  # fmt: skip
     return figure
 
 
