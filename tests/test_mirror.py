@@ -18,7 +18,6 @@ ELSEWHERE = {
     ),
     "leaderboards/explain/test_explained_run.py: a run explained, as a user meets it": (
         "leaderboards/cli/explain.py",
-        "leaderboards/explain/explaining.py",
     ),
     "ptst_tasks/test_task.py: which prompts cannot be sent": ("ptst_tasks/endpoint_fit.py",),
     "leaderboards/run/test_study.py: the models of a study are part of it": (

@@ -29,18 +29,20 @@ def explain(
 ) -> None:
     """Measure how far each adapter moved along the base's refusal direction, layer by layer.
 
-    Writes RUN/explain/explain.csv and a picture. Exit code 1 if an adapter could not be measured.
+    Writes RUN/explain/explain.csv and a picture; what is measured is kept beside them and not measured
+    again. Exit code 1 if an adapter could not be measured.
     """
     from leaderboards.board.rendering import columns
     from leaderboards.explain.explained_run import explain_run
-    from leaderboards.explain.layers_csv import lines
+    from leaderboards.explain.layers_csv import LEGEND, lines
 
     require("hf", "torch", "transformers", "peft", who="ptst explain")
     check_outputs([run], json=json)
 
-    def tell(name: str) -> None:
+    def tell(name: str, kept: bool) -> None:
         if not quiet:
-            print(f"measuring {name or 'the base'}", file=sys.stderr)
+            what = "measured before" if kept else "measuring"
+            print(f"{what}: {name or 'the base'}", file=sys.stderr)
 
     made = explain_run(
         run, harmful=harmful, harmless=harmless, rows=rows, batch=batch_size, on_model=tell
@@ -50,6 +52,7 @@ def explain(
     shown = screen(quiet=quiet, json=json)
     for line in columns(lines(made.found)):
         shown.print(line.rstrip(), markup=False, soft_wrap=True, highlight=False)
+    shown.print(LEGEND, markup=False, soft_wrap=True)
     for file in made.files:
         shown.print(f"written: {file}", markup=False, soft_wrap=True)
     models = [

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from leaderboards.explain.explaining import Explained, explain_models
+from leaderboards.explain.explaining import Explained, Model, explain_models, hint
+from leaderboards.explain.kept import Kept
 from leaderboards.explain.layers_csv import csv_of
-from leaderboards.explain.prompts import chosen, prompts_of
-from leaderboards.explain.run_folder import adapters_of, study_of
+from leaderboards.explain.prompts import PromptPair, Sets, chosen, prompts_of, short_notes
+from leaderboards.explain.run_folder import adapters_of, study_of, unasked
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import Records, base_folder
-from leaderboards.run.local import start_engine
+from leaderboards.run.local import loaded
 from ptst_tasks.digests import ids_digest
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import write_text
+from ptst_tasks.provenance import BaseRecord, EngineRecord
 
 __all__ = ["Explanation", "explain_run"]
 
@@ -39,7 +43,7 @@ class Explanation:
 
 def explain_run(
     run: Path, *, harmful: str = "", harmless: str = "", rows: int = 64, batch: int = 16,
-    on_model: Callable[[str], None] = lambda _: None,
+    on_model: Callable[[str, bool], None] = lambda _, __: None,
 ) -> Explanation:  # fmt: skip
     """Measures the models of a run, and writes ``RUN/explain``.
 
@@ -49,42 +53,66 @@ def explain_run(
         harmless: A set of harmless prompts; empty for the study's over-refusal set.
         rows: Prompts of each.
         batch: Prompts in one pass.
-        on_model: Hears of every model before it is measured; the base has no name.
+        on_model: Hears of every model before it is measured, and whether it was measured before; the
+            base has no name.
 
     Raises:
         PTSTError: If the run, its sets or its base cannot be had, or nothing can be written.
     """
-    study = study_of(run)
+    study, notes = study_of(run)
     sets = chosen(study, harmful, harmless)
     there, lost = adapters_of(study, run)
     base = base_folder(study.base)
-    lm = start_engine(study, base, {name: folder for name, (_, folder) in there.items()})
+    lm = loaded(study, base, {name: folder for name, (_, folder) in there.items()})
     records = Records(study, base)
     try:
         asked = prompts_of(study, sets, rows, lm)
-        identities, good = {}, []
+        models = []
         for name, (plan, folder) in there.items():
             try:
-                identities[name] = records.adapter(lm, folder)
-                good.append(plan)
+                models.append(Model(plan, folder, records.adapter(lm, folder)))
             except (ConfigError, OSError, ValueError) as e:
                 lost.append(f"{name}: {said(e)}")
+        who = records.base(lm), records.engine(lm)
         found = explain_models(
-            lm, good, {n: folder for n, (_, folder) in there.items()}, asked, batch=batch,
-            on_model=on_model, on_lost=lambda name, e: lost.append(f"{name}: {said(e)}"),
+            lm, models, asked, Kept(run, _facts(*who), _digests(asked)), batch=batch,
+            on_model=on_model, on_lost=lambda name, e: lost.append(f"{name}: {said(e)}{hint(e)}"),
         )  # fmt: skip
-        digests = {t: ids_digest([*p.harmful, *p.harmless]) for t, p in asked.items()}
-        facts = {"base": study.label, "base_digest": records.base(lm).weights,
-                 "harmful": sets.harmful, "harmless": sets.harmless}  # fmt: skip
+        text = csv_of(found, _columns(study.label, sets, *who), _prompts(asked),
+                      {m.plan.name: m.adapter for m in models})  # fmt: skip
     finally:
         lm.close()
     out = run / "explain"
     file = out / "explain.csv"
-    write_text(file, csv_of(found, facts, digests, identities), what="explain.csv")
-    notes = [sets.note] if sets.note else []
+    write_text(file, text, what="explain.csv")
+    notes += [
+        *([sets.note] if sets.note else []),
+        *short_notes(asked, sets, rows),
+        *unasked(study, run),
+    ]
     return Explanation(
         found, [file, *_picture(found, out, study.label, sets.harmful, sets.harmless)], notes, lost
     )
+
+
+def _facts(base: BaseRecord, engine: EngineRecord) -> dict[str, Any]:
+    """What decides the numbers of every model, beside its prompts."""
+    return {"base": {"weights": base.weights, "config": base.config}, "dtype": engine.dtype,
+            "args": dict(engine.args), "versions": dict(engine.versions)}  # fmt: skip
+
+
+def _columns(label: str, sets: Sets, base: BaseRecord, engine: EngineRecord) -> dict[str, str]:
+    versions = json.dumps(dict(engine.versions), sort_keys=True, separators=(",", ":"))
+    return {"base": label, "base_digest": base.weights, "harmful": sets.harmful,
+            "harmless": sets.harmless, "dtype": engine.dtype, "versions": versions}  # fmt: skip
+
+
+def _digests(asked: Mapping[str, PromptPair]) -> dict[str, tuple[str, str]]:
+    return {t: (ids_digest(p.harmful), ids_digest(p.harmless)) for t, p in asked.items()}
+
+
+def _prompts(asked: Mapping[str, PromptPair]) -> dict[str, str]:
+    return {t: ids_digest([*p.harmful, *p.harmless]) for t, p in asked.items()}
 
 
 def _picture(

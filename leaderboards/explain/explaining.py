@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.explain.directions import Direction, Measure, Sums, measured
+from leaderboards.explain.kept import Kept, Layers
 from leaderboards.explain.prompts import PromptPair
 from leaderboards.explain.residuals import last_states
 from leaderboards.run.plans import AdapterPlan
 from ptst_tasks.engines import Engine
+from ptst_tasks.errors import EngineError, said
+from ptst_tasks.provenance import Adapter
 
-__all__ = ["Explained", "explain_models"]
+__all__ = ["Explained", "Model", "explain_models", "hint"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Explained:
 
     plan: AdapterPlan
     test: str
-    layers: list[Measure]
+    layers: Sequence[Measure]
     best: int
     n_harmful: int
     n_harmless: int
@@ -42,57 +45,134 @@ class Explained:
         return self.layers[self.best - 1]
 
 
+@dataclass(frozen=True)
+class Model:
+    """An adapter of a run, where it is, and what identifies it."""
+
+    plan: AdapterPlan
+    folder: Path
+    adapter: Adapter
+
+
+_BASE = AdapterPlan("", "", None)
+
+
 def explain_models(
     lm: Engine,
-    plans: Sequence[AdapterPlan],
-    folders: Mapping[str, Path],
+    models: Sequence[Model],
     asked: Mapping[str, PromptPair],
+    kept: Kept,
     *,
     batch: int,
-    on_model: Callable[[str], None],
+    on_model: Callable[[str, bool], None],
     on_lost: Callable[[str, Exception], None],
 ) -> list[Explained]:
-    """The base, then every adapter.
+    """The base, then every adapter; what is kept is not measured again.
 
     Args:
         lm: The engine, with the base in memory.
-        plans: The adapters.
-        folders: Where each is.
+        models: The adapters.
         asked: Prompts by test template.
+        kept: What was measured before; gets what is measured now, a model at a time.
         batch: Prompts in one pass.
-        on_model: Hears of every model before it is measured.
-        on_lost: Hears of adapters that cannot be attached.
+        on_model: Hears of every model before it is measured, and whether all of it is kept.
+        on_lost: Hears of adapters that cannot be measured.
+
+    Raises:
+        PTSTError: If the base cannot be measured, or nothing can be kept.
     """
-    on_model("")
-    found: list[Explained] = []
-    base = AdapterPlan("", "", None)
-    bearings: dict[str, tuple[Direction, int]] = {}
-    for test, prompts in asked.items():
-        means = [_sums(lm, ids, batch, None) for ids in (prompts.harmful, prompts.harmless)]
-        direction = Direction.of(*means)
-        layers = _measured(lm, prompts, batch, direction)
-        best = max(layers, key=lambda m: m.effect).layer
-        bearings[test] = direction, best
-        found.append(_explained(base, test, layers, best, prompts))
-    for plan in plans:
-        on_model(plan.name)
+    bearings = _Bearings(lm, asked, batch)
+    found = _of_base(bearings, kept, on_model)
+    for model in models:
+        there = {test: kept.get(model.adapter, test) for test in asked}
+        wanted = [test for test, layers in there.items() if layers is None]
+        on_model(model.plan.name, not wanted)
+        ways = {test: bearings.of(test) for test in wanted}  # of the base, before it has an adapter
         try:
-            lm.attach(plan.name, folders[plan.name])
+            new = _of_adapter(lm, model, asked, ways, batch)
         except Exception as e:  # of any library: the others go on
-            on_lost(plan.name, e)
+            on_lost(model.plan.name, e)
             continue
-        with lm.adapter(plan.name, ""):
-            for test, prompts in asked.items():
-                direction, best = bearings[test]
-                layers = _measured(lm, prompts, batch, direction)
-                found.append(_explained(plan, test, layers, best, prompts))
+        for test, layers in new.items():
+            kept.put(model.adapter, test, layers)
+        of = {**there, **new}
+        found += [_explained(model.plan, t, layers, asked) for t, layers in of.items() if layers]
     return found
 
 
+def hint(error: Exception) -> str:
+    """What to do about an error, where that is known; goes behind what it says."""
+    short = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    return "; a smaller --batch-size takes less memory" if short else ""
+
+
+def _of_base(
+    bearings: _Bearings, kept: Kept, on_model: Callable[[str, bool], None]
+) -> list[Explained]:
+    there = {test: kept.get(Adapter(), test) for test in bearings.asked}
+    on_model("", all(there.values()))
+    found = []
+    for test, layers in there.items():
+        if layers is None:
+            layers = bearings.base(test)
+            kept.put(Adapter(), test, layers)
+        found.append(_explained(_BASE, test, layers, bearings.asked))
+    return found
+
+
+class _Bearings:
+    """The base's direction under each test template, once each, when one is asked for first."""
+
+    def __init__(self, lm: Engine, asked: Mapping[str, PromptPair], batch: int) -> None:
+        self._lm, self.asked, self._batch = lm, asked, batch
+        self._known: dict[str, tuple[Direction, int]] = {}
+
+    def of(self, test: str) -> tuple[Direction, int]:
+        """The direction, and the layer at which it tells the two kinds apart best."""
+        if test not in self._known:
+            self.base(test)
+        return self._known[test]
+
+    def base(self, test: str) -> Layers:
+        """The base's own numbers.
+
+        Raises:
+            EngineError: If it gives none.
+        """
+        pair, batch = self.asked[test], self._batch
+        try:
+            with self._lm.adapter(""):
+                means = [_sums(self._lm, ids, batch, None) for ids in (pair.harmful, pair.harmless)]
+                direction = Direction.of(*means)
+                layers = _measured(self._lm, pair, batch, direction)
+        except Exception as e:  # of any library
+            raise EngineError(
+                f"the base cannot be measured under {test!r}: {said(e)}{hint(e)}"
+            ) from e
+        best = max(layers, key=lambda m: m.effect).layer
+        self._known[test] = direction, best
+        return Layers(layers=tuple(layers), best=best)
+
+
+def _of_adapter(
+    lm: Engine, model: Model, asked: Mapping[str, PromptPair],
+    ways: Mapping[str, tuple[Direction, int]], batch: int,
+) -> dict[str, Layers]:  # fmt: skip
+    if not ways:
+        return {}
+    lm.attach(model.plan.name, model.folder)
+    with lm.adapter(model.plan.name, ""):
+        return {
+            test: Layers(layers=tuple(_measured(lm, asked[test], batch, direction)), best=best)
+            for test, (direction, best) in ways.items()
+        }
+
+
 def _explained(
-    plan: AdapterPlan, test: str, layers: list[Measure], best: int, asked: PromptPair
+    plan: AdapterPlan, test: str, found: Layers, asked: Mapping[str, PromptPair]
 ) -> Explained:
-    return Explained(plan, test, layers, best, len(asked.harmful), len(asked.harmless))
+    pair = asked[test]
+    return Explained(plan, test, found.layers, found.best, len(pair.harmful), len(pair.harmless))
 
 
 def _measured(lm: Engine, asked: PromptPair, batch: int, direction: Direction) -> list[Measure]:

@@ -11,14 +11,19 @@ from leaderboards.explain.directions import Measure
 from leaderboards.explain.explaining import Explained
 from ptst_tasks.provenance import Adapter
 
-__all__ = ["COLUMNS", "HEADER", "csv_of", "lines"]
+__all__ = ["COLUMNS", "HEADER", "LEGEND", "csv_of", "lines"]
 
 _NUMBERS = tuple(field.name for field in fields(Measure))
 COLUMNS = ("base", "adapter", "train_template", "defence", "seed", "test_template", *_NUMBERS,
            "n_harmful", "n_harmless", "harmful", "harmless", "prompts", "base_digest",
-           "adapter_digest")  # fmt: skip
+           "adapter_digest", "dtype", "versions")  # fmt: skip
 HEADER = ("trained under", "defence", "seed", "tested under", "layer", "separation (± 2 s.e.)",
           "shift (± 2 s.e.)", "cosine")  # fmt: skip
+
+LEGEND = (
+    "Separation and shift are along the base's own direction under the same test template, in units of its "
+    "distance (1 kept, 0 lost), at the layer where the base tells the two kinds apart best."
+)
 
 
 def csv_of(
@@ -29,7 +34,7 @@ def csv_of(
 
     Args:
         found: What was measured.
-        facts: ``base``, ``base_digest``, ``harmful`` and ``harmless``.
+        facts: ``base``, ``base_digest``, ``harmful``, ``harmless``, ``dtype`` and ``versions``.
         prompts: Digest of both kinds' token ids by test template.
         adapters: What identifies each adapter, by name.
     """
@@ -43,7 +48,7 @@ def csv_of(
                 facts["base"], plan.name, plan.train_template, _defence(one),
                 "" if plan.seed is None else str(plan.seed), one.test, *numbers, str(one.n_harmful),
                 str(one.n_harmless), facts["harmful"], facts["harmless"], prompts[one.test],
-                facts["base_digest"], digest,
+                facts["base_digest"], digest, facts["dtype"], facts["versions"],
             ])  # fmt: skip
     return csv_text(rows)
 

@@ -10,10 +10,10 @@ from leaderboards.run import made_bases
 from leaderboards.run.asked import load_family
 from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
-from ptst_tasks.engines import Engine
+from ptst_tasks.attacks import NONE
 from ptst_tasks.errors import ConfigError, UnknownNameError
 
-__all__ = ["PromptPair", "Sets", "chosen", "prompts_of"]
+__all__ = ["PromptPair", "Sets", "chosen", "prompts_of", "short_notes"]
 
 _FEWEST = 8
 
@@ -70,15 +70,18 @@ def chosen(study: Study, harmful: str = "", harmless: str = "") -> Sets:
                 "not refusal alone; --harmless xstest is nearer")  # fmt: skip
 
 
-def prompts_of(study: Study, sets: Sets, rows: int, lm: Engine) -> dict[str, PromptPair]:
-    """Prompts by test template, of so many rows of each set, drawn by their ids as `test.sample` does.
+def prompts_of(study: Study, sets: Sets, rows: int, lm: Any) -> dict[str, PromptPair]:
+    """Prompts by test template, of so many rows of each set, drawn by their ids alone.
+
+    They are asked plainly, whatever attacks the study has: an opening that only harmful prompts end in
+    would be told apart by itself.
 
     Raises:
-        ConfigError: If a set has too few.
+        ConfigError: If a set has too few, or a prompt is longer than the model reads.
     """
     names = dict.fromkeys((sets.harmful, sets.harmless))
     test = study.test.model_copy(
-        update={"sets": tuple(names), "sample": {}, "limit": None, "custom": study.test.custom}
+        update={"sets": tuple(names), "sample": None, "limit": None, "attacks": (NONE,)}
     )
     asking = study.model_copy(update={"test": test})
     found = {name: _by_template(load_family(asking, name), lm, rows) for name in names}
@@ -90,8 +93,23 @@ def prompts_of(study: Study, sets: Sets, rows: int, lm: Engine) -> dict[str, Pro
                 raise ConfigError(
                     f"{name!r} has {len(ids)} prompts here, expected {_FEWEST} or more"
                 )
+            longest = max(map(len, ids))
+            if longest > lm.max_length:
+                raise ConfigError(
+                    f"a prompt of {name!r} has {longest} tokens under {template!r}, more than the model's "
+                    f"{lm.max_length}; name another set"
+                )
         out[template] = pair
     return out
+
+
+def short_notes(asked: Mapping[str, PromptPair], sets: Sets, rows: int) -> list[str]:
+    """A sentence on each set that has fewer prompts than were asked for."""
+    pair = next(iter(asked.values()))
+    counts = ((sets.harmful, len(pair.harmful)), (sets.harmless, len(pair.harmless)))
+    return [
+        f"{name} has {n} prompts here, and {rows} were asked for" for name, n in counts if n < rows
+    ]
 
 
 def _by_template(tasks: Mapping[str, Any], lm: Any, rows: int) -> dict[str, list[list[int]]]:

@@ -22,7 +22,7 @@ def last_states(model: Any, prompts: Sequence[Sequence[int]], batch: int) -> Ite
         batch: Prompts in one pass.
 
     Raises:
-        EngineError: If its layers cannot be found.
+        EngineError: If its layers cannot be found, or their states are no numbers.
     """
     import torch
 
@@ -39,7 +39,14 @@ def last_states(model: Any, prompts: Sequence[Sequence[int]], batch: int) -> Ite
         finally:
             for hook in hooks:
                 hook.remove()
-        yield torch.stack(seen, dim=1).float().cpu().numpy()
+        states = torch.stack(seen, dim=1).float()
+        if not bool(states.isfinite().all()):
+            bad = int((~states.isfinite()).any(2).any(0).nonzero()[0]) + 1
+            raise EngineError(
+                f"hidden states behind layer {bad} are no numbers in {seen[0].dtype}; float32 or bfloat16 "
+                "(engine_args: {dtype: ...}) may hold them"
+            )
+        yield states.cpu().numpy()
 
 
 def _keep(seen: list[Any], last: Any) -> Any:

@@ -137,10 +137,11 @@ class Records:
             adapter=self.adapter(lm, place, step),
             data=self.data(lm, name, task),
             decoding=Decoding(used(lm, task), seed),
-            engine=self._engine(lm),
+            engine=self.engine(lm),
         )
 
-    def _engine(self, lm: Engine) -> EngineRecord:
+    def engine(self, lm: Engine) -> EngineRecord:
+        """What computes the answers, and with which versions."""
         args = dict(self.study.engine_args)
         deciding = {k: content(v) for k, v in args.items() if k not in LAYOUT}
         return EngineRecord(

@@ -25,7 +25,7 @@ from ptst_tasks.engines.engine_args import AUTO
 from ptst_tasks.errors import EngineError, PTSTError, said
 from ptst_tasks.progress import Progress
 
-__all__ = ["measure_here", "start_engine"]
+__all__ = ["loaded", "measure_here", "start_engine"]
 
 
 def measure_here(
@@ -62,11 +62,11 @@ def measure_here(
     if ledger.study.engine == AUTO:
         ledger.study, note = engine_choice.choose(
             ledger.study, home or ledger.store.run, folders, tasks, len(plans),
-            lambda study: _loaded(study, base, folders),
+            lambda study: loaded(study, base, folders),
         )  # fmt: skip
         ledger.outcome.notes.append(note)
     study = ledger.study
-    lm = _loaded(study, base, folders)
+    lm = loaded(study, base, folders)
     measuring = Measuring(lm, ledger, Records(study, base), progress, home or ledger.store.run)
     progress.start("measuring", len(plans) * prompts_per_model(study, tasks))
     try:
@@ -78,7 +78,7 @@ def measure_here(
         progress.done()
 
 
-def _loaded(study: Study, base: Place, folders: dict[str, Place]) -> Engine:
+def loaded(study: Study, base: Place, folders: dict[str, Place]) -> Engine:
     """The engine, or one line that says why there is none.
 
     Raises:

@@ -100,7 +100,9 @@ def test_again_it_is_the_same_bytes_whatever_the_batch(run: Path) -> None:
     before = (run / "explain/explain.csv").read_bytes()
     ptst("explain", str(run), "--rows", "8")
     assert (run / "explain/explain.csv").read_bytes() == before
-    ptst("explain", str(run), "--rows", "8", "--batch-size", "3")
+    shutil.rmtree(run / "explain/models")  # else nothing is measured again
+    done = ptst("explain", str(run), "--rows", "8", "--batch-size", "3")
+    assert "measuring: the base" in done.stderr
     other = rows_of(run)
     for old, new in zip(csv.DictReader(io.StringIO(before.decode())), other, strict=True):
         assert float(old["separation"]) == pytest.approx(float(new["separation"]), abs=1e-4)
@@ -142,6 +144,72 @@ def _adapter(samples: Path) -> str:
     """Whose cell it is; empty for the base's."""
     cell = next(p for p in samples.parents if (p / "cell.json").is_file())
     return str(json.loads((cell / "cell.json").read_text())["adapter"])
+
+
+def test_what_was_measured_before_is_said_and_gives_the_same_bytes(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "r")
+    ptst("explain", str(copy), "--rows", "9")
+    before = {f.name: f.read_bytes() for f in (copy / "explain").iterdir() if f.is_file()}
+    assert set(before) == {"explain.csv", "explain.png", "explain.svg"}
+    done = ptst("explain", str(copy), "--rows", "9")
+    assert done.stderr == "measured before: the base\nmeasured before: a\n"
+    assert {f.name: f.read_bytes() for f in (copy / "explain").iterdir() if f.is_file()} == before
+    assert "measuring: a" in ptst("explain", str(copy), "--rows", "10").stderr
+
+
+def test_the_csv_says_what_the_states_are_of(run: Path) -> None:
+    ptst("explain", str(run), "--rows", "8")
+    (dtype,) = {r["dtype"] for r in rows_of(run)}
+    (versions,) = {r["versions"] for r in rows_of(run)}
+    assert dtype == "torch.float32"
+    assert json.loads(versions)["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_harmful_prompts_are_asked_plainly_whatever_the_attacks(run: Path, tmp_path: Path) -> None:
+    """With an attack the harmful ones alone would end in its opening, which is no harm."""
+    ptst("explain", str(run), "--rows", "8")
+    plain = rows_of(run)
+    copy = shutil.copytree(run, tmp_path / "r")
+    study = json.loads((copy / "study.json").read_text())
+    study["test"] |= {"attacks": ["none", "json"], "templates": ["CV", "CL"]}
+    (copy / "study.json").write_text(json.dumps(study))
+    assert ptst("explain", str(copy), "--rows", "8").exit_code == 0
+    assert rows_of(copy) == [r for r in plain if r["test_template"] != "text:vanilla"]
+
+
+def test_a_set_with_fewer_prompts_than_asked_for_is_said(run: Path) -> None:
+    done = ptst("explain", str(run), "--rows", "13")
+    assert done.exit_code == 0
+    assert "note: advbench has 12 prompts here, and 13 were asked for" in done.stderr
+    assert "note: xstest has 12 prompts here, and 13 were asked for" in done.stderr
+    assert "asked for" not in ptst("explain", str(run), "--rows", "12").stderr
+
+
+def test_a_prompt_longer_than_the_model_reads_is_said(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "r")
+    study = json.loads((copy / "study.json").read_text())
+    study["engine_args"]["max_length"] = 20
+    (copy / "study.json").write_text(json.dumps(study))
+    done = ptst("explain", str(copy), "--rows", "8")
+    assert done.exit_code == 2
+    assert "more than the model's 20" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_base_that_cannot_be_read_is_one_line(
+    run: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "r")
+    base = shutil.copytree(tiny_model, tmp_path / "base")
+    (base / "model.safetensors").write_bytes(b"half a file")
+    study = json.loads((copy / "study.json").read_text())
+    (copy / "study.json").write_text(json.dumps({**study, "base": str(base)}))
+    done = ptst("explain", str(copy))
+    assert done.exit_code == 2
+    assert "cannot be loaded" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_adapter_that_is_gone_is_named_and_the_others_are_measured(

@@ -24,6 +24,8 @@ FACTS = {
     "base_digest": "sha256:b",
     "harmful": "advbench",
     "harmless": "xstest",
+    "dtype": "torch.bfloat16",
+    "versions": '{"torch":"2.13.0"}',
 }
 
 

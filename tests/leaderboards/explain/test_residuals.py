@@ -71,6 +71,14 @@ def test_no_hook_is_left(tiny_model) -> None:
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_states_that_are_no_numbers_are_said_with_their_layer(tiny_model) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    with torch.no_grad():
+        model.model.layers[1].mlp.down_proj.weight.fill_(float("inf"))
+    with pytest.raises(EngineError, match=r"behind layer 2 are no numbers in torch\.float32"):
+        list(last_states(model, PROMPTS, 2))
+
+
 def test_layers_that_cannot_be_found_are_said() -> None:
     net = torch.nn.Linear(2, 2)
     config = SimpleNamespace(get_text_config=lambda: SimpleNamespace(num_hidden_layers=3))
