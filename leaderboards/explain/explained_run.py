@@ -16,6 +16,7 @@ from leaderboards.explain.run_folder import adapters_of, study_of, unasked
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import Records, base_folder
 from leaderboards.run.local import loaded
+from leaderboards.run.outputs import no_bars
 from ptst_tasks.digests import ids_digest
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import write_text
@@ -63,6 +64,7 @@ def explain_run(
     sets = chosen(study, harmful, harmless)
     there, lost = adapters_of(study, run)
     base = base_folder(study.base)
+    no_bars()
     lm = loaded(study, base, {name: folder for name, (_, folder) in there.items()})
     records = Records(study, base)
     try:

@@ -64,7 +64,7 @@ def _line(one: Explained) -> list[str]:
     return [
         named, _defence(one) or "–", "–" if plan.seed is None else str(plan.seed), short(one.test),
         str(at.layer), f"{at.separation:.2f} ± {2 * at.separation_se:.2f}",
-        f"{at.shift:+.2f} ± {2 * at.shift_se:.2f}", f"{at.cosine:.2f}",
+        f"{round(at.shift, 2) + 0.0:+.2f} ± {2 * at.shift_se:.2f}", f"{at.cosine:.2f}",
     ]  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -255,3 +257,16 @@ def test_a_served_model_has_no_hidden_states(run: Path, tmp_path: Path) -> None:
     done = ptst("explain", str(tmp_path))
     assert done.exit_code == 2
     assert "hidden states nobody here can see" in done.stderr
+
+
+def test_the_pages_own_command_runs(run: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/explain.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    copy = shutil.copytree(run, tmp_path / "mine")
+    words = shlex.split(block.replace("runs/mine", str(copy)))
+    assert words[:2] == ["ptst", "explain"]
+    done = ptst(*words[1:])
+    assert done.exit_code == 0, done.stderr
+    told = (copy / "explain" / "explain.csv").read_text().splitlines()[0].split(",")
+    for column in re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE):
+        assert column in told

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 from leaderboards.explain.directions import Measure
 from leaderboards.explain.explaining import Explained
@@ -52,4 +53,7 @@ def test_the_table_shows_the_bases_best_layer_with_two_standard_errors() -> None
     header, base, adapter = lines(FOUND)
     assert tuple(header) == HEADER
     assert base[0] == "No FT"
+    assert base[6] == "-0.50 ± 0.06"
+    first = replace(FOUND[0], best=1)  # its shift is below 0 by less than is shown
+    assert lines([first])[1][6] == "+0.00 ± 0.04"
     assert adapter == ["CV", "kl:1", "3", "CL", "2", "1.25 ± 0.04", "-0.50 ± 0.06", "0.90"]
