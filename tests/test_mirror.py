@@ -19,6 +19,9 @@ ELSEWHERE = {
     "leaderboards/explain/test_explained_run.py: a run explained, as a user meets it": (
         "leaderboards/cli/explain.py",
     ),
+    "leaderboards/explain/test_explaining.py: the base's numbers and an adapter's, one after the other": (
+        "leaderboards/explain/bearings.py",
+    ),
     "ptst_tasks/test_task.py: which prompts cannot be sent": ("ptst_tasks/endpoint_fit.py",),
     "leaderboards/run/test_study.py: the models of a study are part of it": (
         "leaderboards/run/plans.py",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaderboards.explain.explaining import Explained, Model, explain_models, hint
+from leaderboards.explain.bearings import hint
+from leaderboards.explain.explaining import Explained, TunedModel, explain_models
 from leaderboards.explain.kept import Kept
 from leaderboards.explain.layers_csv import csv_of
 from leaderboards.explain.prompts import PromptPair, Sets, chosen, prompts_of, short_notes
@@ -72,7 +73,7 @@ def explain_run(
         models = []
         for name, (plan, folder) in there.items():
             try:
-                models.append(Model(plan, folder, records.adapter(lm, folder)))
+                models.append(TunedModel(plan, folder, records.adapter(lm, folder)))
             except (ConfigError, OSError, ValueError) as e:
                 lost.append(f"{name}: {said(e)}")
         who = records.base(lm), records.engine(lm)

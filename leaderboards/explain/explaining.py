@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from leaderboards.explain.directions import Direction, Measure, Sums, measured
+from leaderboards.explain.bearings import Bearings, measures
+from leaderboards.explain.directions import Direction, Measure
 from leaderboards.explain.kept import Kept, Layers
 from leaderboards.explain.prompts import PromptPair
-from leaderboards.explain.residuals import last_states
 from leaderboards.run.plans import AdapterPlan
 from ptst_tasks.engines import Engine
-from ptst_tasks.errors import EngineError, said
 from ptst_tasks.provenance import Adapter
 
-__all__ = ["Explained", "Model", "explain_models", "hint"]
+__all__ = ["Explained", "TunedModel", "explain_models"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class Model:
+class TunedModel:
     """An adapter of a run, where it is, and what identifies it."""
 
     plan: AdapterPlan
@@ -59,7 +57,7 @@ _BASE = AdapterPlan("", "", None)
 
 def explain_models(
     lm: Engine,
-    models: Sequence[Model],
+    models: Sequence[TunedModel],
     asked: Mapping[str, PromptPair],
     kept: Kept,
     *,
@@ -81,7 +79,7 @@ def explain_models(
     Raises:
         PTSTError: If the base cannot be measured, or nothing can be kept.
     """
-    bearings = _Bearings(lm, asked, batch)
+    bearings = Bearings(lm, asked, batch)
     found = _of_base(bearings, kept, on_model)
     for model in models:
         there = {test: kept.get(model.adapter, test) for test in asked}
@@ -100,14 +98,8 @@ def explain_models(
     return found
 
 
-def hint(error: Exception) -> str:
-    """What to do about an error, where that is known; goes behind what it says."""
-    short = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
-    return "; a smaller --batch-size takes less memory" if short else ""
-
-
 def _of_base(
-    bearings: _Bearings, kept: Kept, on_model: Callable[[str, bool], None]
+    bearings: Bearings, kept: Kept, on_model: Callable[[str, bool], None]
 ) -> list[Explained]:
     there = {test: kept.get(Adapter(), test) for test in bearings.asked}
     on_model("", all(there.values()))
@@ -120,42 +112,8 @@ def _of_base(
     return found
 
 
-class _Bearings:
-    """The base's direction under each test template, once each, when one is asked for first."""
-
-    def __init__(self, lm: Engine, asked: Mapping[str, PromptPair], batch: int) -> None:
-        self._lm, self.asked, self._batch = lm, asked, batch
-        self._known: dict[str, tuple[Direction, int]] = {}
-
-    def of(self, test: str) -> tuple[Direction, int]:
-        """The direction, and the layer at which it tells the two kinds apart best."""
-        if test not in self._known:
-            self.base(test)
-        return self._known[test]
-
-    def base(self, test: str) -> Layers:
-        """The base's own numbers.
-
-        Raises:
-            EngineError: If it gives none.
-        """
-        pair, batch = self.asked[test], self._batch
-        try:
-            with self._lm.adapter(""):
-                means = [_sums(self._lm, ids, batch, None) for ids in (pair.harmful, pair.harmless)]
-                direction = Direction.of(*means)
-                layers = _measured(self._lm, pair, batch, direction)
-        except Exception as e:  # of any library
-            raise EngineError(
-                f"the base cannot be measured under {test!r}: {said(e)}{hint(e)}"
-            ) from e
-        best = max(layers, key=lambda m: m.effect).layer
-        self._known[test] = direction, best
-        return Layers(layers=tuple(layers), best=best)
-
-
 def _of_adapter(
-    lm: Engine, model: Model, asked: Mapping[str, PromptPair],
+    lm: Engine, model: TunedModel, asked: Mapping[str, PromptPair],
     ways: Mapping[str, tuple[Direction, int]], batch: int,
 ) -> dict[str, Layers]:  # fmt: skip
     if not ways:
@@ -163,7 +121,7 @@ def _of_adapter(
     lm.attach(model.plan.name, model.folder)
     with lm.adapter(model.plan.name, ""):
         return {
-            test: Layers(layers=tuple(_measured(lm, asked[test], batch, direction)), best=best)
+            test: Layers(layers=tuple(measures(lm, asked[test], batch, direction)), best=best)
             for test, (direction, best) in ways.items()
         }
 
@@ -173,15 +131,3 @@ def _explained(
 ) -> Explained:
     pair = asked[test]
     return Explained(plan, test, found.layers, found.best, len(pair.harmful), len(pair.harmless))
-
-
-def _measured(lm: Engine, asked: PromptPair, batch: int, direction: Direction) -> list[Measure]:
-    sums = [_sums(lm, ids, batch, direction) for ids in (asked.harmful, asked.harmless)]
-    return measured(direction, *sums)
-
-
-def _sums(lm: Any, prompts: Sequence[list[int]], batch: int, direction: Direction | None) -> Sums:
-    sums = Sums(direction.unit if direction else None)
-    for states in last_states(lm.model, prompts, batch):
-        sums.add(states)
-    return sums

@@ -11,8 +11,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from leaderboards.explain import explaining
-from leaderboards.explain.explaining import Model, explain_models, hint
+from leaderboards.explain import bearings
+from leaderboards.explain.bearings import hint
+from leaderboards.explain.explaining import TunedModel, explain_models
 from leaderboards.explain.kept import Kept
 from leaderboards.explain.prompts import PromptPair
 from leaderboards.run.plans import AdapterPlan
@@ -62,11 +63,13 @@ def engine(tiny_model: Path) -> HFEngine:
     return HFEngine(pretrained=str(tiny_model), device="cpu", dtype="float32")
 
 
-def model(name: str, folder: Path) -> Model:
-    return Model(AdapterPlan(name, "chat:vanilla", 0), folder, Adapter(f"w-{name}", "c"))
+def model(name: str, folder: Path) -> TunedModel:
+    return TunedModel(AdapterPlan(name, "chat:vanilla", 0), folder, Adapter(f"w-{name}", "c"))
 
 
-def explain(engine: HFEngine, run: Path, models: list[Model], **more) -> tuple[list, list, list]:
+def explain(
+    engine: HFEngine, run: Path, models: list[TunedModel], **more
+) -> tuple[list, list, list]:
     prompts = {test: (f"bad {test}", f"good {test}") for test in ASKED}
     told: list[tuple[str, bool]] = []
     lost: list[tuple[str, str]] = []
@@ -149,7 +152,7 @@ def test_a_kill_costs_one_model_and_nothing_is_measured_twice(
     found, told, _ = explain(fresh, tmp_path / "r", models)
     assert told == [("", True), ("a", True), ("b", False)]
     assert found == whole
-    monkeypatch.setattr(explaining, "last_states", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(bearings, "last_states", lambda *_: pytest.fail("measured again"))
     again, told, _ = explain(fresh, tmp_path / "r", models)
     assert told == [("", True), ("a", True), ("b", True)]
     assert again == whole
@@ -163,13 +166,13 @@ def test_another_test_template_is_measured_alone(
     explain(engine, tmp_path, [model("a", folder)], asked=one)
     fresh = HFEngine(pretrained=str(tiny_model), device="cpu", dtype="float32")
     seen: list[int] = []
-    real = explaining.last_states
+    real = bearings.last_states
 
     def counted(lm, prompts, batch):
         seen.append(prompts[0][0])
         return real(lm, prompts, batch)
 
-    monkeypatch.setattr(explaining, "last_states", counted)
+    monkeypatch.setattr(bearings, "last_states", counted)
     found, told, _ = explain(fresh, tmp_path, [model("a", folder)])
     assert [(f.plan.name, f.test) for f in found] == [
         ("", "one"), ("", "two"), ("a", "one"), ("a", "two")
@@ -186,14 +189,14 @@ def test_an_adapter_that_fails_half_way_costs_the_others_nothing(
         model(name, save_adapter(tiny_model, tmp_path / name, seed, r=4, lora_alpha=16))
         for seed, name in enumerate("ab", start=1)
     ]
-    real = explaining.last_states
+    real = bearings.last_states
 
     def breaks(lm, prompts, batch):
         if engine.active == "a" and prompts[0][0] == 30:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
         return real(lm, prompts, batch)
 
-    monkeypatch.setattr(explaining, "last_states", breaks)
+    monkeypatch.setattr(bearings, "last_states", breaks)
     found, _, lost = explain(engine, tmp_path / "r", models)
     assert {f.plan.name for f in found} == {"", "b"}
     assert lost == [("a", "CUDA out of memory. Tried to allocate 2 GiB")]
@@ -208,7 +211,7 @@ def test_a_base_that_fails_is_one_line(
     def breaks(*_: object) -> None:
         raise RuntimeError("CUDA out of memory.\nTried to allocate 2 GiB")
 
-    monkeypatch.setattr(explaining, "last_states", breaks)
+    monkeypatch.setattr(bearings, "last_states", breaks)
     with pytest.raises(EngineError) as e:
         explain(engine, tmp_path, [])
     assert "the base cannot be measured under 'one': RuntimeError: CUDA out of memory." in str(

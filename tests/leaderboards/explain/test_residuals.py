@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from leaderboards.explain.directions import Sums
 from leaderboards.explain.residuals import last_states
 from ptst_tasks.engines.hf import HFEngine
 from ptst_tasks.errors import EngineError
@@ -63,6 +64,20 @@ def test_an_adapter_is_in_them_while_it_is_switched_on(tiny_model, tmp_path) -> 
     again = np.concatenate(list(last_states(engine.model, PROMPTS, 2)))
     np.testing.assert_allclose(normed(plain, again), wanted, atol=2e-5)
     engine.close()
+
+
+def test_states_of_a_bfloat16_model_are_added_up_in_more_bits(tiny_model) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.bfloat16).eval()
+    found = np.concatenate(list(last_states(model, PROMPTS, 1)))
+    assert found.dtype == np.float32
+    with torch.no_grad():
+        hidden = model(torch.tensor([PROMPTS[1]]), output_hidden_states=True).hidden_states
+    assert hidden[1].dtype == torch.bfloat16
+    np.testing.assert_array_equal(found[0, 0], hidden[1][0, -1].float().numpy())
+    sums = Sums()
+    for _ in range(1000):  # in bfloat16 a sum of ones stops at 256
+        sums.add(np.ones((1, 2, 3), np.float32))
+    assert sums.mean.tolist() == [[1.0] * 3] * 2
 
 
 def test_no_hook_is_left(tiny_model) -> None:
