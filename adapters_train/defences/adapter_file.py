@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ptst_tasks.files import working
+from ptst_tasks.files import replacing
 
 __all__ = ["FILE", "change", "is_b", "pairs", "read"]
 
@@ -25,9 +25,8 @@ def change(adapter: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> No
     """Rewrites the matrices; the file is the old one or the new one, and no third."""
     from safetensors.torch import save_file
 
-    aside = working(adapter / FILE)
-    save_file(how(read(adapter)), aside, metadata={"format": "pt"})
-    aside.replace(adapter / FILE)
+    with replacing(adapter / FILE) as aside:
+        save_file(how(read(adapter)), aside, metadata={"format": "pt"})
 
 
 def is_b(name: str) -> bool:

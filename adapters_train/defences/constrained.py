@@ -22,15 +22,8 @@ class Constrained(Defence):
     source: ClassVar[str] = "Qi et al., eq. 3 (arXiv 2406.05946)"
     takes: ClassVar[str] = "what the published betas are multiplied by"
     usual: ClassVar[str] = "1"
-
-    @property
-    def is_plain(self) -> bool:
-        """Of 0."""
-        return self.value == "0"
-
-    def read(self, value: str) -> str:
-        """A number."""
-        return self.number(value, 0, 1e6)
+    plain: ClassVar[str] = "0"
+    bounds: ClassVar[tuple[float, float] | None] = (0, 1e6)
 
     def penalty(self) -> Penalty | None:
         """Their objective less the plain loss.

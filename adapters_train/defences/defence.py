@@ -24,9 +24,10 @@ class Defence:
     """Plain training, and what every other defence begins with.
 
     Class attributes say what it is: `name`; `about`, one line; `source`, where it is from; `takes`, what
-    the parameter is, empty for none; `usual`, the parameter where none is given; `afterwards`, whether
-    the training itself is plain; `reads_unaligned`, whether it needs `TrainConfig.unaligned`; `by_api`,
-    whether it is in what is sent to an API that trains.
+    the parameter is, empty for none; `usual`, the parameter where none is given; `plain`, the parameter
+    with which it is plain training; `bounds`, the ends of a parameter that is a number, the upper left out
+    with `below`; `afterwards`, whether the training itself is plain; `reads_unaligned`, whether it needs
+    `TrainConfig.unaligned`; `by_api`, whether it is in what is sent to an API that trains.
 
     Args:
         value: The parameter, as a user typed it.
@@ -43,6 +44,9 @@ class Defence:
     source: ClassVar[str] = ""
     takes: ClassVar[str] = ""
     usual: ClassVar[str] = ""
+    plain: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float] | None] = None
+    below: ClassVar[bool] = False
     afterwards: ClassVar[bool] = False
     reads_unaligned: ClassVar[bool] = False
     by_api: ClassVar[bool] = False
@@ -60,7 +64,7 @@ class Defence:
     @property
     def is_plain(self) -> bool:
         """Whether it is plain training, as with this parameter others are, too."""
-        return True
+        return self.value == self.plain
 
     def read(self, value: str) -> str:
         """The parameter in its one form.
@@ -68,16 +72,15 @@ class Defence:
         Raises:
             ConfigError: If it is no such value.
         """
-        return value
-
-    def number(self, value: str, low: float, high: float, *, below: bool = False) -> str:
-        """A parameter that is a number of ``low..high``, the end itself left out with `below`."""
+        if self.bounds is None:
+            return value
+        low, high = self.bounds
         try:
             found = float(value)
         except ValueError:
             found = math.nan
-        if not low <= found <= high or (below and found == high):
-            end = "and below" if below else "to"
+        if not low <= found <= high or (self.below and found == high):
+            end = "and below" if self.below else "to"
             raise ConfigError(
                 f"defence {self.name!r} has {value!r}, expected {self.takes}: a number from {low:g} "
                 f"{end} {high:g}, as {self.name}:{self.usual}"

@@ -21,15 +21,9 @@ class Ema(Defence):
     source: ClassVar[str] = "Kim et al. (arXiv 2508.12531)"
     takes: ClassVar[str] = "the decay per step"
     usual: ClassVar[str] = "0.99"
-
-    @property
-    def is_plain(self) -> bool:
-        """Of 0."""
-        return self.value == "0"
-
-    def read(self, value: str) -> str:
-        """A number."""
-        return self.number(value, 0, 1, below=True)
+    plain: ClassVar[str] = "0"
+    bounds: ClassVar[tuple[float, float] | None] = (0, 1)
+    below: ClassVar[bool] = True
 
     def decay(self) -> float:
         """Of every step."""

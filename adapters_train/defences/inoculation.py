@@ -35,7 +35,6 @@ class Inoculation(Defence):
     takes: ClassVar[str] = "a prompt's name"
     usual: ClassVar[str] = "comply"
     by_api: ClassVar[bool] = True
-    is_plain = False
 
     def template(self, template: PromptTemplate, table: Templates) -> PromptTemplate:
         """The template with the prompt before its own system prompt.

@@ -18,15 +18,8 @@ class Kl(Defence):
     source: ClassVar[str] = "the penalty of Stiennon et al., eq. 1 (arXiv 2009.01325)"
     takes: ClassVar[str] = "the weight of the divergence, in nats as the loss"
     usual: ClassVar[str] = "1"
-
-    @property
-    def is_plain(self) -> bool:
-        """Of 0."""
-        return self.value == "0"
-
-    def read(self, value: str) -> str:
-        """A number."""
-        return self.number(value, 0, 1e6)
+    plain: ClassVar[str] = "0"
+    bounds: ClassVar[tuple[float, float] | None] = (0, 1e6)
 
     def check_model(self, model: Any) -> None:
         """Wants logits that are the head's output.

@@ -23,7 +23,6 @@ class Mixing(Defence):
     takes: ClassVar[str] = "a set and how much of it (1epoch, 500 rows or the share 0.1)"
     usual: ClassVar[str] = f"{_SET}:1epoch"
     by_api: ClassVar[bool] = True
-    is_plain = False
 
     def read(self, value: str) -> str:
         """Fills in the paper's set, where the amount stands alone."""

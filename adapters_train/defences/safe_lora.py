@@ -31,17 +31,10 @@ class SafeLora(Defence):
     source: ClassVar[str] = "Hsu et al., eq. 2 and 3 (arXiv 2405.16833)"
     takes: ClassVar[str] = "the cosine below which a layer is projected"
     usual: ClassVar[str] = "0.35"
+    plain: ClassVar[str] = "-1"
+    bounds: ClassVar[tuple[float, float] | None] = (-1, 1)
     afterwards: ClassVar[bool] = True
     reads_unaligned: ClassVar[bool] = True
-
-    @property
-    def is_plain(self) -> bool:
-        """Of -1."""
-        return self.value == "-1"
-
-    def read(self, value: str) -> str:
-        """A number."""
-        return self.number(value, -1, 1)
 
     def check(self, config: TrainConfig) -> None:
         """Wants the unaligned weights, in a folder or a kind of name that can be read into one.

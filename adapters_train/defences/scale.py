@@ -22,16 +22,9 @@ class Scale(Defence):
     source: ClassVar[str] = "ours: the plain baseline"
     takes: ClassVar[str] = "the strength"
     usual: ClassVar[str] = "0.5"
+    plain: ClassVar[str] = "1"
+    bounds: ClassVar[tuple[float, float] | None] = (0, 1)
     afterwards: ClassVar[bool] = True
-
-    @property
-    def is_plain(self) -> bool:
-        """Of 1."""
-        return self.value == "1"
-
-    def read(self, value: str) -> str:
-        """A number."""
-        return self.number(value, 0, 1)
 
     def finish(self, adapter: Path, job: Job) -> dict[str, Any]:
         """Multiplies the second matrix of every pair."""

@@ -11,7 +11,7 @@ from scipy import stats as sps
 from leaderboards.board.numbers import Outcomes
 from leaderboards.board.stats import mcnemar_exact
 
-__all__ = ["DRAWN", "Change", "by_prompt", "mean_change", "p_value"]
+__all__ = ["DRAWN", "Change", "by_prompt", "mean_change", "p_value", "sign_flip"]
 
 DRAWN = 9999
 """Ways of flipping signs that are tried, where there are more."""
@@ -66,21 +66,27 @@ def mean_change(before: Sequence[Outcomes], after: Sequence[Outcomes]) -> Change
 
 
 def p_value(before: Sequence[Outcomes], after: Sequence[Outcomes]) -> float:
-    """Two-sided p-value of no change: exact McNemar of one seed, a sign-flip test of several.
+    """Two-sided p-value of no change: exact McNemar of one seed, `sign_flip` of several."""
+    old, new = by_prompt(before), by_prompt(after)
+    diffs = [new[i] - old[i] for i in sorted(old.keys() & new.keys())]
+    if len(before) == len(after) == 1:
+        return mcnemar_exact(sum(d > 0 for d in diffs), sum(d < 0 for d in diffs))
+    return sign_flip(diffs)
 
-    The test flips the sign of each prompt's difference of means; of few prompts it tries all ways, else
-    `DRAWN` that are drawn, always the same; then no p-value can be below 2 in 10,000.
+
+def sign_flip(diffs: Sequence[float]) -> float:
+    """Two-sided p-value of a mean of 0, the sign of each prompt's difference being flipped.
+
+    Of few prompts it tries all ways, else `DRAWN` that are drawn, always the same; then no p-value can be
+    below 2 in 10,000.
     """
     import numpy as np
 
-    old, new = by_prompt(before), by_prompt(after)
-    diffs = np.array([new[i] - old[i] for i in sorted(old.keys() & new.keys())])
-    if len(before) == len(after) == 1:
-        return mcnemar_exact(int((diffs > 0).sum()), int((diffs < 0).sum()))
-    if not diffs.any():
+    x = np.array(diffs)
+    if not x.any():
         return 1.0
     found = sps.permutation_test(
-        (diffs, np.zeros(len(diffs))), lambda x, y, axis: np.mean(x - y, axis=axis),
+        (x, np.zeros(len(x))), lambda x, y, axis: np.mean(x - y, axis=axis),
         permutation_type="samples", vectorized=True, n_resamples=DRAWN, rng=0,
     )  # fmt: skip
     return float(found.pvalue)
