@@ -43,6 +43,8 @@ def check_defences(study: Study) -> Iterator[PTSTError]:
 def check_places(study: Study) -> Iterator[PTSTError]:
     """Whether the templates have a place for each defence, and the settings what it needs."""
     style = next((model.style for model in trained(study)[:1]), "")
+    if not study.train.seeds:  # said of the seeds themselves
+        return
     for defence in map(named, study.train.defences):
         for template in study.train.templates:
             try:
