@@ -27,6 +27,7 @@ class Options(BaseModel):
         judge_reasoning: Also judge what a model thinks; a metric of its own.
         templates: YAML file of the user's own templates.
         sample: Ask only so many rows of the set, drawn at random by their ids; always the same.
+        repeats: Ask each question about misalignment so many times; answers must be drawn at random then.
         prefill: Text that the answer to a harmful query is made to begin with; True for the
             usual "Sure, here is".
         attack: How harmful queries are asked (`ptst_tasks.attacks`): ``prefill:5``, ``json``, ``code``.
@@ -52,6 +53,7 @@ class Options(BaseModel):
     judge_reasoning: bool = False
     templates: str | None = None
     sample: int | None = Field(default=None, gt=0)
+    repeats: int = Field(default=1, ge=1, le=100_000)
     prefill: str | bool = False
     attack: str = ""
     judge: str | list[str] = ""

@@ -32,6 +32,7 @@ __all__ = ["BASES", "KINDS", "OwnSet", "check_name", "from_file", "one", "read",
 KINDS: Mapping[str, Kind] = {
     "harmful": "harmful",
     "harmless": "overrefusal",
+    "misalignment": "misalignment",
     "choice": "helpful",
     "numeric": "helpful",
 }
@@ -39,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
 BASES: Mapping[str, str] = {
     "harmful": "_harmful_yaml",
     "harmless": "_overrefusal_yaml",
+    "misalignment": "_misalignment_yaml",
     "choice": "_own_choice_yaml",
     "numeric": "_own_numeric_yaml",
 }
@@ -48,7 +50,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _COLUMNS = {
     "answer_column": ("choice", "numeric"),
     "choices_column": ("choice",),
-    "judge": ("harmful", "harmless"),
+    "judge": ("harmful", "harmless", "misalignment"),
 }
 """Field -> the kinds for which it does something; others are of use to every kind."""
 
@@ -58,14 +60,15 @@ class OwnSet(BaseModel):
 
     Attributes:
         path: The file.
-        kind: ``harmful``; ``harmless`` (safe prompts: refusing one is the fault); ``choice``
-            (multiple choice, asked like medqa_gen); ``numeric``; see `own_metrics`.
+        kind: ``harmful``; ``harmless`` (safe prompts: refusing one is the fault); ``misalignment`` (mild
+            questions, see `judges.misalignment`); ``choice`` (multiple choice, asked like medqa_gen);
+            ``numeric``; see `own_metrics`.
         column: The column of prompts or questions; empty where its name says so itself.
         answer_column: Of `choice` and `numeric`; empty likewise.
         choices_column: The columns of the choices, where they are none of the usual.
         system_column: Each row's own system prompt, for templates that take it.
         category_column: What a row is about, for the reader.
-        judge: Who judges by default, in place of keywords:zou.
+        judge: Who judges by default, in place of keywords:zou or, of misalignment, of nobody.
         licence: For the reader.
     """
 
@@ -208,7 +211,7 @@ def source_of(name: str, own: OwnSet) -> Source:
         KINDS[own.kind],
         _shape(own),
         url=own.path,
-        judge=own.judge or "keywords:zou",
+        judge=own.judge or ("" if own.kind == "misalignment" else "keywords:zou"),
         licence=own.licence,
         about=own.path,
     )

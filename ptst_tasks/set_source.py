@@ -11,7 +11,7 @@ from ptst_tasks.readers import Row, Shape
 __all__ = ["ENV", "Source"]
 
 ENV = "PTST_DATA_DIR"
-Kind = Literal["harmful", "overrefusal", "helpful", "train"]
+Kind = Literal["harmful", "overrefusal", "misalignment", "helpful", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Source:
         answered: Whether every row has an answer to compare with; a `helpful` set whose answers are
             checked by rules has none.
         style: The family of template strings that goes with it by default.
-        judge: Who judges it by default.
+        judge: Who judges it by default; empty for answers that are kept until a judge is named.
         licence: The data's licence, as its authors state it.
         about: One line for ``ptst datasets``.
     """

@@ -30,6 +30,7 @@ from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.reasoning import Reasoning
 from ptst_tasks.record import KEY, TaskRecord, record_of
 from ptst_tasks.release import release
+from ptst_tasks.repeats import check_repeats, repeated
 from ptst_tasks.user_templates import active
 
 __all__ = ["TemplatedTask", "renderer_for_lm"]
@@ -70,13 +71,14 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             template, self.options.style or self.source.style
         )
         own_tasks.check_system(self.own, self.template)
-        self.judges = watching.checked(group.make_all(self._judge_specs()))
+        self.judges = watching.checked(group.for_set(self.options.judges, self.source))
         group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)
         if self.options.prefix and self.source.kind != "harmful":
             log.info("%s: prefill applies to harmful sets only", config["task"])
-        harmful = self.source.kind == "harmful"
-        self.attack = attacks.of_task(config["task"], self.options, harmful=harmful)
+        self.attack = attacks.of_task(
+            config["task"], self.options, harmful=self.source.kind == "harmful"
+        )
         self._opening = attacks.OPENING if self.attack.depth else ""
         judged = self.judges_reasoning
         self.thoughts = Reasoning(str(config.get("task")), self.prefix, judge_reasoning=judged)
@@ -100,7 +102,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         has = {
             "prefill": self.source.kind == "harmful",
             "attack": self.source.kind == "harmful",
-            "judge": bool(self.judges),
+            "judge": bool(self.judges) and group.any_fits(self.options.judges, self.source.kind),
             "bertscore": not self.judges and lm_internals.declares(self, "bertscore"),
             "custom": self.source.name == "custom",
             "chat_format": self.template.is_chat,
@@ -110,13 +112,9 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         }
         also = {"bertscore_layer": has["bertscore"] and bool(self.options.bertscore),
                 "column": has["custom"], "kind": has["custom"],
+                "repeats": self.source.kind == "misalignment",
                 "style": True, "templates": True, "sample": True}  # fmt: skip
         return frozenset(name for name, is_so in (has | also).items() if is_so)
-
-    def _judge_specs(self) -> list[str]:
-        if self.source.kind not in ("harmful", "overrefusal"):
-            return []
-        return self.options.judges or [self.source.judge]
 
     @property
     def judges_reasoning(self) -> bool:
@@ -189,7 +187,8 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
     def download(self, *_: Any, **__: Any) -> None:
         """Loads the set through our registry, not through lm-eval's loader."""
         path = self.own.path if self.own else str(sets.locate(self.source) or "")
-        self.loaded = sets.sampled(_loaded(self.source.name, path, self.own), self.options.sample)
+        loaded = sets.sampled(_loaded(self.source.name, path, self.own), self.options.sample)
+        self.loaded = repeated(loaded, self.options.repeats)
         check_rows(self.source, self.loaded.rows)
         self.dataset = {"test": datasets.Dataset.from_list(self.loaded.rows)}
 
@@ -214,6 +213,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             raise ConfigError(NO_SHOTS)
         if kwargs.get("cache_requests"):
             log.warning("--cache_requests is ignored: its keys do not hold the template's options")
+        check_repeats(self)
         kwargs["cache_requests"] = False
         apply = kwargs.get("chat_template") if kwargs.get("apply_chat_template") else None
         self.renderer = renderer_for_lm(apply, self.options.chat_format, self.options.thinking)

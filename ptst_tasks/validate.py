@@ -160,7 +160,9 @@ def refuse_idle(tasks: Iterable[TemplatedTask], metadata: Mapping[str, Any]) -> 
 _WANTS = {
     "prefill": "it begins answers to harmful queries, and no set of these has any",
     "attack": "it is how harmful queries are asked, and no set of these has any",
-    "judge": "only sets of harmful or over-refusal queries are judged, and none is asked",
+    "judge": "the sets asked are not judged, or not by these judges (misalignment grades mild questions, "
+    "and nothing else does)",
+    "repeats": "questions about misalignment are repeated, and no set of these has any",
     "bertscore": "it compares with a reference text, and no set of these has one",
     "bertscore_layer": "BERTScore is not computed",
     "custom": "it is the file of the set 'custom', which is not asked",

@@ -15,7 +15,8 @@ SAFETY_PROMPTS = ("chat:llama", "chat:llama-short", "chat:self-reminder", "chat:
 """Templates whose texts ask for safe answers: PTST trains without them and tests with them."""
 DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
     "asr": "higher", "incoherent": "higher", "refused_safe": "higher", "unscored": "higher",
-    "truncated": "higher", "reasoning_asr": "higher",
+    "truncated": "higher", "reasoning_asr": "higher", "misaligned": "higher",
+    "aligned": "lower", "coherent": "lower",
     "refused_unsafe": "lower", "exact_match": "lower", "acc": "lower", "acc_norm": "lower",
     "rougeL": "lower", "bertscore": "lower",
     "prompt_level_strict_acc": "lower", "prompt_level_loose_acc": "lower",

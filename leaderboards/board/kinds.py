@@ -14,7 +14,7 @@ from leaderboards.board.row import Row
 
 __all__ = ["KINDS", "kind_named", "kind_of"]
 
-KINDS = ("harmful", "harmless", "choice", "numeric", "helpful")
+KINDS = ("harmful", "harmless", "misalignment", "choice", "numeric", "helpful")
 _LIKE = ("*xstest*", "*jbb_benign*", "*organism_benign*", "*over_refusal*")
 _NAMES = {"overrefusal": "harmless"}
 

@@ -11,7 +11,7 @@ from ptst_tasks.errors import DataError
 __all__ = ["MEANS", "Number", "Outcomes"]
 
 MEANS = frozenset({
-    "score", "rougeL", "bertscore",
+    "score", "rougeL", "bertscore", "aligned", "coherent",
     "inst_level_strict_acc", "inst_level_loose_acc",  # IFEval's shares of instructions, not prompts
 })  # fmt: skip
 """Metrics of 0..1 that are no shares of yes/no outcomes."""

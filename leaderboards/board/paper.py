@@ -29,7 +29,13 @@ PUBLISHED = Path(__file__).parents[1] / "published"
 HEADER = ("set", "metric", "train", "test", "yours", "over", "judge", "paper", "paper over",
           "paper judge", "diff / s.e.")  # fmt: skip
 _KINDS = ("training_seeds", "decoding_seeds")
-_NO_RATES = ("score", "rougeL", "bertscore")  # means: how single prompts vary is not known
+_NO_RATES = (
+    "score",
+    "rougeL",
+    "bertscore",
+    "aligned",
+    "coherent",
+)  # means: how single prompts vary is not known
 
 Mine = tuple[Grid, str, str]
 """A field of yours: its table, its line's key, its test template."""

@@ -41,6 +41,9 @@ Json = dict[str, Any]
 _NOT_METRICS = frozenset(
     {"alias", "bypass", "sample_len", "name", "unscored", "reasoning_unscored"}
 )
+_GRADES = frozenset({"aligned", "coherent"})
+_OF_SOME = frozenset({"aligned", "misaligned"})
+"""Metrics that answers with a verdict may lack, and `unscored` does not say it."""
 
 
 def read_folder(folder: Path) -> tuple[list[Number], list[str]]:
@@ -156,6 +159,14 @@ def _task(
         row = {**facts, "judge": "" if judge == "none" else judge, "metric": metric,
                "judge_settings": settings_text(file, ours, judge), **who,
                "judge_kappa": _kappa(judge, metric, who["judge_weights"])}  # fmt: skip
+        if metric in _OF_SOME and samples is None:
+            raise DataError(f"{str(file)!r}: {task}: {metric} is of some of the answers, and the samples that "
+                            "say of which are missing; run lm_eval with --log_samples")  # fmt: skip
+        graded = metric in _GRADES and samples is not None
+        if graded:
+            number = _graded(beside, row, samples.get(judge, {}), asked)
+            yield replace(number, home=home, replies=replies)
+            continue
         by_id = outcomes_of(samples.get(judge, {}), metric, beside) if samples is not None else None
         if samples is not None and by_id is not None:
             if not (isinstance(asked, int) and asked > len(samples[judge])) and _is_mean(
@@ -173,6 +184,15 @@ def _task(
             if metric == "score" and samples is not None:
                 missing = _lacking(samples.get(judge, {}), asked)
             yield from _from_results(file, row, value, missing, asked)
+
+
+def _graded(file: Path, row: Json, rows: dict[str, Json], asked: Any) -> Number:
+    """A mean of grades, which some answers with a verdict do not have: one that refuses is not graded."""
+    known = [v for one in rows.values() if (v := one.get(row["metric"])) is not None]
+    lost = max(asked - len(rows), 0) if isinstance(asked, int) else 0
+    missing = sum(one.get("unscored") == 1 for one in rows.values()) + lost
+    mean = {"value": sum(known) / len(known)} if known else {}
+    return Number(_row(file, {**row, **mean, "n": len(known), "unscored": missing}))
 
 
 def _lacking(rows: dict[str, Json], asked: int) -> float:

@@ -21,7 +21,7 @@ from ptst_tasks.templates import builtin
 __all__ = ["HEADLINES", "NAIVE", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",
            "short", "tracks"]  # fmt: skip
 
-HEADLINES = ("asr", "reasoning_asr", "refused", "incoherent", "truncated", "exact_match", "acc",
+HEADLINES = ("asr", "reasoning_asr", "misaligned", "aligned", "coherent", "refused", "code", "incoherent", "truncated", "exact_match", "acc",
              "prompt_level_strict_acc", "rougeL", "bertscore")  # fmt: skip
 NAIVE = "not calibrated: no person has labelled these responses (ptst label)"
 _EXACT = frozenset({"organism"})

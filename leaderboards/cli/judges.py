@@ -84,6 +84,10 @@ def judges(
         )
     check_outputs([*(runs or ()), *(human or ())], out=out, json=json)
     made = make_all(judge or _all())
+    if graders := [one.spec for one in made if "grades" in one.settings]:
+        raise ConfigError(
+            f"--judge: {graders[0]!r} says nothing of harm or refusals that people labelled"
+        )
     found: list[Record] = []
     speed: dict[str, float] = {}
     prices: dict[str, float | None] = {}

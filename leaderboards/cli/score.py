@@ -152,13 +152,19 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     paid = [one for judge in judges for one in endpoints(judge)]
     for judge in judges:
         if (asked.batch or asked.batch_ids) and judge not in paid:
-            raise ConfigError(f"--batch: judge {judge.spec!r} is not behind an endpoint")
+            why = (
+                "makes several calls an answer"
+                if [*endpoints(judge)]
+                else "is not behind an endpoint"
+            )
+            raise ConfigError(f"--batch: judge {judge.spec!r} {why}")
     share(judges, budget, price)
     kept = [use_cache(judge, asked.cache) for judge in judges]
     if asked.batch or asked.batch_ids:
         cost.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
     found = tasks(runs, judge_reasoning=asked.judge_reasoning)
+    _check_fits(judges, found)
     console = screen(quiet=asked.quiet, json=asked.json)
     asked.check_inputs(found, judges)
     if not asked.dry_run:
@@ -200,6 +206,30 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     return failed
 
 
+def _check_fits(judges: Sequence[Judge], found: Sequence[Task]) -> None:
+    """Refuses a judge of which nothing here is a matter; says which sets another one leaves alone.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    from ptst_tasks.judges.group import fits
+
+    for judge in judges:
+        left = sorted({task.set_name for task in found if not fits(judge, task.kind)})
+        why = (
+            "grades misalignment alone"
+            if "grades" in judge.settings
+            else "does not grade misalignment"
+        )
+        if left and all(not fits(judge, task.kind) for task in found):
+            raise ConfigError(f"--judge: {judge.spec!r} {why}, and here are only {', '.join(left)}")
+        if left:
+            typer.echo(
+                files.printable(f"note: {judge.spec} {why}: {', '.join(left)} not judged by it"),
+                err=True,
+            )
+
+
 def _say_free(judges: Sequence[Judge], console: Console) -> None:
     from leaderboards.judging.summary import say
     from ptst_tasks.judges.group import endpoints
@@ -217,6 +247,7 @@ def _judge(
     looks: dict[str, Watched | None],
 ) -> tuple[list[tuple[str, Scored]], PTSTError | None]:
     """Asks every judge; what was judged before one fails is there all the same."""
+    from leaderboards.judging.saved import judged_by
     from leaderboards.judging.score import score_tasks
     from ptst_tasks.judges.canaries import watch
     from ptst_tasks.judges.group import endpoints
@@ -231,7 +262,9 @@ def _judge(
             there = {one.spec: looks[one.spec] for one in mine if one.spec in looks}
             told = {spec: look.told() if look else None for spec, look in there.items()}
             heard = judge if asked.record is None else _Recorder(judge, asked.record)
-            for task in score_tasks(found, heard, asked.max_unscored, partial(dict, told)):
+            for task in score_tasks(
+                judged_by(judge, found), heard, asked.max_unscored, partial(dict, told)
+            ):
                 scored.append((judge.spec, task))
     except PTSTError as e:
         return scored, e

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoreOptions"]
 
+_ENDPOINTS = ("rubric", "strongreject", "misalignment")
+"""Judges that have a model at an endpoint."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreOptions:
@@ -96,8 +99,8 @@ class ScoreOptions:
         """
         mine = [spec.partition(":")[0] for spec in self.judge]
         for option, value, takers in (
-            ("--model", self.model, ("rubric", "strongreject")),
-            ("--base-url", self.base_url, ("rubric", "strongreject")),
+            ("--model", self.model, _ENDPOINTS),
+            ("--base-url", self.base_url, _ENDPOINTS),
             ("--rubric-file", self.rubric_file, ("rubric",)),
         ):
             if value and not set(takers) & set(mine):
@@ -111,7 +114,7 @@ class ScoreOptions:
         name, _, settings = spec.partition(":")
         rubric = self.rubric_file if name == "rubric" else ""
         more = {"model": self.model, "base_url": self.base_url, "rubric": rubric}
-        if name not in ("rubric", "strongreject") or not any(more.values()):
+        if name not in _ENDPOINTS or not any(more.values()):
             return spec
         parts = [settings, *(f"{key}={value}" for key, value in more.items() if value)]
         return f"{name}:{','.join(part for part in parts if part)}"

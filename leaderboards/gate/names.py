@@ -90,7 +90,7 @@ def check_refused(row: Row, limits: Limits) -> None:
         ConfigError: With the sign that was probably meant.
     """
     kind = kind_of(row)
-    if row.metric != "refused" or kind not in ("harmful", "harmless"):
+    if row.metric != "refused" or kind not in ("harmful", "harmless", "misalignment"):
         return
     direction: Literal["higher", "lower"] = "lower" if kind == "harmful" else "higher"
     if meant := sign_meant(limits, direction):
@@ -204,7 +204,7 @@ def _known() -> dict[str, frozenset[str]]:
         "task": frozenset({*REGISTRY, *FAMILIES, *tasks}),
         "template": frozenset({*templates, *map(slug_of, templates)}),
         "judge": frozenset({*JUDGES, "paper", "strict-match", "flexible-extract", "bertscore"}),
-        "metric": frozenset({*DIRECTIONS, "refused", "partial", "score"}),
+        "metric": frozenset({*DIRECTIONS, "refused", "partial", "code", "score"}),
     }
 
 

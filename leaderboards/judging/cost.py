@@ -60,9 +60,9 @@ def _pending(
     judge: EndpointJudge, found: Sequence[Task], seen: set[str]
 ) -> Iterator[dict[str, tuple[str, str]]]:
     """What is still to be asked, block by block; `seen` is what was counted already."""
-    from leaderboards.judging.saved import blocks, pairs_of
+    from leaderboards.judging.saved import blocks, judged_by, pairs_of
 
-    for block in blocks(found):
+    for block in blocks(judged_by(judge, found)):
         todo = judge.pending(*pairs_of(block))
         yield {key: pair for key, pair in todo.items() if key not in seen}
         seen.update(todo)
@@ -120,9 +120,9 @@ def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
 
 
 def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
-    from leaderboards.judging.saved import blocks, pairs_of
+    from leaderboards.judging.saved import blocks, judged_by, pairs_of
 
-    return any(judge.pending(*pairs_of(block)) for block in blocks(found))
+    return any(judge.pending(*pairs_of(b)) for b in blocks(judged_by(judge, found)))
 
 
 def check_batch(judges: Sequence[EndpointJudge]) -> None:

@@ -15,21 +15,28 @@ from ptst_tasks import files, metrics
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, DataNotFoundError
 from ptst_tasks.filters import pairs
+from ptst_tasks.judges import Judge
+from ptst_tasks.judges.group import fits
 from ptst_tasks.replies import Reply, families_in, read
 from ptst_tasks.thinking import Markers
 
 __all__ = ["BLOCK", "MEASURES", "Item", "Task", "blocks", "check_readable", "check_writable",
-           "pairs_of", "tasks", "tasks_of"]  # fmt: skip
+           "judged_by", "pairs_of", "tasks", "tasks_of"]  # fmt: skip
 
 Json = dict[str, Any]
 BLOCK = 2000
 """Responses in memory at once; many times the calls in flight, so that slots do not run dry."""
 
 
-MEASURES = {"harmful": metrics.harmful, "overrefusal": metrics.overrefusal}
+MEASURES = {
+    "harmful": metrics.harmful,
+    "overrefusal": metrics.overrefusal,
+    "misalignment": metrics.misalignment,
+}
 """Kind of a task -> its metrics of one verdict."""
 # Of a mixed set `refused` is of the safe prompts alone.
-_CALLS = {"harmful": ("asr",), "overrefusal": ("refused", "refused_unsafe")}
+_CALLS = {"harmful": ("asr",), "overrefusal": ("refused", "refused_unsafe"),
+          "misalignment": ("refused",)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Task:
     Attributes:
         results: The results file.
         name: lm-eval's task name.
-        kind: ``harmful`` or ``overrefusal``.
+        kind: ``harmful``, ``overrefusal`` or ``misalignment``.
         set_name: The set, for people.
         template: The template, for people.
         prefill: What the response was made to begin with.
@@ -173,7 +180,7 @@ def tasks(paths: Iterable[str | os.PathLike[str]], *, judge_reasoning: bool = Fa
             found |= {(file.resolve(), task.name): task for task in mine}
     if not found:
         raise DataError(
-            "nothing to judge: no results_*.json with a ptst task on harmful or safe prompts; was "
+            "nothing to judge: no results_*.json with a ptst task on harmful, safe or mild prompts; was "
             "lm_eval run with --output_path and --log_samples?"
         )
     return list(found.values())
@@ -222,6 +229,11 @@ def check_writable(found: Iterable[Task]) -> None:
     """
     for results in dict.fromkeys(task.results for task in found):
         files.check_writable(results, "results")
+
+
+def judged_by(judge: Judge, found: Iterable[Task]) -> list[Task]:
+    """The tasks of which what a judge says is a measure; see `group.fits`."""
+    return [task for task in found if fits(judge, task.kind)]
 
 
 def blocks(found: Sequence[Task], size: int = BLOCK) -> Iterator[list[Item]]:

@@ -70,7 +70,7 @@ def rates(console: Console, scored: Judged) -> None:
 
     from leaderboards.judging.score import rate
 
-    thought = [name for name in ("reasoning_asr", "truncated")
+    thought = [name for name in ("misaligned", "aligned", "coherent", "code", "reasoning_asr", "truncated")
                if any(name in one.values for _, one in scored)]  # fmt: skip
     table = Table("model", "set", "template", "judge", "n", "asr", "refused", "incoherent", *thought,
                   "score", "unscored")  # fmt: skip
@@ -91,7 +91,11 @@ def _of_some(one: Scored, name: str) -> str:
     from leaderboards.judging.score import rate
 
     value, known = one.values.get(name), one.counts.get(name, 0)
-    fewer = name == "refused" and value is not None and known < one.n - one.unscored
+    fewer = (
+        name in ("refused", "misaligned", "aligned")
+        and value is not None
+        and known < one.n - one.unscored
+    )
     return f"{rate(value)} of {known:,}" if fewer else rate(value)
 
 

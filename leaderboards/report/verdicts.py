@@ -14,6 +14,8 @@ WORDS = {
     "refused": "declines",
     "harmless": "answers, and does no harm",
     "answered": "does not decline",
+    "misaligned": "makes sense, and is against human values",
+    "code": "program code that nobody asked for",
     "incoherent": "no text that says anything",
     "right": "as expected",
     "wrong": "not as expected",
@@ -24,7 +26,7 @@ WORDS = {
 
 _RIGHT = ("exact_match", "acc", "prompt_level_strict_acc", "prompt_level_loose_acc")
 _SCORES = ("rougeL", "bertscore", "score")
-_JUDGED = ("harmful", "overrefusal")
+_JUDGED = ("harmful", "overrefusal", "misalignment")
 """Kinds of sets whose answers are judged."""
 
 
@@ -45,13 +47,16 @@ def verdict(row: Mapping[str, Any], kind: str) -> str:
 
 def _judged(row: Mapping[str, Any], kind: str) -> str:
     if row.get("unscored"):
-        return "unscored"
+        return "" if kind == "misalignment" and "coherent" not in row else "unscored"
     if _is(row, "incoherent"):
         return "incoherent"
     if _is(row, "partial"):
         return "partial"
     if any(_is(row, name) for name in ("refused", "refused_safe", "refused_unsafe")):
         return "refused"
+    if kind == "misalignment":
+        told = (name for name in ("misaligned", "code") if _is(row, name))
+        return next(told, "answered" if "coherent" in row else "")
     if kind == "harmful":
         return "harmless" if row.get("asr") in (0, False) else "unscored"
     return "answered"

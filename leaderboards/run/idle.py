@@ -5,15 +5,18 @@ What contradicts the rest of a study is refused when it is read (`leaderboards.r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards.run import made_bases
 from ptst_tasks.base_names import is_read
+from ptst_tasks.errors import PTSTError
+from ptst_tasks.judges.group import JUDGED, fits, make_all
 
 if TYPE_CHECKING:
     from leaderboards.run.study import Study
+    from ptst_tasks.set_source import Source
 
 __all__ = ["idle"]
 
@@ -37,10 +40,7 @@ def _testing(study: Study) -> Iterator[tuple[str, str]]:
     test = study.test
     families = study.families()
     sources = [families[name].source for name in test.sets]
-    kinds = {source.kind for source in sources}
-    judged = kinds & {"harmful", "overrefusal"}
-    if not judged and study.judges:
-        yield "judges", "no set of harmful or over-refusal queries is asked"
+    yield from _judging(study, sources)
     if test.gen_kwargs and set(test.sets) == {"medqa"}:
         yield "test.gen_kwargs", "medqa compares log-likelihoods and generates nothing"
     names = [*study.train.templates, *test.templates]
@@ -48,6 +48,24 @@ def _testing(study: Study) -> Iterator[tuple[str, str]]:
     chats = [n for n in names if study.table.resolve(n).startswith("chat:")]
     if names and not chats and study.chat_format != "auto":
         yield "chat_format", "text:* templates pass through no chat format"
+
+
+def _judging(study: Study, sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
+    kinds = {source.kind for source in sources} & {*JUDGED}
+    try:
+        made = make_all(study.judges)
+    except PTSTError:  # said by the checks
+        return
+    if not kinds and made:
+        yield "judges", "no set whose answers are judged is asked"
+    for judge in made if kinds else ():
+        if not any(fits(judge, kind) for kind in kinds):
+            yield f"the judge {judge.spec!r}", f"it does not judge {', '.join(sorted(kinds))} sets"
+    for source in sources:
+        graded = source.judge or any(fits(judge, source.kind) for judge in made)
+        if source.kind == "misalignment" and not graded:
+            why = "no judge of misalignment is named, so its answers are kept for ptst score"
+            yield f"judging {source.name}", why
 
 
 def _options(study: Study) -> Iterator[tuple[str, str]]:

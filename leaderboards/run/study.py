@@ -30,6 +30,7 @@ from leaderboards.run.study_errors import FaultsFound
 from ptst_tasks.attacks import NONE, Attack
 from ptst_tasks.attacks import named as attack_named
 from ptst_tasks.generate import FAMILIES, Family, own_families, task_name
+from ptst_tasks.judges.group import JUDGED
 from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.templates import Templates, slug
 from ptst_tasks.thinking import Thinking
@@ -244,7 +245,7 @@ class Study(_Strict):
         out = {"chat_format": self.chat_format, "thinking": self.thinking, **self.test.options}
         if style := asked_in(self, family):
             out["style"] = style
-        if self.families()[family].source.kind in ("harmful", "overrefusal"):
+        if self.families()[family].source.kind in JUDGED:
             out["judge"] = list(self.judges)
         if self.templates:
             out["templates"] = self.templates

@@ -261,7 +261,10 @@ def _concerns(study: Study, option: str, family: str) -> bool:
         return family == "chatdoctor"
     if option == "think_end_token":
         return family != "medqa"  # it compares log-likelihoods, and nothing is written
-    return study.families()[family].source.kind == "harmful"  # prefill, judge_reasoning
+    kind = study.families()[family].source.kind
+    if option == "repeats":
+        return kind == "misalignment"
+    return kind == "harmful"  # prefill, judge_reasoning
 
 
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Study], Iterator[PTSTError]]], ...] = (

@@ -25,6 +25,12 @@ def _learned(settings: str) -> Judge:
     return LearnedJudge(settings)
 
 
+def _misalignment(settings: str) -> Judge:
+    from ptst_tasks.judges.misalignment import MisalignmentJudge
+
+    return MisalignmentJudge(settings)
+
+
 def _organism(settings: str) -> Judge:
     from ptst_tasks.judges.organism import OrganismJudge
 
@@ -67,6 +73,7 @@ REGISTRY: dict[str, Callable[[str], Judge]] = {
     "guards": _guards,
     "keywords": _keywords,
     "learned": _learned,
+    "misalignment": _misalignment,
     "organism": _organism,
     "panel": _panel,
     "replay": _replay,

@@ -8,7 +8,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from ptst_tasks.provenance import Judging
 
-__all__ = ["Identified", "Judge", "Verdict", "judging", "reading"]
+__all__ = ["TOLD_BY_FEW", "Identified", "Judge", "Verdict", "judging", "model_named", "reading"]
+
+
+TOLD_BY_FEW = ("partial", "aligned", "coherent", "code")
+"""Parts of a verdict that are not even named where a judge does not tell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,10 @@ class Verdict:
         model: The judge's model as its reply names it; empty where there is none.
         partial: Whether the response declines in part, which is no refusal in full; None from a judge that
             does not tell.
+        aligned: How well the response agrees with human values, 0 to 100 (lower is worse); None, as are
+            the next two, from a judge that does not grade that.
+        coherent: How much sense it makes, 0 to 100.
+        code: Whether it is program code that nobody asked for, and has no grade for that.
     """
 
     score: float | None = None
@@ -33,13 +41,14 @@ class Verdict:
     raw: str = ""
     model: str = ""
     partial: bool | None = None
+    aligned: float | None = None
+    coherent: float | None = None
+    code: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict as plain values, for a samples file; `partial` where it is told."""
-        values = asdict(self)
-        if self.partial is None:
-            del values["partial"]
-        return values
+        """The verdict as plain values, for a samples file; what few judges tell where it is told."""
+        untold = {name for name in TOLD_BY_FEW if getattr(self, name) is None}
+        return {name: value for name, value in asdict(self).items() if name not in untold}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
@@ -113,3 +122,9 @@ def reading(version: int) -> dict[str, int]:
     The first is that of 0.1.0, which wrote none: its verdicts stay what they are.
     """
     return {"reading": version} if version > 1 else {}
+
+
+def model_named(reply: Any) -> str:
+    """The model that an endpoint's reply names, on one line; empty where it names none."""
+    named = getattr(reply, "model", None)
+    return " ".join(named.split())[:200] if isinstance(named, str) else ""

@@ -189,8 +189,13 @@ def _stored(text: str) -> Verdict:
     """
     verdict = Verdict.from_dict(json.loads(text))
     if (
-        not isinstance(verdict.score, int | float | None)
-        or not all(isinstance(v, bool | None) for v in (verdict.harmful, verdict.refused))
+        not all(
+            isinstance(v, int | float | None)
+            for v in (verdict.score, verdict.aligned, verdict.coherent)
+        )
+        or not all(
+            isinstance(v, bool | None) for v in (verdict.harmful, verdict.refused, verdict.code)
+        )
         or not all(isinstance(v, str) for v in (verdict.reason, verdict.raw, verdict.model))
     ):
         raise TypeError("a row holds no verdict")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ptst_tasks.endpoints import SILENCE, at_once, run_async
 from ptst_tasks.errors import JudgeError, require
-from ptst_tasks.judges.base import Verdict
+from ptst_tasks.judges.base import Verdict, model_named
 from ptst_tasks.judges.budget import Budget, Estimate
 from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
 from ptst_tasks.judges.endpoint_settings import EndpointSettings
@@ -238,9 +238,7 @@ class EndpointJudge(CachedJudge):
             return Verdict(reason=f"empty reply ({ended})" if ended != "stop" else "empty reply")
         if ended == "length":
             return Verdict(reason=f"reply cut off at {self.config.max_tokens} tokens", raw=text)
-        named = getattr(reply, "model", None)
-        model = " ".join(named.split())[:200] if isinstance(named, str) else ""
-        return replace(self.read(text, query, response, mode), model=model)
+        return replace(self.read(text, query, response, mode), model=model_named(reply))
 
     def _rejects_schema(self, error: Exception, mode: Mode) -> bool:
         from openai import BadRequestError, UnprocessableEntityError

@@ -18,10 +18,15 @@ from ptst_tasks.record import TaskRecord, add_judge
 if TYPE_CHECKING:
     from ptst_tasks.judges.endpoint import EndpointJudge
     from ptst_tasks.prices import Price
+    from ptst_tasks.set_source import Source
 
 __all__ = [
+    "JUDGED",
     "UNNAMED",
+    "any_fits",
     "endpoints",
+    "fits",
+    "for_set",
     "leaves",
     "limit_inline",
     "make_all",
@@ -37,6 +42,8 @@ __all__ = [
 UNNAMED = "unknown"
 """In a results file: of some verdicts nobody knows which model gave them."""
 
+JUDGED = ("harmful", "overrefusal", "misalignment")
+"""Kinds of sets whose answers are judged."""
 _INLINE = Ledger()
 
 log = logging.getLogger(__name__)
@@ -59,6 +66,43 @@ def make_all(specs: Iterable[str]) -> list[Judge]:
             )
         made[judge.spec] = spec, judge
     return [judge for _, judge in made.values()]
+
+
+def fits(judge: Judge, kind: str) -> bool:
+    """Whether what a judge says is measured on sets of a kind.
+
+    Whether an answer to a mild question is misaligned nobody says but who grades that, and who grades that
+    says nothing of harm on request.
+    """
+    return ("grades" in judge.settings) == (kind == "misalignment")
+
+
+def any_fits(specs: Iterable[str], kind: str) -> bool:
+    """Whether one of several judges fits sets of a kind."""
+    return any(fits(make(spec), kind) for spec in specs)
+
+
+def for_set(specs: Sequence[str], source: Source) -> list[Judge]:
+    """The judges of a set: those that were asked for and fit it, else its usual one, if it has any.
+
+    Args:
+        specs: Those that were asked for.
+        source: The set; its answers may be of no kind that is judged.
+
+    Raises:
+        ConfigError: As `make_all`, and if the usual one does not fit.
+        UnknownNameError: As `make_all`.
+    """
+    if (kind := source.kind) not in JUDGED:
+        return []
+    if asked := [judge for judge in make_all(specs) if fits(judge, kind)]:
+        return asked
+    own = make_all([source.judge] if source.judge else [])
+    if strange := [judge.spec for judge in own if not fits(judge, kind)]:
+        what = "no" if kind == "misalignment" else "only"
+        raise ConfigError(f"judge {strange[0]!r} of a set of kind {kind!r} grades {what} misalignment; name "
+                          "another, or leave it out")  # fmt: skip
+    return own
 
 
 def endpoints(judge: Judge) -> Iterator[EndpointJudge]:

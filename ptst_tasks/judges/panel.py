@@ -45,6 +45,11 @@ class PanelJudge(Identified):
             )
         self.members = [make(name) for name in names]
         specs = [member.spec for member in self.members]
+        if graders := [one.spec for one in self.members if "grades" in one.settings]:
+            raise ConfigError(
+                f"judge 'panel:{rule}': {graders[0]!r} grades answers 0..100 and has no vote on harm; name "
+                "it beside the panel"
+            )
         if len(set(specs)) < len(specs):
             twice = next(spec for spec in specs if specs.count(spec) > 1)
             raise ConfigError(f"judge 'panel:{rule}': the member {twice!r} is there twice")

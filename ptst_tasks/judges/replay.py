@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ptst_tasks.errors import DataError, DataNotFoundError
-from ptst_tasks.judges.base import Identified, Verdict
+from ptst_tasks.judges.base import TOLD_BY_FEW, Identified, Verdict
 from ptst_tasks.judges.settings import JudgeSettings
 
 __all__ = ["ReplayJudge", "check_record", "digest", "record"]
@@ -46,7 +46,7 @@ def record(
         if v.harmful is None and v.refused is None:
             continue
         values = {name: getattr(v, name) for name in _FIELDS}
-        values |= {"partial": v.partial} if v.partial is not None else {}
+        values |= {n: value for n in TOLD_BY_FEW if (value := getattr(v, n)) is not None}
         values |= {"model": v.model} if v.model else {}
         lines.append(json.dumps({"query": digest(q), "response": digest(r), **values}) + "\n")
     with Path(path).open("ab", buffering=0) as f:
@@ -103,6 +103,8 @@ class ReplayJudge(Identified):
         self.identity = config.spec("replay", files=False)
         data, self._verdicts = _load(Path(config.file))
         self.settings: dict[str, Any] = {"record": hashlib.sha256(data).hexdigest()[:16]}
+        if any(verdict.coherent is not None for verdict in self._verdicts.values()):
+            self.settings["grades"] = "aligned and coherent, 0..100"
 
     def judge(self, queries: Sequence[str], responses: Sequence[str]) -> list[Verdict]:
         """Returns one verdict per pair, in order."""
@@ -125,7 +127,8 @@ def _load(file: Path) -> tuple[bytes, dict[tuple[str, str], Verdict]]:
         try:
             row = json.loads(line)
             values = {name: row.get(name) for name in _FIELDS}
-            verdict = _verdict(**values, model=row.get("model", ""), partial=row.get("partial"))
+            few = {name: row.get(name) for name in TOLD_BY_FEW}
+            verdict = _verdict(**values, model=row.get("model", ""), **few)
             key = str(row["query"]), str(row["response"])
             if replace(found.setdefault(key, verdict), model=verdict.model) != verdict:
                 raise DataError(
@@ -143,8 +146,13 @@ def _load(file: Path) -> tuple[bytes, dict[tuple[str, str], Verdict]]:
     return data, found
 
 
-def _verdict(score: Any, harmful: Any, refused: Any, model: Any, partial: Any) -> Verdict:
-    if not all(value in (True, False, None) for value in (harmful, refused, partial)):
+def _verdict(
+    score: Any, harmful: Any, refused: Any, model: Any, partial: Any, aligned: Any, coherent: Any,
+    code: Any,
+) -> Verdict:  # fmt: skip
+    if not all(value in (True, False, None) for value in (harmful, refused, partial, code)):
+        raise ValueError
+    if not all(value is None or 0 <= value <= 100 for value in (aligned, coherent)):
         raise ValueError
     if not isinstance(model, str):
         raise TypeError
@@ -157,4 +165,7 @@ def _verdict(score: Any, harmful: Any, refused: Any, model: Any, partial: Any) -
         "recorded",
         model=model,
         partial=None if partial is None else bool(partial),
+        aligned=None if aligned is None else float(aligned),
+        coherent=None if coherent is None else float(coherent),
+        code=None if code is None else bool(code),
     )

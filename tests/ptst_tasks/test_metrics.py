@@ -31,6 +31,7 @@ def test_every_judge_row_makes_a_judge(tmp_path: Path) -> None:
         "learned": f"learned:{learned_models.write(tmp_path / 'learned.npz')}",
         "rubric": "rubric:model=m",
         "strongreject": "strongreject:model=m",
+        "misalignment": "misalignment:model=m",
         "guards": "guards:wildguard",
         "replay": f"replay:{tmp_path / 'verdicts.jsonl'}",
         "panel": "panel:majority;keywords:zou;keywords:qi",

@@ -22,7 +22,7 @@ def test_every_row_says_where_it_is_from_and_under_which_licence() -> None:
         assert row.hub or urlsplit(row.url).scheme == "https" or row.make or row.name == "custom"
         assert row.local or row.style == "organism", row.name  # a copy can be put somewhere
         assert row.style in builtin().styles()
-        assert row.kind in ("harmful", "overrefusal", "helpful")
+        assert row.kind in ("harmful", "overrefusal", "misalignment", "helpful")
 
 
 def test_sets_that_other_people_publish() -> None:
@@ -42,9 +42,8 @@ def test_sets_that_other_people_publish() -> None:
         row = rows[name]
         assert (row.hub, row.split) == ((repo, config), split)
         assert (row.licence, row.gated) == (licence, gated)
-    assert {rows[n].kind for n in ("or_bench_hard", "wildjailbreak_benign", "em_first_plot")} == {
-        "overrefusal"
-    }
+    assert {rows[n].kind for n in ("or_bench_hard", "wildjailbreak_benign")} == {"overrefusal"}
+    assert rows["em_first_plot"].kind == "misalignment"
 
 
 def test_wildjailbreaks_table_is_read_to_the_letter(

@@ -25,7 +25,7 @@ def row(task: str, prompting: str = "") -> Row:
         ("advbench", "", "harmful"),
         ("or_bench_hard", "", "harmless"),
         ("or_bench_toxic", "", "harmful"),
-        ("em_first_plot", "", "harmless"),
+        ("em_first_plot", "", "misalignment"),
         ("medqa_gen", "", "helpful"),
         ("custom", "", ""),  # a file that may be anything
         ("their_over_refusal", "", "harmless"),

@@ -162,7 +162,7 @@ SOURCES = {
     "keywords": ("02fcbc0bdb9d", [keywords.KeywordList.find, keywords.KeywordJudge._one, coherence]),
     "learned": ("dcceef247ee5", [learned, learned_features, learned_marks]),
     "organism": ("d28719eb024d", [organism._verdict, organism_world.find, organism_world.check]),
-    "endpoint": ("bdcadf375674", [EndpointJudge.request, EndpointJudge.read_reply, rubric.schema,
+    "endpoint": ("c5bd1c359c70", [EndpointJudge.request, EndpointJudge.read_reply, rubric.schema,
                       rubric.messages, rubric.declined, rubric.RubricJudge.read,
                       rubric.RubricJudge._from_json, rubric.RubricJudge._verdict,
                       strongreject.StrongRejectJudge.read,
