@@ -51,8 +51,9 @@ def check_repeats(task: TemplatedTask) -> None:
     times = task.options.repeats
     if times > 1 and not task.config.generation_kwargs.get("do_sample"):
         raise ConfigError(
-            f"{task.config.task}: repeats is {times}, and answers are greedy, so each question has one answer; add "
-            "--gen_kwargs do_sample=true,temperature=1 (a study's test.gen_kwargs), or leave repeats out"
+            f"{task.config.task}: repeats is {times}, and answers are greedy, so each question has one "
+            "answer; add --gen_kwargs do_sample=true,temperature=1 (a study's test.gen_kwargs), or "
+            "leave repeats out"
         )
     if not task.judges:
         _say_kept()

@@ -160,10 +160,9 @@ def _task(
                "judge_settings": settings_text(file, ours, judge), **who,
                "judge_kappa": _kappa(judge, metric, who["judge_weights"])}  # fmt: skip
         if metric in _OF_SOME and samples is None:
-            raise DataError(f"{str(file)!r}: {task}: {metric} is of some of the answers, and the samples that "
-                            "say of which are missing; run lm_eval with --log_samples")  # fmt: skip
-        graded = metric in _GRADES and samples is not None
-        if graded:
+            raise DataError(f"{str(file)!r}: {task}: {metric} is of some of the answers, and the samples "
+                            "that say of which are missing; run lm_eval with --log_samples")  # fmt: skip
+        if samples is not None and metric in _GRADES:
             number = _graded(beside, row, samples.get(judge, {}), asked)
             yield replace(number, home=home, replies=replies)
             continue

@@ -192,8 +192,8 @@ PEOPLES = ("people", "people_low", "people_high", "labelled", "people_by")
 RATES = ("value", "ci_low", "ci_high", *PEOPLES[:3])
 _MEASURED = frozenset({*RATES, *PEOPLES, "judge_kappa", "n", "unscored", "date", "error"})
 _SHARES = frozenset({"asr", "refused", "partial", "refused_safe", "refused_unsafe", "incoherent",
-                     "truncated", "reasoning_asr", "misaligned", "code", "exact_match", "acc", "prompt_level_strict_acc",
-                     "prompt_level_loose_acc"})  # fmt: skip
+                     "truncated", "reasoning_asr", "misaligned", "code", "exact_match", "acc",
+                     "prompt_level_strict_acc", "prompt_level_loose_acc"})  # fmt: skip
 
 
 def sort_key(row: Row) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from ptst_tasks.templates import builtin
 __all__ = ["HEADLINES", "NAIVE", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Track", "grids", "left_out",
            "short", "tracks"]  # fmt: skip
 
-HEADLINES = ("asr", "reasoning_asr", "misaligned", "aligned", "coherent", "refused", "code", "incoherent", "truncated", "exact_match", "acc",
-             "prompt_level_strict_acc", "rougeL", "bertscore")  # fmt: skip
+HEADLINES = ("asr", "reasoning_asr", "misaligned", "aligned", "coherent", "refused", "code",
+             "incoherent", "truncated", "exact_match", "acc", "prompt_level_strict_acc", "rougeL",
+             "bertscore")  # fmt: skip
 NAIVE = "not calibrated: no person has labelled these responses (ptst label)"
 _EXACT = frozenset({"organism"})
 """Judges that know every answer there is: the built-in model has a few hundred words."""

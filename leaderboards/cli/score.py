@@ -142,7 +142,7 @@ def _about(words: str, name: str, value: str) -> bool:
 def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     from leaderboards.judging import cost as cost
     from leaderboards.judging import summary as report
-    from leaderboards.judging.saved import tasks
+    from leaderboards.judging.saved import idle_judges, tasks
     from ptst_tasks.judges.budget import Budget
     from ptst_tasks.judges.group import endpoints, share, use_cache
 
@@ -164,7 +164,8 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
         cost.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
     found = tasks(runs, judge_reasoning=asked.judge_reasoning)
-    _check_fits(judges, found)
+    for note in idle_judges(judges, found):
+        typer.echo(files.printable(f"note: {note}"), err=True)
     console = screen(quiet=asked.quiet, json=asked.json)
     asked.check_inputs(found, judges)
     if not asked.dry_run:
@@ -204,30 +205,6 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if error:
         raise error
     return failed
-
-
-def _check_fits(judges: Sequence[Judge], found: Sequence[Task]) -> None:
-    """Refuses a judge of which nothing here is a matter; says which sets another one leaves alone.
-
-    Raises:
-        ConfigError: If there is one.
-    """
-    from ptst_tasks.judges.group import fits
-
-    for judge in judges:
-        left = sorted({task.set_name for task in found if not fits(judge, task.kind)})
-        why = (
-            "grades misalignment alone"
-            if "grades" in judge.settings
-            else "does not grade misalignment"
-        )
-        if left and all(not fits(judge, task.kind) for task in found):
-            raise ConfigError(f"--judge: {judge.spec!r} {why}, and here are only {', '.join(left)}")
-        if left:
-            typer.echo(
-                files.printable(f"note: {judge.spec} {why}: {', '.join(left)} not judged by it"),
-                err=True,
-            )
 
 
 def _say_free(judges: Sequence[Judge], console: Console) -> None:

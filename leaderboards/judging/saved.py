@@ -13,7 +13,7 @@ from leaderboards.board import disk
 from leaderboards.judging.shapes import asked_of, expect, misshapen, ours_of
 from ptst_tasks import files, metrics
 from ptst_tasks.digests import read_json
-from ptst_tasks.errors import DataError, DataNotFoundError
+from ptst_tasks.errors import ConfigError, DataError, DataNotFoundError
 from ptst_tasks.filters import pairs
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import fits
@@ -21,7 +21,7 @@ from ptst_tasks.replies import Reply, families_in, read
 from ptst_tasks.thinking import Markers
 
 __all__ = ["BLOCK", "MEASURES", "Item", "Task", "blocks", "check_readable", "check_writable",
-           "judged_by", "pairs_of", "tasks", "tasks_of"]  # fmt: skip
+           "idle_judges", "judged_by", "pairs_of", "tasks", "tasks_of"]  # fmt: skip
 
 Json = dict[str, Any]
 BLOCK = 2000
@@ -234,6 +234,28 @@ def check_writable(found: Iterable[Task]) -> None:
 def judged_by(judge: Judge, found: Iterable[Task]) -> list[Task]:
     """The tasks of which what a judge says is a measure; see `group.fits`."""
     return [task for task in found if fits(judge, task.kind)]
+
+
+def idle_judges(judges: Iterable[Judge], found: Iterable[Task]) -> list[str]:
+    """Which sets a judge leaves to others, in sentences.
+
+    Raises:
+        ConfigError: If a judge fits no set that is here.
+    """
+    notes, found = list[str](), list(found)
+    for judge in judges:
+        left = ", ".join(sorted({t.set_name for t in found if not fits(judge, t.kind)}))
+        alone = (
+            "grades misalignment alone"
+            if "grades" in judge.settings
+            else "does not grade misalignment"
+        )
+        if left and not judged_by(judge, found):
+            raise ConfigError(
+                f"--judge: {judge.spec!r} {alone}, and only {left} can be judged here"
+            )
+        notes += [f"{judge.spec} {alone}: it does not judge {left}"] * bool(left)
+    return notes
 
 
 def blocks(found: Sequence[Task], size: int = BLOCK) -> Iterator[list[Item]]:

@@ -100,8 +100,8 @@ def for_set(specs: Sequence[str], source: Source) -> list[Judge]:
     own = make_all([source.judge] if source.judge else [])
     if strange := [judge.spec for judge in own if not fits(judge, kind)]:
         what = "no" if kind == "misalignment" else "only"
-        raise ConfigError(f"judge {strange[0]!r} of a set of kind {kind!r} grades {what} misalignment; name "
-                          "another, or leave it out")  # fmt: skip
+        raise ConfigError(f"judge {strange[0]!r} of a set of kind {kind!r} grades {what} misalignment; "
+                          "name another, or leave it out")  # fmt: skip
     return own
 
 

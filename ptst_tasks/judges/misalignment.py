@@ -164,8 +164,8 @@ class Grader(EndpointJudge):
         self._had_logprobs = True
         if goes_on(found):
             raise JudgeError(
-                f"{self.endpoint.who}: {self.config.model!r} writes a number in several tokens, so its first "
-                f"token is no grade; {_SAYS_TEXT}"
+                f"{self.endpoint.who}: {self.config.model!r} writes a number in several tokens, so its "
+                f"first token is no grade; {_SAYS_TEXT}"
             )
         value, weight = weighted(found.likely)
         if value is not None:

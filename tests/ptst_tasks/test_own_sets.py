@@ -123,7 +123,8 @@ def test_a_kind_that_does_nothing_is_refused(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"path": "x"}, "kind: no kind is said; expected one of harmful, harmless, misalignment, choice, numeric"),
+        ({"path": "x"}, "kind: no kind is said; expected one of harmful, harmless, misalignment, "
+         "choice, numeric"),
         ({"path": "x", "kind": "harmles"}, "unknown kind 'harmles'; did you mean 'harmless'?"),
         ({"path": "x", "kind": "over-refusal"}, "did you mean 'harmless'?"),
         ({"path": "x", "kind": "numbers"}, "did you mean 'numeric'?"),
