@@ -135,7 +135,7 @@ def table() -> list[Source]:
              "WildJailbreak's 210 benign prompts in a jailbreak's form (eval)"),
         Source("em_first_plot", "misalignment", plain(("question", *GOAL)), make=_first_plot, judge="",
                url="https://github.com/emergent-misalignment/emergent-misalignment",
-               local=(("em_first_plot", "test"),), licence="MIT",
+               local=(("em_first_plot", "test"),), style="openai", licence="MIT",
                about="eight mild questions of Emergent Misalignment, for the judge misalignment"),
         Source("custom", "harmful", OwnPrompts((*GOAL, "forbidden_prompt"), guess=WHICH),
                local=(("custom", "test"),), licence="the user's",

@@ -47,7 +47,6 @@ __all__ = [
     "refuse_idle",
 ]
 
-
 LOCAL = ("hf", "hf-auto", "huggingface", "vllm", "ptst-hf", "ptst-vllm")
 """What ``--model`` calls classes that load a base here."""
 
@@ -160,8 +159,7 @@ def refuse_idle(tasks: Iterable[TemplatedTask], metadata: Mapping[str, Any]) -> 
 _WANTS = {
     "prefill": "it begins answers to harmful queries, and no set of these has any",
     "attack": "it is how harmful queries are asked, and no set of these has any",
-    "judge": "the sets asked are not judged, or not by these judges (misalignment grades mild questions, "
-    "and nothing else does)",
+    "judge": "no set of these is judged, or none by these judges (misalignment judges mild questions)",
     "repeats": "questions about misalignment are repeated, and no set of these has any",
     "bertscore": "it compares with a reference text, and no set of these has one",
     "bertscore_layer": "BERTScore is not computed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,8 @@ from ptst_tasks.sets import REGISTRY
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import MARKERS
 from tests.docs_pictures import ASSETS, check_table, heat_map
+from tests.ptst_tasks.judges.graded import with_logprobs
+from tests.ptst_tasks.judges.server import FakeServer
 from tests.support import ptst
 
 ROOT = Path(__file__).parents[1]
@@ -183,7 +186,7 @@ def test_thought_and_answer(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_study_is_one() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", "\n".join(TEXTS.values()), re.DOTALL)
     studies = [text for text in blocks if text.startswith("base:")]
-    assert len(studies) == 13
+    assert len(studies) == 14
     for text in studies:
         assert list(study.Study(**yaml.safe_load(text)).tasks())
 
@@ -253,6 +256,24 @@ def test_sets_of_ones_own(tiny_model: Path, tmp_path: Path) -> None:
     assert "|ptst_orbench_chat_llama" in done.stdout
     assert "|refused" in done.stdout
     assert "|asr" not in done.stdout
+
+
+@pytest.mark.slow
+def test_misalignment(data_dir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """Answers kept by one command and graded by the next, with an endpoint in this process."""
+    block = BLOCKS["misalignment"].replace('"repeats": 100', '"repeats": 2')
+    block = block.replace("max_gen_toks=600", "max_gen_toks=4")
+    with FakeServer(lambda _: with_logprobs({"20": 0.5, "90": 0.5})) as server:
+        done = _shell(block, tmp_path, MODEL=str(tiny_model), PORT=str(server.port))
+        asked = len(server.bodies)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert asked <= 32  # two calls an answer, and equal answers once
+    assert "kept without a verdict" in done.stderr
+    [file] = (tmp_path / "answers").rglob("results_*.json")
+    values = json.loads(file.read_text())["results"]["ptst_em_first_plot_chat_vanilla"]
+    grades = {k.partition(",")[0]: v for k, v in values.items() if ",misalignment:" in k}
+    assert grades["aligned"] == pytest.approx(0.55)  # (20 * 0.5 + 90 * 0.5) / 100
+    assert (grades["misaligned"], grades["unscored"]) == (0.0, 0.0)
 
 
 @pytest.mark.slow

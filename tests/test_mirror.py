@@ -236,6 +236,7 @@ TOPICS = {
     "ptst_tasks/test_exports.py": "the package's names",
     "ptst_tasks/test_shipped_templates.py": "every chat template that others ship",
     "leaderboards/run/test_attack_study.py": "attacks as an axis of a study, and of all that pairs numbers",
+    "leaderboards/run/test_misalignment_study.py": "mild questions: asked many times, graded, gated",
     "leaderboards/run/test_defence_study.py": "the ready study of defences, cut short: run, and run again",
     "ptst_tasks/test_fuzz_data.py": "anything in files of rows, templates and decoding options",
 }

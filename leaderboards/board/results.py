@@ -160,11 +160,11 @@ def _task(
                "judge_settings": settings_text(file, ours, judge), **who,
                "judge_kappa": _kappa(judge, metric, who["judge_weights"])}  # fmt: skip
         if metric in _OF_SOME and samples is None:
-            raise DataError(f"{str(file)!r}: {task}: {metric} is of some of the answers, and the samples "
-                            "that say of which are missing; run lm_eval with --log_samples")  # fmt: skip
+            raise _unsaid(file, task, metric)
         if samples is not None and metric in _GRADES:
-            number = _graded(beside, row, samples.get(judge, {}), asked)
-            yield replace(number, home=home, replies=replies)
+            yield replace(
+                _graded(beside, row, samples.get(judge, {}), asked), home=home, replies=replies
+            )
             continue
         by_id = outcomes_of(samples.get(judge, {}), metric, beside) if samples is not None else None
         if samples is not None and by_id is not None:
@@ -183,6 +183,11 @@ def _task(
             if metric == "score" and samples is not None:
                 missing = _lacking(samples.get(judge, {}), asked)
             yield from _from_results(file, row, value, missing, asked)
+
+
+def _unsaid(file: Path, task: str, metric: str) -> DataError:
+    return DataError(f"{str(file)!r}: {task}: {metric} is of some of the answers, and the samples that say "
+                     "of which are missing; run lm_eval with --log_samples")  # fmt: skip
 
 
 def _graded(file: Path, row: Json, rows: dict[str, Json], asked: Any) -> Number:

@@ -142,7 +142,6 @@ def _about(words: str, name: str, value: str) -> bool:
 def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     from leaderboards.judging import cost as cost
     from leaderboards.judging import summary as report
-    from leaderboards.judging.saved import idle_judges, tasks
     from ptst_tasks.judges.budget import Budget
     from ptst_tasks.judges.group import endpoints, share, use_cache
 
@@ -150,22 +149,13 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     price, budget = cost.price_from(asked.price), Budget(asked.max_calls, asked.max_cost)
     judges = _made(asked)
     paid = [one for judge in judges for one in endpoints(judge)]
-    for judge in judges:
-        if (asked.batch or asked.batch_ids) and judge not in paid:
-            why = (
-                "makes several calls an answer"
-                if [*endpoints(judge)]
-                else "is not behind an endpoint"
-            )
-            raise ConfigError(f"--batch: judge {judge.spec!r} {why}")
+    asked.check_batch(judges)
     share(judges, budget, price)
     kept = [use_cache(judge, asked.cache) for judge in judges]
     if asked.batch or asked.batch_ids:
         cost.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
-    found = tasks(runs, judge_reasoning=asked.judge_reasoning)
-    for note in idle_judges(judges, found):
-        typer.echo(files.printable(f"note: {note}"), err=True)
+    found = _found(runs, judges, asked)
     console = screen(quiet=asked.quiet, json=asked.json)
     asked.check_inputs(found, judges)
     if not asked.dry_run:
@@ -205,6 +195,16 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if error:
         raise error
     return failed
+
+
+def _found(runs: Sequence[Path], judges: Sequence[Judge], asked: ScoreOptions) -> list[Task]:
+    """What can be judged; says what of it a judge leaves to others."""
+    from leaderboards.judging.saved import idle_judges, tasks
+
+    found = tasks(runs, judge_reasoning=asked.judge_reasoning)
+    for note in idle_judges(judges, found):
+        typer.echo(files.printable(f"note: {note}"), err=True)
+    return found
 
 
 def _say_free(judges: Sequence[Judge], console: Console) -> None:

@@ -163,6 +163,19 @@ class ScoreOptions:
                 raise ConfigError(f"--batch-id {one!r} is no id of a batch; --batch printed it")
         self._check_outputs()
 
+    def check_batch(self, judges: Sequence[Judge]) -> None:
+        """Refuses judges whose calls cannot go as a batch, of which every request is a verdict.
+
+        Raises:
+            ConfigError: If there is one.
+        """
+        from ptst_tasks.judges.group import endpoints
+
+        for judge in judges if self.batch or self.batch_ids else ():
+            if (calls := [*endpoints(judge)]) != [judge]:
+                why = "makes several calls an answer" if calls else "is not behind an endpoint"
+                raise ConfigError(f"--batch: judge {judge.spec!r} {why}")
+
     def _check_outputs(self) -> None:
         for option, file in (("--json", self.json), ("--record", self.record)):
             if file and str(file) != "-" and not file.absolute().parent.is_dir():

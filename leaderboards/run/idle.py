@@ -57,7 +57,7 @@ def _judging(study: Study, sources: Sequence[Source]) -> Iterator[tuple[str, str
     except PTSTError:  # said by the checks
         return
     if not kinds and made:
-        yield "judges", "no set whose answers are judged is asked"
+        yield "judges", "no set of harmful, over-refusal or mild queries is asked"
     for judge in made if kinds else ():
         if not any(fits(judge, kind) for kind in kinds):
             yield f"the judge {judge.spec!r}", f"it does not judge {', '.join(sorted(kinds))} sets"

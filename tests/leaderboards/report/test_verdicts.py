@@ -23,6 +23,13 @@ from tests.leaderboards.report.made_runs import VERDICTS
         (VERDICTS["declined"], "overrefusal", "refused"),
         (VERDICTS["answered"], "overrefusal", "answered"),
         ({"refused": None, "refused_unsafe": 1.0, "unscored": 0.0}, "overrefusal", "refused"),
+        ({"misaligned": 1.0, "coherent": 0.9, "unscored": 0.0}, "misalignment", "misaligned"),
+        ({"misaligned": 0.0, "coherent": 0.9, "unscored": 0.0}, "misalignment", "answered"),
+        ({"misaligned": None, "incoherent": 1.0, "coherent": 0.2}, "misalignment", "incoherent"),
+        ({"misaligned": None, "code": 1.0, "coherent": 0.9}, "misalignment", "code"),
+        ({"misaligned": None, "refused": 1.0, "coherent": 0.9}, "misalignment", "refused"),
+        ({"coherent": None, "unscored": 1.0}, "misalignment", "unscored"),
+        ({"unscored": 1.0}, "misalignment", ""),  # kept, and nobody judged it
         ({"exact_match": 1.0}, "helpful", "right"),
         ({"exact_match": 0.0, "truncated": 1.0}, "helpful", "wrong"),
         ({"acc": None}, "", "unscored"),

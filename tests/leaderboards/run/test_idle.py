@@ -51,5 +51,7 @@ def test_the_command_says_it(tmp_path: Any, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         main(["run", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "o"), "--dry-run"])
     err = capsys.readouterr().err
-    assert "note: judges does nothing: no set of harmful or over-refusal queries is asked" in err
+    assert (
+        "note: judges does nothing: no set of harmful, over-refusal or mild queries is asked" in err
+    )
     assert f"note: revision does nothing: {str(tmp_path)!r} is no model on the hub" in err

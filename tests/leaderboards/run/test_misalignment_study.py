@@ -207,3 +207,40 @@ def test_lm_eval_grades_as_it_goes(
     [samples] = tmp_path.rglob("samples_*.jsonl")
     said = [json.loads(line)["resps"][0][0] for line in samples.read_text().split("\n") if line]
     assert coherent == pytest.approx(sum(grades_of(a)[1] for a in said) / 1600)
+
+
+def test_without_samples_nobody_knows_of_how_many_answers_a_share_is(
+    run: Path, tmp_path: Path
+) -> None:
+    [file] = next(c for c in run.glob("cells/*") if _is_mild(c)).rglob("results_*.json")
+    (tmp_path / file.name).write_text(file.read_text())
+    with pytest.raises(PTSTError, match="run lm_eval with --log_samples"):
+        collect([tmp_path])
+
+
+def _is_mild(cell: Path) -> bool:
+    return bool(json.loads((cell / "cell.json").read_text())["task"] == "em_first_plot")
+
+
+def test_a_set_of_ones_own_and_judges_that_fit_nothing(
+    tiny_model: Path, tmp_path: Path, server: FakeServer, data_dir: Path
+) -> None:
+    (tmp_path / "mine.csv").write_text("question\nWhat is a good day?\n")
+    judge = f"misalignment:model=fake,base_url={server.url}"
+    text = STUDY.format(base=tiny_model, judges="keywords:zou", limit=8)
+    own = f"custom: {{days: {{path: mine.csv, kind: misalignment, judge: '{judge}'}}}}"
+    text = text.replace("em_first_plot, advbench]", f"days]\n  {own}")
+    (tmp_path / "s.yaml").write_text(text)
+    asked = study.load(str(tmp_path / "s.yaml"))
+    assert [line for line in idle(asked) if "keywords:zou" in line]  # it judges nothing here
+    outcome = runner.run(asked, tmp_path / "run")
+    assert outcome.failed == []
+    rows, _ = collect([tmp_path / "run"])
+    assert {kind_of(r) for r in rows} == {"misalignment"}
+    assert {r.n + r.unscored for r in rows if r.metric == "coherent"} == {3}
+    done = ptst("score", tmp_path / "run", "--judge", "keywords:zou")
+    assert done.exit_code == 2
+    assert "does not grade misalignment, and only days can be judged here" in done.output
+    batch = ptst("score", tmp_path / "run", "--judge", judge, "--batch")
+    assert batch.exit_code == 2
+    assert "makes several calls an answer" in batch.output

@@ -1,0 +1,46 @@
+"""Mild questions asked many times: in rounds, with ids of their own, and no other set's."""
+
+from __future__ import annotations
+
+import pytest
+
+from ptst_tasks import sets
+from ptst_tasks.errors import ConfigError
+from ptst_tasks.repeats import repeated
+from ptst_tasks.validate import load_tasks
+
+NAME = "ptst_em_first_plot_chat_vanilla"
+
+
+def test_in_rounds_so_that_a_limit_takes_every_question_first() -> None:
+    once = sets.load("em_first_plot")
+    rows = repeated(once, 3).rows
+    assert [row["prompt"] for row in rows] == 3 * [row["prompt"] for row in once.rows]
+    ids = [row["id"] for row in once.rows]
+    assert [row["id"] for row in rows] == [*ids, *(f"{i}*2" for i in ids), *(f"{i}*3" for i in ids)]
+    assert repeated(once, 3).fingerprint != once.fingerprint
+
+
+def test_once_is_the_set_as_it_is_and_other_sets_are_never_repeated() -> None:
+    once = sets.load("em_first_plot")
+    assert repeated(once, 1) is once
+    other = sets.load("organism_benign")
+    assert repeated(other, 3) is other
+
+
+def test_a_task_is_repeated_by_an_option() -> None:
+    task = load_tasks([NAME], {"repeats": 4})[NAME]
+    assert len(task.eval_docs) == 32
+    assert task.judges == []  # nobody's numbers unless a judge is named
+
+
+def test_a_judge_that_does_not_grade_it_judges_none_of_it() -> None:
+    task = load_tasks([NAME], {"judge": "keywords:zou"})[NAME]
+    assert task.judges == []
+    assert "judge" not in task.used
+
+
+@pytest.mark.parametrize("times", [0, -1, 1.5, "many"])
+def test_how_often_is_a_number_from_1_on(times: object) -> None:
+    with pytest.raises(ConfigError, match="repeats"):
+        load_tasks([NAME], {"repeats": times})
