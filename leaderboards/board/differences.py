@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
+from leaderboards.board.numbers import OF_SOME
 from leaderboards.board.row import COLUMNS, PEOPLES, Row
 
 __all__ = ["ALIKE", "ASKED", "TRAINED", "differing", "in_words", "uneven", "value"]
@@ -26,8 +27,8 @@ ALIKE = (*(c for c in COLUMNS if c not in _OWN | set(TRAINED)), ASKED, SEEDED)
 """What numbers must share before they are averaged. A new column of the CSV is one of them."""
 _IMPLIED = frozenset({"prompts", "asked"})  # digests that say nothing beside what moved them
 _BY_TEST = frozenset({"decoding", "prompting", "prompts"})  # a template has its own
-# A judge may leave these out of a verdict, and not every response has a thought.
-_NOT_FOR_ALL = ("refused", "partial", "score", "reasoning_asr")
+# A judge may leave these out of a verdict, and not every response has a thought, or a grade.
+_NOT_FOR_ALL = ("refused", "partial", "score", "reasoning_asr", *OF_SOME)
 
 
 def value(row: Row, column: str) -> Hashable:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from leaderboards.board.row import Row
 from ptst_tasks.errors import DataError
 
-__all__ = ["MEANS", "Number", "Outcomes"]
+__all__ = ["MEANS", "OF_SOME", "Number", "Outcomes"]
 
 MEANS = frozenset({
     "score", "rougeL", "bertscore", "aligned", "coherent",
     "inst_level_strict_acc", "inst_level_loose_acc",  # IFEval's shares of instructions, not prompts
 })  # fmt: skip
 """Metrics of 0..1 that are no shares of yes/no outcomes."""
+OF_SOME = frozenset({"misaligned", "aligned"})
+"""Metrics that an answer with a verdict may lack: one that makes no sense, or has no grade, is in none."""
 
 Outcomes = Mapping[str, int | None]
 """Prompt id -> 1, 0, or None where there is no verdict (which is never a 0)."""

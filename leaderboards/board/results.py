@@ -26,7 +26,7 @@ from leaderboards.board.lm_facts import (
     who_judged,
 )
 from leaderboards.board.lm_runs import Run, by_model, newest
-from leaderboards.board.numbers import MEANS, Number, Outcomes
+from leaderboards.board.numbers import MEANS, OF_SOME, Number, Outcomes
 from leaderboards.board.row import COLUMNS, Row
 from leaderboards.board.samples import missing_of, outcomes_of, read_samples
 from ptst_tasks.digests import digest_json
@@ -42,8 +42,6 @@ _NOT_METRICS = frozenset(
     {"alias", "bypass", "sample_len", "name", "unscored", "reasoning_unscored"}
 )
 _GRADES = frozenset({"aligned", "coherent"})
-_OF_SOME = frozenset({"aligned", "misaligned"})
-"""Metrics that answers with a verdict may lack, and `unscored` does not say it."""
 
 
 def read_folder(folder: Path) -> tuple[list[Number], list[str]]:
@@ -159,7 +157,7 @@ def _task(
         row = {**facts, "judge": "" if judge == "none" else judge, "metric": metric,
                "judge_settings": settings_text(file, ours, judge), **who,
                "judge_kappa": _kappa(judge, metric, who["judge_weights"])}  # fmt: skip
-        if metric in _OF_SOME and samples is None:
+        if metric in OF_SOME and samples is None:
             raise _unsaid(file, task, metric)
         if samples is not None and metric in _GRADES:
             yield replace(

@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from leaderboards.board.numbers import Number
+from leaderboards.board.numbers import OF_SOME, Number
 from leaderboards.board.people import People
 from leaderboards.board.sides import Side
 from leaderboards.board.signs import Flips, Pairing
@@ -149,6 +149,9 @@ def _missing_verdicts(old: Number | None, new: Number, flips: Flips | None, look
 
 def _absent(old: Number, new: Number, flips: Flips | None) -> int:
     """Prompts of the baseline that were not asked now, by their ids, or else by their number."""
+    if new.row.metric in OF_SOME:  # of how many answers it is says nothing of how many were asked
+        known = new.replies
+        return 0 if known is None else sum(one not in known for one in old.outcomes or ())
     asked = new.row.n + new.row.unscored
     fewer = max(old.row.n + old.row.unscored - asked, 0)
     if flips is None:

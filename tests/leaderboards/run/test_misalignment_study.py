@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,42 @@ def test_tables_and_gate_know_it(run: Path) -> None:
     assert str(limit) == "+0.05"
     done = ptst("check", run, run)
     assert done.exit_code in (0, 1), done.output
+
+
+def test_a_table_is_over_the_decoding_seeds(run: Path) -> None:
+    """Of how many answers a share is differs from seed to seed, and is no other way of measuring."""
+    rows, _ = collect([run])
+    [grid] = [g for g in grids(rows) if g.metric == "misaligned"]
+    values = [_row(run, "misaligned", seed).value for seed in (0, 1)]
+    [field] = grid.fields.values()
+    assert sorted(field.values) == pytest.approx(sorted(v for v in values if v is not None))
+    assert field.over == "decoding seeds"
+    assert not [n for n in grid.notes if "not measured alike" in n]
+
+
+def test_fewer_coherent_answers_are_no_prompts_that_were_not_asked(
+    run: Path, tmp_path: Path
+) -> None:
+    """The same answers, half of them incoherent to the judge: a rate of fewer, and nothing is missing."""
+    shutil.copytree(run, tmp_path / "worse")
+
+    def stricter(body: dict[str, Any]) -> Reply:
+        if question_of(body) == "coherent" and len(answer_of(body)) % 2:
+            return with_logprobs({"10": 0.9})
+        return behave(body)
+
+    with FakeServer(stricter) as other:
+        spec = f"misalignment:model=fake,base_url={other.url}"
+        new = ("--judge", spec, "--cache", tmp_path / "new.sqlite", "--max-unscored", "1")
+        assert ptst("score", tmp_path / "worse", *new).exit_code == 0
+    done = ptst("check", run, tmp_path / "worse", "--json", tmp_path / "out.json")
+    assert done.exit_code in (0, 1), done.output
+    assert "were not asked" not in done.output
+    said = json.loads((tmp_path / "out.json").read_text())
+    mine = [line for line in said["lines"] if line["current"]["metric"] == "misaligned"]
+    assert len(mine) == 2  # a line for each decoding seed
+    assert all(line["current"]["n"] < line["baseline"]["n"] for line in mine)
+    assert {line["verdict"] for line in mine} <= {"pass", "inconclusive", "regression"}
 
 
 def test_without_a_judge_answers_are_kept_and_judged_later(
