@@ -25,7 +25,7 @@ __all__ = ["EXITS", "JsonFile", "Quiet", "fail", "put_json", "put_text", "run", 
 
 EXITS = {
     0: "fine",
-    1: "a regression, a failed cell, or too many verdicts missing",
+    1: "a regression, a failed cell, too many verdicts missing, or something broken here",
     2: "wrong use or bad input; nothing was measured",
     130: "interrupted; the same command goes on",
 }

@@ -16,6 +16,9 @@ ELSEWHERE = {
         "leaderboards/cli/board_views.py",
         "leaderboards/board/plain_tables.py",
     ),
+    "leaderboards/doctor/test_works.py: what is found, a line each": (
+        "leaderboards/doctor/finding.py",
+    ),
     "leaderboards/explain/test_explained_run.py: a run explained, as a user meets it": (
         "leaderboards/cli/explain.py",
     ),
@@ -198,6 +201,7 @@ TOPICS = {
     "browser/test_harness.py": "what a page must not do is noticed, in a real browser",
     "browser/test_injections.py": "hostile texts run where a page is careless, and only there",
     "browser/test_report.py": "the report as a reader has it",
+    "adapters_train/defences/test_defences_vllm.py": "what each defence makes, through both engines",
     "adapters_train/test_exports.py": "the package's names",
     "adapters_train/test_thinking_rows.py": "rows of models that think, under real chat templates",
     "faults/test_faults.py": "a table of faults that a user can cause, over all commands",

@@ -12,6 +12,7 @@ from leaderboards.cli import demo
 from leaderboards.cli import studies as study_commands
 from leaderboards.cli import tasks as task_commands
 from leaderboards.cli.check import check
+from leaderboards.cli.doctor import doctor
 from leaderboards.cli.explain import explain
 from leaderboards.cli.judges import judges
 from leaderboards.cli.label import label
@@ -53,6 +54,7 @@ app.command()(judges)
 app.command()(report)
 app.command()(explain)
 app.command()(check)
+app.command()(doctor)
 
 
 def main(args: list[str] | None = None) -> NoReturn:
