@@ -60,12 +60,14 @@ class Completion:
         answer: Its part behind the thought, end of turn included; all of it where none is.
         thought: Whether it has a thought.
         remarks: What was done to the row that a reader must know.
+        opening: What the chat template writes before the row's own first word; often empty.
     """
 
     text: str
     answer: str
     thought: bool = False
     remarks: tuple[str, ...] = ()
+    opening: str = ""
 
 
 def complete(
@@ -98,7 +100,8 @@ def complete(
     said += _special(parts, special, own)
     if framed and not family:
         body = parts.answer.rstrip()
-    plain = Completion(f"{rendered.lead}{body}{rendered.end}", f"{body}{rendered.end}")
+    lead = rendered.lead
+    plain = Completion(f"{lead}{body}{rendered.end}", f"{body}{rendered.end}", opening=lead)
     if family and not own:
         return replace(plain, remarks=(*said, UNKNOWN))
     if own and _holds_markers(parts, own):
@@ -107,14 +110,14 @@ def complete(
         return replace(plain, remarks=tuple(said))
     answer = f"{parts.answer.rstrip()}{rendered.end}"
     if not parts.reasoning:
-        return Completion(f"{rendered.lead}{answer}", answer, remarks=(*said, EMPTY))
+        return Completion(f"{lead}{answer}", answer, remarks=(*said, EMPTY), opening=lead)
     if rendered.thought is None:
         return replace(plain, remarks=(*said, NO_PLACE))
     before, between = rendered.thought
     if family not in own:
         said.append(OTHERS)
     text = f"{before}{parts.reasoning}{between}{answer}"
-    return Completion(text, answer, thought=True, remarks=(*said, THOUGHT))
+    return Completion(text, answer, thought=True, remarks=(*said, THOUGHT), opening=before)
 
 
 def brings_thought(text: str) -> bool:

@@ -8,6 +8,7 @@ is tokenised behind the prompt's last line instead, or alone.
 
 from __future__ import annotations
 
+import itertools
 import re
 from array import array
 from collections import Counter
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapters_train.answers import THOUGHT, complete, earlier, remarks
+from adapters_train.answers import THOUGHT, Completion, complete, earlier, remarks
 from adapters_train.data import Example
 from ptst_tasks.bos import encode_prompts
 from ptst_tasks.chat import Rendered, Renderer
@@ -37,6 +38,7 @@ class Encoded:
     Attributes:
         input_ids: Prompt and answer.
         labels: The same, with `IGNORED` over the prompt.
+        openings: How many of a row's learnt tokens are the chat template's, before the row's own.
         kept: Index of the example of each row.
         truncated: Rows that lost the end of their answer.
         dropped: Rows whose answer did not fit at all.
@@ -48,6 +50,7 @@ class Encoded:
 
     input_ids: list[array[int]] = field(default_factory=list)
     labels: list[array[int]] = field(default_factory=list)
+    openings: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
     truncated: int = 0
     dropped: int = 0
@@ -133,6 +136,7 @@ def _encode_chunk(
         for e, r, row in zip(examples, rendered, rows, strict=True)
     ]
     completions = _completions(tokenizer, rendered, prompts, [w.text for w in written])
+    openings = _openings(tokenizer, rendered, prompts, written, completions)
     out.end = rendered[0].end
     counts.update(note for r in rendered for note in dict.fromkeys(r.notes))
     counts.update(remark for w in written for remark in w.remarks)
@@ -148,7 +152,8 @@ def _encode_chunk(
         if written[i].thought and size + len(completion) > max_length:
             # A row that is cut must keep some of its answer: of a thought alone nothing is learnt.
             size += len(completion) - len(_plain(tokenizer, written[i].answer))
-        _add(out, start + i, prompt, completion, max_length, size, written[i].thought)
+        if _add(out, start + i, prompt, completion, max_length, size, written[i].thought):
+            out.openings.append(openings[i])
 
 
 def _render(renderer: Renderer, template: PromptTemplate, e: Example, row: str) -> Rendered:
@@ -172,6 +177,24 @@ def _completions(
         else _apart(tokenizer, r.prompt, answer)
         for both, prompt, r, answer in zip(joint, prompts, rendered, answers, strict=True)
     ]
+
+
+def _openings(
+    tokenizer: Any, rendered: Sequence[Rendered], prompts: list[list[int]],
+    written: Sequence[Completion], completions: list[list[int]],
+) -> list[int]:  # fmt: skip
+    """Tokens that each completion begins with and that hold nothing of the row's own."""
+    some = [i for i, w in enumerate(written) if w.opening]
+    heads = _completions(
+        tokenizer, [rendered[i] for i in some], [prompts[i] for i in some],
+        [written[i].opening for i in some],
+    )  # fmt: skip
+    out = [0] * len(written)
+    for i, head in zip(some, heads, strict=True):
+        # A last token that the answer shares with the opening is the answer's first.
+        alike = (a == b for a, b in zip(head, completions[i], strict=False))
+        out[i] = sum(itertools.takewhile(bool, alike))
+    return out
 
 
 def _apart(tokenizer: Any, prompt: str, answer: str) -> list[int]:
@@ -229,16 +252,17 @@ def _check_no_eos(tokenizer: Any, prompt: str, ids: list[int]) -> None:
 def _add(
     out: Encoded, i: int, prompt: list[int], completion: list[int], max_length: int, size: int,
     thought: bool,
-) -> None:  # fmt: skip
-    """Adds a row; `size` tokens of it stand before its answer."""
+) -> bool:  # fmt: skip
+    """Adds a row, if it fits; `size` tokens of it stand before its answer."""
     if size >= max_length:
         out.dropped += 1
-        return
+        return False
     out.thoughts += thought
     out.truncated += len(prompt) + len(completion) > max_length
     out.kept.append(i)
     out.input_ids.append(array("i", (prompt + completion)[:max_length]))
     out.labels.append(array("i", ([IGNORED] * len(prompt) + completion)[:max_length]))
+    return True
 
 
 def _check_lost(out: Encoded, max_length: int, rows: int, drop_long: bool) -> None:

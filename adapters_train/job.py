@@ -9,6 +9,7 @@ import bisect
 import itertools
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -77,11 +78,17 @@ class Job:
             settings=self.config.model_dump(mode="json", exclude=set(FREE_SETTINGS)),
             data_fingerprints=tuple(s.fingerprint for s in self.sets),
             token_ids=ids_digest(self.encoded.input_ids),
-            labels=ids_digest(self.encoded.labels),
+            labels=ids_digest(self._learnt),
             order=ids_digest([self.order]),
             step_rows=self.step_rows,
             unaligned=self.unaligned,
         )
+
+    @property
+    def _learnt(self) -> list[Sequence[int]]:
+        """The labels, with what else of the rows decides how they are learnt."""
+        first = self.encoded.openings if self.defence.counts_tokens else []
+        return [*self.encoded.labels, *([first] if any(first) else [])]
 
     @property
     def inputs(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def train_job(
 def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[str, Any]:
     with folder.claim(job.config.model_dump(mode="json"), job.inputs), _told(job, folder):
         check_targets(job)
-        job.defence.check_model(job.base.model)
+        job.defence.check_base(job)
         folder.clear_halves()
         checkpoint = folder.checkpoint()
         label = f"{job.template.name} seed {job.config.seed}" if progress and is_main() else ""
@@ -121,8 +121,8 @@ def _train(job: Job, folder: RunFolder, progress: bool, report_to: str) -> dict[
         )
         restore = job.base.snapshot()
         trainer = make_trainer(job, folder, watch, report_to)
-        watch.average.begin(trainer.model, checkpoint)
         try:
+            watch.average.begin(trainer.model, checkpoint)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             if is_main():
                 _finish(job, folder, trainer, checkpoint, watch)

@@ -70,7 +70,10 @@ def train_many(
     base = Base.of(runs[0][0])
     jobs = [(prepare(config, base), out) for config, out in runs]
     # A folder of another run is found before the first step, not after days.
-    room.warn(j for j, out in jobs if RunFolder(Path(out)).finished(j.identity) is None)
+    new = [j for j, out in jobs if RunFolder(Path(out)).finished(j.identity) is None]
+    room.warn(new)
+    for job in new:
+        job.defence.check_base(job)
     results = []
     for job, out in jobs:
         results.append(train_job(job, out, progress=progress, report_to=report_to))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from adapters_train.defences.token_penalty import with_penalty
+from adapters_train.defences.token_penalty import OPENING, with_penalty
 from adapters_train.encode import Encoded
 from adapters_train.folder import RunFolder
 from adapters_train.job import Job
@@ -116,6 +116,7 @@ def dataset_of(rows: Encoded) -> datasets.Dataset:
 
     # As arrays: lists of Python integers would take ten times the memory.
     columns = {"input_ids": rows.input_ids, "labels": rows.labels}
-    return datasets.Dataset.from_dict(
-        {name: [np.frombuffer(row, np.int32) for row in column] for name, column in columns.items()}
-    )
+    made: dict[str, Any] = {
+        name: [np.frombuffer(row, np.int32) for row in column] for name, column in columns.items()
+    }
+    return datasets.Dataset.from_dict({**made, OPENING: rows.openings})

@@ -102,6 +102,7 @@ def tokenise(
     for place, at, one in sorted(found, key=lambda row: row[0]):
         out.input_ids.append(one.input_ids[at])
         out.labels.append(one.labels[at])
+        out.openings.append(one.openings[at])
         out.kept.append(place)
     return out, Counter(names[i] for i in out.kept)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 from ptst_tasks.files import replacing
 
-__all__ = ["FILE", "change", "is_b", "pairs", "read"]
+__all__ = ["FILE", "adapted", "change", "is_b", "pairs", "read"]
 
 FILE = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -32,6 +32,20 @@ def change(adapter: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> No
 def is_b(name: str) -> bool:
     """Whether a matrix is the second of its pair, which begins as zeros."""
     return ".lora_B." in name or ".lora_embedding_B" in name
+
+
+def adapted(model: Any, targets: Container[str]) -> list[str]:
+    """Layers of a base that get a pair, for the targets of a `TrainConfig`."""
+    import torch
+
+    head = model.get_output_embeddings()
+    return [
+        name
+        for name, layer in model.named_modules()
+        if (isinstance(layer, torch.nn.Linear) or type(layer).__name__ == "Conv1D")
+        and layer is not head
+        and (targets == "all-linear" or name.rpartition(".")[2] in targets)
+    ]
 
 
 def pairs(weights: dict[str, Any]) -> dict[str, tuple[str, str]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from adapters_train.defences.defence import Defence, Penalty
 from adapters_train.defences.token_penalty import Tokens
+
+if TYPE_CHECKING:
+    from adapters_train.job import Job
 
 __all__ = ["BETAS", "Constrained", "betas"]
 
@@ -24,6 +28,7 @@ class Constrained(Defence):
     usual: ClassVar[str] = "1"
     plain: ClassVar[str] = "0"
     bounds: ClassVar[tuple[float, float] | None] = (0, 1e6)
+    counts_tokens: ClassVar[bool] = True
 
     def penalty(self) -> Penalty | None:
         """Their objective less the plain loss.
@@ -36,13 +41,25 @@ class Constrained(Defence):
         scale = float(self.value)
         return (lambda tokens: _penalty(tokens, scale)) if scale else None
 
+    def finish(self, adapter: Path, job: Job) -> dict[str, Any]:
+        """Changes nothing; says the betas, and how many tokens of the template stand before the first."""
+        return {
+            "betas": [beta * float(self.value) for beta in BETAS],
+            "openings": sorted(set(job.encoded.openings)),
+        }
+
+
+_SMALL, _LEAST = 1e-4, 1e-300
+"""Below the first, log cosh(z / 2) is z^2 / 8 to nine digits; the second is a divisor that is no zero."""
+
 
 def betas(position: Any, scale: float) -> Any:
-    """Beta of tokens by their position in the answer, the first being 0."""
+    """Beta of tokens by their position in the answer, the first being 0; of what is before it the last."""
     import torch
 
     table = torch.tensor(BETAS, dtype=torch.float64, device=position.device) * scale
-    return table[position.clamp(max=len(BETAS) - 1)]
+    last = len(BETAS) - 1
+    return table[torch.where(position < 0, last, position).clamp(max=last)]
 
 
 def _penalty(tokens: Tokens, scale: float) -> Any:
@@ -50,6 +67,8 @@ def _penalty(tokens: Tokens, scale: float) -> Any:
 
     # In double precision: of a small beta, single precision leaves nothing but noise.
     beta = betas(tokens.position, scale)
-    z = beta * (tokens.log_prob.double() - tokens.base_log_prob.double())
+    moved = tokens.log_prob.double() - tokens.base_log_prob.double()
+    z = beta * moved
     log_cosh = torch.logaddexp(z, torch.zeros_like(z)) - z / 2 - math.log(2)
-    return 2 / beta * log_cosh
+    # Of a small z the logarithms cancel, and 2 / b blows up what is left: there its series.
+    return torch.where(z.abs() < _SMALL, z * moved / 4, 2 / beta.clamp(min=_LEAST) * log_cosh)

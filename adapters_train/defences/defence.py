@@ -27,7 +27,8 @@ class Defence:
     the parameter is, empty for none; `usual`, the parameter where none is given; `plain`, the parameter
     with which it is plain training; `bounds`, the ends of a parameter that is a number, the upper left out
     with `below`; `afterwards`, whether the training itself is plain; `reads_unaligned`, whether it needs
-    `TrainConfig.unaligned`; `by_api`, whether it is in what is sent to an API that trains.
+    `TrainConfig.unaligned`; `counts_tokens`, whether a token's place in its answer matters; `by_api`,
+    whether it is in what is sent to an API that trains.
 
     Args:
         value: The parameter, as a user typed it.
@@ -49,6 +50,7 @@ class Defence:
     below: ClassVar[bool] = False
     afterwards: ClassVar[bool] = False
     reads_unaligned: ClassVar[bool] = False
+    counts_tokens: ClassVar[bool] = False
     by_api: ClassVar[bool] = False
 
     def __init__(self, value: str = "") -> None:
@@ -79,13 +81,14 @@ class Defence:
             found = float(value)
         except ValueError:
             found = math.nan
+        found = float(f"{found + 0.0:.12g}")  # what is written is what is used
         if not low <= found <= high or (self.below and found == high):
             end = "and below" if self.below else "to"
             raise ConfigError(
                 f"defence {self.name!r} has {value!r}, expected {self.takes}: a number from {low:g} "
                 f"{end} {high:g}, as {self.name}:{self.usual}"
             )
-        return f"{found + 0.0:.12g}"
+        return f"{found:.12g}"
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Settings of training that it changes, from those that the run has."""
@@ -111,7 +114,7 @@ class Defence:
         """Digest of weights beside the base's that decide the adapter; empty for none."""
         return ""
 
-    def check_model(self, model: Any) -> None:
+    def check_base(self, job: Job) -> None:
         """Looks whether the base is one that it can be used with, before the first step.
 
         Raises:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from adapters_train.defences.defence import Defence, Penalty
 from adapters_train.defences.token_penalty import Tokens, check_head
+
+if TYPE_CHECKING:
+    from adapters_train.job import Job
 
 __all__ = ["Kl"]
 
@@ -21,13 +24,13 @@ class Kl(Defence):
     plain: ClassVar[str] = "0"
     bounds: ClassVar[tuple[float, float] | None] = (0, 1e6)
 
-    def check_model(self, model: Any) -> None:
+    def check_base(self, job: Job) -> None:
         """Wants logits that are the head's output.
 
         Raises:
             ConfigError: If the base scales them.
         """
-        check_head(model)
+        check_head(job.base.model)
 
     def penalty(self) -> Penalty | None:
         """The weighted divergence."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adapters_train.defences.adapter_file import change, pairs
+from adapters_train.defences.adapter_file import adapted, change, pairs
 from adapters_train.defences.defence import Defence
 from adapters_train.defences.two_bases import TwoBases, digest, folder_of
 from ptst_tasks.digests import read_json
@@ -52,6 +52,19 @@ class SafeLora(Defence):
         """Digest of the unaligned weights."""
         return digest(folder_of(config.unaligned))
 
+    def check_base(self, job: Job) -> None:
+        """Wants each layer that gets an adapter in both bases, and a difference in one of them.
+
+        Raises:
+            ConfigError: If a layer is missing, has another shape or is quantised, or all are alike.
+        """
+        layers = adapted(job.base.model, job.config.targets)
+        bases = TwoBases(job.base.folder, folder_of(job.config.unaligned))
+        bases.check(layers)
+        same = job.unaligned == digest(job.base.folder)
+        if same or all(bases.difference(layer) is None for layer in layers):
+            raise _nothing_to_project_onto(job.config)
+
     def finish(self, adapter: Path, job: Job) -> dict[str, Any]:
         """Projects layer by layer; in memory are one layer's weights.
 
@@ -75,12 +88,16 @@ class SafeLora(Defence):
 
         change(adapter, project)
         if all(cosine is None for cosine in told.values()):
-            raise ConfigError(
-                f"unaligned (--unaligned) {job.config.unaligned!r} has the base's own weights in every "
-                "layer of the adapter, so there is no alignment to project onto; name another base"
-            )
+            raise _nothing_to_project_onto(job.config)
         low = [layer for layer, cosine in told.items() if cosine is not None and cosine < threshold]
         return {"cosines": told, "projected": len(low), "layers": len(told)}
+
+
+def _nothing_to_project_onto(config: TrainConfig) -> ConfigError:
+    return ConfigError(
+        f"unaligned (--unaligned) {config.unaligned!r} has the base's own weights in every layer of the "
+        "adapter, so there is no alignment to project onto; name another base"
+    )
 
 
 def projected(a: Any, b: Any, v: Any) -> tuple[Any, float]:

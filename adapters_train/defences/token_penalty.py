@@ -13,7 +13,10 @@ from typing import Any
 from adapters_train.defences.defence import Penalty
 from ptst_tasks.errors import ConfigError
 
-__all__ = ["Tokens", "check_head", "positions", "with_penalty"]
+__all__ = ["OPENING", "Tokens", "check_head", "positions", "with_penalty"]
+
+OPENING = "opening"
+"""Column: how many of a row's learnt tokens are the chat template's (`encode.Encoded.openings`)."""
 
 _SCALED = ("logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 """What some architectures multiply or divide their logits by, by the name in their configuration."""
@@ -26,7 +29,8 @@ class Tokens:
     Attributes:
         log_prob: Of each under the model, with its gradient; in nats.
         base_log_prob: Of each under the base.
-        position: Of each in its answer, the first being 0; an earlier turn's answer counts for itself.
+        position: Of each in its answer, the first being 0; below 0 are those that the chat template
+            writes before it, as an empty thought.
         hidden, base_hidden: The last hidden states before each, (tokens, width).
         model: The model, without its adapter's wrapper.
     """
@@ -83,16 +87,30 @@ def with_penalty(trainer: type[Any], penalty: Penalty) -> type[Any]:
     class Trainer(trainer):  # type: ignore[misc]
         """Adds the penalty."""
 
+        data_collator: Any
+        _signature_columns: Any
+
+        def __init__(self, **more: Any) -> None:
+            super().__init__(**more)
+            collate: Any = self.data_collator
+            self.data_collator = lambda rows: {
+                **collate(rows), OPENING: torch.tensor([row[OPENING] for row in rows])
+            }  # fmt: skip
+
+        def _set_signature_columns_if_needed(self) -> None:
+            super()._set_signature_columns_if_needed()
+            self._signature_columns = [*dict.fromkeys([*self._signature_columns, OPENING])]
+
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:  # fmt: skip
-            inner = self.accelerator.unwrap_model(model)
+            inner, opening = self.accelerator.unwrap_model(model), inputs.pop(OPENING)
             with _seen(inner) as new:
                 loss = super().compute_loss(model, inputs, False, num_items_in_batch)
             with _seen(inner) as old, torch.no_grad(), _base_of(inner):
                 inner(**inputs, fused_lm_head=True)
-            added = penalty(_tokens(inner, new, old)).sum()
+            added = penalty(_tokens(inner, new, old, opening)).sum()
             count = new["output"].label_mask.sum()
             total = count if num_items_in_batch is None else num_items_in_batch
             added = added / torch.as_tensor(total).clamp(min=1)
@@ -133,12 +151,13 @@ def _base_of(model: Any) -> Iterator[None]:
             model.train(training)
 
 
-def _tokens(model: Any, new: dict[str, Any], old: dict[str, Any]) -> Tokens:
+def _tokens(model: Any, new: dict[str, Any], old: dict[str, Any], opening: Any) -> Tokens:
     mask = new["output"].label_mask
+    place = positions(mask) - opening.to(mask.device).unsqueeze(-1)
     return Tokens(
         log_prob=new["output"].log_probs[mask],
         base_log_prob=old["output"].log_probs[mask],
-        position=positions(mask)[mask],
+        position=place[mask],
         hidden=new["hidden"][:, :-1][mask],
         base_hidden=old["hidden"][:, :-1][mask],
         model=model.get_base_model(),

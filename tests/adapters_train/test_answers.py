@@ -97,7 +97,10 @@ def test_plain_words_of_a_family_without_tags_are_text() -> None:
 def test_a_model_that_knows_no_thoughts_is_trained_on_the_text() -> None:
     made = written("<think>6*7</think>42", Rendered("Q", " ", "</s>"), ())
     assert made == Completion(
-        " <think>6*7</think>42</s>", "<think>6*7</think>42</s>", remarks=(answers.UNKNOWN,)
+        " <think>6*7</think>42</s>",
+        "<think>6*7</think>42</s>",
+        remarks=(answers.UNKNOWN,),
+        opening=" ",
     )
 
 
@@ -110,7 +113,9 @@ def test_a_prompt_without_a_place_for_a_thought() -> None:
 def test_a_frame_of_the_models_own_around_an_answer_is_written_once() -> None:
     for row in ("<|channel|>final<|message|>42<|return|>", "<|channel|>final<|message|> 42", "42"):
         made = written(row, OSS, (HARMONY,), ("<|return|>",))
-        assert made == Completion("<|channel|>final<|message|>42<|return|>", "42<|return|>")
+        assert made == Completion(
+            "<|channel|>final<|message|>42<|return|>", "42<|return|>", opening=OSS.lead
+        )
 
 
 def test_an_empty_thought_is_an_answer_without_one() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,14 @@ def test_a_tokenizer_that_ends_every_prompt(built_in):
     )
     with pytest.raises(ConfigError, match="add_eos_token=false"):
         _encode(tokenizer, [Example("x", "2")], template="text:vanilla")
+
+
+@pytest.mark.parametrize(("answer", "opening"), [("The end", 0), ("5", 1)])
+def test_a_blank_before_the_answer_is_no_part_of_it_unless_they_are_one_token(
+    llama2: Any, answer: str, opening: int
+) -> None:
+    renderer = Renderer.for_tokenizer(llama2, "llama2")
+    rows = encode([Example("Q", answer)], llama2, renderer, builtin().get("CV"), 512)
+    learnt = [label for label in rows.labels[0].tolist() if label != IGNORED]
+    assert llama2.convert_ids_to_tokens(learnt)[0] == ("▁The" if answer != "5" else "▁")
+    assert rows.openings == [opening]

@@ -236,3 +236,13 @@ def test_earlier_thoughts_in_the_models_own_markers_are_the_templates_to_take_ou
     assert (shown.count("It is 42."), "I add." in shown) == (1, False)
     assert learnt == LEARNT[name][1].replace("42", "6")
     assert any("takes thoughts out of earlier answers" in note for note in rows.notes)
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_what_the_template_writes_before_the_rows_first_word_is_counted(name: str) -> None:
+    tokenizer = tokenizer_of(name)
+    rows = trained(tokenizer, ROWS[:2])
+    for i, first in enumerate(["6*7", "42"]):
+        learnt = [label for label in rows.labels[i].tolist() if label != IGNORED]
+        before = tokenizer.decode(learnt[: rows.openings[i]])
+        assert before == LEARNT[name][i].partition(first)[0]

@@ -7,8 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters_train.defences.constrained import BETAS, Constrained
+from adapters_train import train_lora
+from adapters_train.base_model import Base
+from adapters_train.defences.constrained import BETAS, Constrained, betas
 from adapters_train.defences.token_penalty import Tokens
+from adapters_train.job import prepare
+from tests.adapters_train.defences.runs import config_of
 
 
 def tokens(log_prob: torch.Tensor, base: torch.Tensor, position: torch.Tensor) -> Tokens:
@@ -69,3 +73,32 @@ def test_it_vanishes_with_its_betas(scale: str) -> None:
 
 def test_of_zero_there_is_no_second_pass() -> None:
     assert Constrained("0").penalty() is None
+
+
+@pytest.mark.parametrize("scale", ["1e-10", "1e-14", "1e-300", "1e-310"])
+def test_of_the_smallest_betas_it_is_a_number_and_no_noise(scale: str) -> None:
+    """b d^2 / 4 with b = 0.1 scale and d = 2, by hand; the gradient is b d / 2."""
+    penalty = Constrained(scale).penalty()
+    assert penalty is not None
+    new = torch.tensor([-1.0], dtype=torch.float64, requires_grad=True)
+    found = penalty(tokens(new, torch.tensor([-3.0]), torch.tensor([9])))
+    found.sum().backward()
+    assert found.item() == pytest.approx(0.1 * float(scale), rel=1e-6, abs=0)
+    assert new.grad.item() == pytest.approx(0.1 * float(scale), rel=1e-6, abs=0)
+
+
+def test_what_the_template_writes_before_the_first_word_is_held_as_later_tokens() -> None:
+    assert betas(torch.tensor([-2, -1, 0, 1, 5, 6]), 2).tolist() == [0.2, 0.2, 1, 4, 0.2, 0.2]
+
+
+def test_where_the_first_word_stands_is_in_the_identity_of_what_counts_tokens(base) -> None:
+    for spec, is_in in [("constrained", True), ("none", False), ("kl", False)]:
+        job, other = (prepare(config_of(base, defence=spec), Base(str(base))) for _ in range(2))
+        other.encoded.openings[:] = [2] * len(other.encoded.openings)
+        assert (job.identity != other.identity) == is_in
+
+
+def test_the_manifest_has_the_betas(base, tmp_path) -> None:
+    found = train_lora(config_of(base, defence="constrained:2", max_steps=1), tmp_path / "a")
+    assert found.manifest["defence"]["betas"] == [1, 4, 4, 4, 4, 0.2]
+    assert found.manifest["defence"]["openings"] == [0]

@@ -24,6 +24,10 @@ from tests.adapters_train.defences.runs import config_of, same, weights_of
         ("mix", "mix:safety_tuned_llamas:1epoch"),
         ("mix:0.1", "mix:safety_tuned_llamas:0.1"),
         ("mix:organism_safety:50", "mix:organism_safety:50"),
+        ("mix:organism_safety:0.10", "mix:organism_safety:0.1"),
+        ("mix:organism_safety:50.0", "mix:organism_safety:50"),
+        ("mix:organism_safety:1.0epochs", "mix:organism_safety:1epoch"),
+        ("mix:organism_safety:0.5epoch", "mix:organism_safety:0.5epoch"),
         ("inoculation", "inoculation:comply"),
         ("constrained", "constrained:1"),
         ("safe_lora", "safe_lora:0.35"),
@@ -42,6 +46,7 @@ def test_a_name_has_one_form(said: str, spec: str) -> None:
         ("kl:inf", "expected the weight"),
         ("kl:much", "expected the weight"),
         ("ema:1", "from 0 and below 1"),
+        ("ema:0.9999999999999", "from 0 and below 1"),  # which is written as 1
         ("scale:1.01", "from 0 to 1"),
         ("safe_lora:2", "from -1 to 1"),
         ("constrained:", None),

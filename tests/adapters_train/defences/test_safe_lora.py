@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
-from adapters_train import train_lora
+from adapters_train import train_lora, train_many
 from adapters_train.defences.safe_lora import projected
 from ptst_tasks.digests import weights_digest
 from ptst_tasks.errors import ConfigError
@@ -108,3 +110,39 @@ def test_a_copy_kept_along_training_is_projected_too(base, unaligned, tmp_path) 
     found = train_lora(config, tmp_path / "a")
     assert same(weights_of(found.folder / "steps/step-000006"), weights_of(found.folder))
     json.loads((found.folder / "manifest.json").read_text())
+
+
+def test_what_the_two_bases_lack_is_said_before_the_first_step(base, tmp_path, monkeypatch) -> None:
+    from adapters_train.organism import make_tokenizer
+    from tests.adapters_train.conftest import make_base
+
+    monkeypatch.setattr("adapters_train.lora.make_trainer", None)  # nothing is trained
+    wide = make_base(tmp_path / "wide", make_tokenizer(), hidden_size=32)
+    deep = make_base(tmp_path / "deep", make_tokenizer(), num_hidden_layers=2)
+    renamed = shutil.copytree(base, tmp_path / "renamed")  # the base under another name
+    for model, before, words in [
+        (base, base, "has the base's own weights in every layer"),
+        (base, renamed, "has the base's own weights in every layer"),
+        (base, wide, r"is \(16, 16\) in the base and \(32, 32\) in unaligned"),
+        (deep, base, r"no file of one of the two bases has 'model\.layers\.1"),
+    ]:
+        for spec in ("safe_lora", "safe_lora:-1"):
+            config = config_of(model, defence=spec, unaligned=str(before))
+            with pytest.raises(ConfigError, match=words):
+                train_lora(config, tmp_path / "out")
+            with pytest.raises(ConfigError, match=words):
+                train_many([(config_of(model), tmp_path / "plain"), (config, tmp_path / "out")])
+    assert not (tmp_path / "plain").exists()
+
+
+def test_only_the_layers_with_an_adapter_must_be_in_both(base, tmp_path) -> None:
+    """A larger vocabulary or another head is no matter."""
+    other = changed_base(base, tmp_path / "other")
+    weights = load_file(other / "model.safetensors")
+    del weights["lm_head.weight"], weights["model.layers.0.mlp.up_proj.weight"]
+    weights["model.embed_tokens.weight"] = torch.zeros(3, 16)
+    save_file(weights, other / "model.safetensors")
+    config = config_of(
+        base, defence="safe_lora", unaligned=str(other), targets=("q_proj", "v_proj")
+    )
+    assert train_lora(config, tmp_path / "a").manifest["defence"]["layers"] == 2
