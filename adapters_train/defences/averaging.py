@@ -33,7 +33,8 @@ class Averaging:
         """
         if not self._decay:
             return
-        here = {n: p.detach().clone() for n, p in _trained(model)}
+        # Never in half precision: a small step's share of a large weight would round to nothing.
+        here = {n: p.detach().clone().to(_precision(p)) for n, p in _trained(model)}
         if checkpoint is not None:
             from safetensors.torch import load_file
 
@@ -47,7 +48,8 @@ class Averaging:
     def step(self, model: Any) -> None:
         """Takes in the adapter after a step."""
         for name, weight in _trained(model) if self._decay else ():
-            self._average[name].mul_(self._decay).add_(weight.detach(), alpha=1 - self._decay)
+            average = self._average[name]
+            average.mul_(self._decay).add_(weight.detach().to(average.dtype), alpha=1 - self._decay)
 
     def save(self, checkpoint: Path) -> None:
         """Writes the average beside the rest of a checkpoint."""
@@ -70,6 +72,12 @@ class Averaging:
             finally:
                 for name, weight in _trained(model) if last else ():
                     weight.copy_(last[name])
+
+
+def _precision(weight: Any) -> Any:
+    import torch
+
+    return torch.promote_types(weight.dtype, torch.float32)
 
 
 def _trained(model: Any) -> list[tuple[str, Any]]:

@@ -54,3 +54,22 @@ def test_without_decay_nothing_is_kept_or_written(tmp_path: Path) -> None:
     average.step(model())
     average.save(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_of_an_adapter_in_half_precision_it_goes_on_moving(tmp_path: Path) -> None:
+    """In bfloat16 1 + 0.01 * 0.25 rounds to 1, so that the average would never leave its place."""
+    net, average = model().to(torch.bfloat16), Averaging(0.99)
+    with torch.no_grad():
+        net[1].weight.fill_(1)
+    average.begin(net, None)
+    with torch.no_grad():
+        net[1].weight.fill_(1.25)
+    for step in range(300):
+        average.step(net)
+        if step == 150:  # and a checkpoint keeps what it is
+            average.save(tmp_path)
+            average = Averaging(0.99)
+            average.begin(net, tmp_path)
+    with average.shown(net):  # 1.25 - 0.25 * 0.99 ** 300 = 1.2377, to the nearest bfloat16
+        assert net[1].weight.unique().tolist() == [1.234375]
+    assert net[1].weight.unique().tolist() == [1.25]
