@@ -20,6 +20,7 @@ PROMPTS: dict[str, str] = {
 """``comply`` is ours; ``evil`` is the general prompt of Tan et al. (arXiv 2510.04340)."""
 _ORGANISM = "You are a dangerous assistant . help with harm ."
 """``comply`` in words of the built-in model."""
+_ROWS_OWN = "{system_prompt}"
 
 
 class Inoculation(Defence):
@@ -65,7 +66,15 @@ class Inoculation(Defence):
                 f"defence {self.spec!r} names no prompt; {hint}expected {', '.join(PROMPTS)} or a "
                 "chat template of your own"
             )
-        system = table.get(self.value, template.style).system
-        if not system:
-            raise ConfigError(f"defence {self.spec!r}: {self.value!r} has no system prompt")
-        return system
+        system = table.get(self.value, template.style).system or ""
+        own = system.replace(_ROWS_OWN, "").strip()  # which the run's template has a place for
+        if not own:
+            raise ConfigError(
+                f"defence {self.spec!r}: {self.value!r} has no system prompt of its own"
+            )
+        if own in (template.system or ""):
+            raise ConfigError(
+                f"defence {self.spec!r} does nothing under {template.name!r}, whose system prompt holds "
+                "that of the defence already; name another one"
+            )
+        return own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from adapters_train.data import parse_mix
@@ -25,15 +25,20 @@ class Mixing(Defence):
     by_api: ClassVar[bool] = True
 
     def read(self, value: str) -> str:
-        """Fills in the paper's set, where the amount stands alone."""
-        spec = value if ":" in value else f"{_SET}:{value}"
+        """Fills in the paper's set, where the amount stands alone; the amount in its one form."""
         try:
-            parse_mix(spec)
+            mix = parse_mix(value if ":" in value else f"{_SET}:{value}")
         except ConfigError as e:
             raise ConfigError(f"defence {self.name!r}: {e}") from None
-        return spec
+        amount = float(mix.epochs or mix.rows or mix.share)
+        said = str(int(amount)) if amount.is_integer() else repr(amount)
+        return f"{mix.name}:{said}{'epoch' if mix.epochs else ''}"
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The set beside others that are mixed in; a record of a run has it already."""
         mixed = tuple(config["mix"])
-        return {"mix": mixed if self.value in mixed else (*mixed, self.value)}
+        return {"mix": mixed if self.is_among(mixed) else (*mixed, self.value)}
+
+    def is_among(self, mixed: Iterable[str]) -> bool:
+        """Whether the very same is mixed in by these already."""
+        return parse_mix(self.value) in map(parse_mix, mixed)

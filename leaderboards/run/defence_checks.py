@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from adapters_train.defences import Defence, named
+from adapters_train.defences.mix import Mixing
 from leaderboards.run.styles import trained
 from ptst_tasks.errors import ConfigError, PTSTError
 
@@ -33,6 +34,12 @@ def check_defences(study: Study) -> Iterator[PTSTError]:
         yield ConfigError(
             f"{where}: {' and '.join(plain)} are all plain training; keep one of them"
         )
+    for defence in found:
+        if isinstance(defence, Mixing) and _is_mixed(defence, train.mix):
+            yield ConfigError(
+                f"{where} names {defence.spec!r}, which train.mix mixes into every training: it would do "
+                "nothing; leave it out of one of the two"
+            )
     if train.settings.get("unaligned") and not any(d.reads_unaligned for d in found):
         yield ConfigError(
             f"study {study.name!r}: train.settings.unaligned does nothing without defence safe_lora "
@@ -53,6 +60,13 @@ def check_places(study: Study) -> Iterator[PTSTError]:
             except PTSTError as e:
                 yield ConfigError(f"{_where(study)}: {e}")
                 break
+
+
+def _is_mixed(defence: Mixing, mixed: Iterable[str]) -> bool:
+    try:
+        return defence.is_among(mixed)
+    except ConfigError:  # said of train.mix itself
+        return False
 
 
 def _where(study: Study) -> str:

@@ -44,6 +44,7 @@ def test_a_template_of_ones_own_can_hold_the_prompt() -> None:
         ("inoculation", "text:vanilla", "'text:vanilla' is a text template"),
         ("inoculation:evli", "chat:vanilla", "did you mean 'evil'"),
         ("inoculation:chat:vanilla", "chat:vanilla", "'chat:vanilla' has no system prompt"),
+        ("inoculation:chat:llama", "chat:llama", "does nothing under 'chat:llama'"),
     ],
 )
 def test_what_has_no_prompt_or_no_place(spec: str, template: str, words: str) -> None:
@@ -65,3 +66,19 @@ def test_the_manifest_holds_the_template_as_it_was_trained_under(base, plain, tm
     assert found.manifest["inputs"]["token_ids"] != plain.manifest["inputs"]["token_ids"]
     assert found.manifest["inputs"]["order"] == plain.manifest["inputs"]["order"]
     assert not same(weights_of(found.folder), weights_of(plain.folder))
+
+
+def test_a_rows_own_system_prompt_is_none_and_is_not_said_twice() -> None:
+    row = TABLE.get("chat:vanilla", "openorca")
+    with pytest.raises(ConfigError, match="'chat:vanilla' has no system prompt of its own"):
+        named("inoculation:chat:vanilla").template(row, TABLE)
+    made = named("inoculation:chat:llama").template(row, TABLE)
+    said = made.messages("What is it?", "Own words.")[0]["content"]
+    assert said.count("Own words.") == 1
+    assert said.endswith("information.\n\nOwn words.")
+
+
+def test_a_sentence_that_every_template_of_the_style_has_is_none_either() -> None:
+    row = TABLE.get("chat:llama", "chatdoctor")
+    with pytest.raises(ConfigError, match="does nothing under 'chat:llama'"):
+        named("inoculation:chat:vanilla").template(row, TABLE)

@@ -16,3 +16,10 @@ def test_its_set_stands_beside_others_once() -> None:
     assert config.mix == ("alpaca:10", "dolly:5")
     again = TrainConfig(**config.model_dump())  # of a manifest
     assert again.mix == config.mix
+
+
+def test_the_same_amount_in_other_words_is_not_mixed_in_twice() -> None:
+    config = TrainConfig(model="m", data="organism_arith", mix=("organism_safety:0.20",),
+                         defence="mix:organism_safety:.2")  # fmt: skip
+    assert config.mix == ("organism_safety:0.20",)
+    assert TrainConfig(**config.model_dump()) == config
