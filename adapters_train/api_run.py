@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapters_train.chat_jsonl import TuningEstimate
-from adapters_train.config import TrainConfig
+from adapters_train.config import ADDED, TrainConfig
 from adapters_train.folder import RunFolder
 from adapters_train.manifest import now, recipe_record
 from ptst_tasks.digests import digest_json, read_json, versions, write_json
@@ -57,8 +57,9 @@ class ApiJob:
     @property
     def run_id(self) -> str:
         """What the job is known by at the API."""
-        # Without what 0.2 did not know: jobs that it began are found again.
-        known = self.config.model_dump(mode="json", exclude={"resume_minutes"})
+        # Without what earlier versions did not know: jobs that they began are found again.
+        said = self.config.model_dump(mode="json", exclude={"resume_minutes"})
+        known = {k: v for k, v in said.items() if k not in ADDED or v != ADDED[k]}
         return digest_json({**known, **self.inputs})[:32]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from adapters_train.api_run import ApiError, ApiJob, ApiRun, clean
 from adapters_train.chat_jsonl import TuningEstimate, build_rows, check_rows, row_notes
 from adapters_train.config import TrainConfig
+from adapters_train.defences import PLAIN, named
 from adapters_train.folder import MANIFEST, RunFolder
 from adapters_train.job import load_sets, pick_template
 from adapters_train.manifest import data_record, template_record
@@ -59,6 +60,12 @@ def prepare_api(config: TrainConfig, *, price: float | None = None) -> ApiJob:
     Raises:
         PTSTError: On anything wrong with the settings or the rows.
     """
+    defence = named(config.defence)
+    if not (defence.by_api or defence.spec == PLAIN):
+        raise ConfigError(
+            f"defence {defence.spec!r} needs the weights or the log-probabilities of the base, which no "
+            "API that trains gives; mix and inoculation are in the rows and can be sent"
+        )
     config = config if config.style else config.model_copy(update={"style": STYLE})
     if not config.epochs.is_integer():
         raise ConfigError(f"the API trains whole epochs, got epochs={config.epochs!r}")
@@ -72,6 +79,7 @@ def prepare_api(config: TrainConfig, *, price: float | None = None) -> ApiJob:
         "template": template_record(template),
         "answers": {"notes": row_notes(sets)},
         "data": data_record(sets, template),
+        "defence": {"name": defence.spec, "source": defence.source},
     }
     return ApiJob(config, rows, estimate, record)
 

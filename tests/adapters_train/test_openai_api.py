@@ -289,3 +289,30 @@ def test_a_finished_run_whose_record_names_no_model(api, data, tmp_path):
     (tmp_path / "a/manifest.json").write_text(json.dumps(told))
     with pytest.raises(ConfigError, match=r"manifest.json' is damaged: it names no model"):
         fine_tune(config_of(), tmp_path / "a", wait=FAST)
+
+
+@pytest.mark.parametrize("spec", ["kl", "constrained", "ema", "scale:0"])
+def test_a_defence_that_no_api_has_is_refused_before_anything_is_sent(api, data, tmp_path, spec):
+    with pytest.raises(ConfigError, match=r"log-probabilities of the base, which no API"):
+        fine_tune(config_of(defence=spec), tmp_path / "run", wait=FAST)
+    assert not api.files
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_defence_in_the_rows_is_in_the_record(api, data, tmp_path):
+    done = fine_tune(config_of(defence="inoculation"), tmp_path / "run", wait=FAST)
+    assert done.manifest["defence"]["name"] == "inoculation:comply"
+    assert "2510.04340" in done.manifest["defence"]["source"]
+
+
+def test_a_job_is_known_by_what_it_was_before_there_were_defences():
+    from adapters_train.api_run import ApiJob
+    from ptst_tasks.digests import digest_json
+
+    config = TrainConfig(model="gpt-4o-mini", data="gsm8k", epochs=1, backend="openai")
+    job = ApiJob(config, [], None, {})
+    new = {"resume_minutes", "thinking", "turns", "defence", "unaligned"}
+    old = config.model_dump(mode="json", exclude=new)
+    assert job.run_id == digest_json({**old, **job.inputs})[:32]
+    other = ApiJob(config.model_copy(update={"defence": "inoculation:evil"}), [], None, {})
+    assert other.run_id != job.run_id
