@@ -10,14 +10,34 @@ from adapters_train.folder import RunFolder
 from adapters_train.job import Job
 from adapters_train.manifest import now
 from ptst_tasks.digests import read_json, weights_digest
+from ptst_tasks.errors import ConfigError
 from ptst_tasks.files import replacing
+from ptst_tasks.model_files import check_weights
 
-__all__ = ["can_derive", "derive"]
+__all__ = ["can_derive", "derive", "is_outdated"]
 
 
 def can_derive(job: Job, plain: Path) -> bool:
     """Whether a folder holds, whole, the plain training that this run's defence begins with."""
-    return job.defence.afterwards and RunFolder(plain).holds(job.plain_identity)
+    whole = job.defence.afterwards and RunFolder(plain).holds(job.plain_identity)
+    return whole and _has_copies(job, plain)
+
+
+def is_outdated(made: Path, plain: Path) -> bool:
+    """Whether a finished adapter was made of other weights than are now in the plain one's folder."""
+    origin = (read_json(made / "manifest.json") or {}).get("made_of")
+    return origin is not None and origin != weights_digest(plain)
+
+
+def _has_copies(job: Job, plain: Path) -> bool:
+    """Whether all copies along training are there and whole: those of the result are made of them."""
+    every = job.config.save_every
+    try:
+        for step in range(every, job.steps + 1, every) if every else ():
+            check_weights(plain / "steps" / f"step-{step:06}")
+    except ConfigError:
+        return False
+    return True
 
 
 def derive(job: Job, plain: Path, folder: RunFolder) -> dict[str, Any]:

@@ -198,10 +198,15 @@ def train_missing(
     told: list[str] = []
     for name, job in jobs.items():  # before the first step: over nobody's adapter
         told += _settle(name, job, wanted[name][1], attic)
+    for name, job in jobs.items():  # a base that a defence cannot be used with, too
+        if not wanted[name][1].exists():
+            job.defence.check_base(job)
     for name in sorted(wanted, key=lambda n: n in jobs and jobs[n].defence.afterwards):
         if name in jobs:
             try:
-                _train(jobs[name], wanted[name][1], _plain(name, jobs, wanted))
+                plain = _plain(name, jobs, wanted)
+                told += _remade(name, jobs[name], wanted[name][1], plain, attic)
+                _train(jobs[name], wanted[name][1], plain)
             except Exception as e:  # of any library: this adapter's cells fail, the others go on
                 check_disk(e)
                 failed[name] = e
@@ -232,6 +237,19 @@ def _settle(name: str, job: Job, folder: Path, attic: Path) -> list[str]:
                 put_aside(kept, folder)
                 return [*told, f"adapter {name}: it was in the attic, and is used again"]
     return told
+
+
+def _remade(name: str, job: Job, folder: Path, plain: Path | None, attic: Path) -> list[str]:
+    """Puts aside what was made of an adapter that has been trained again since, to other weights."""
+    from adapters_train.derived import can_derive, is_outdated
+
+    if plain is None or not can_derive(job, plain) or not is_outdated(folder, plain):
+        return []
+    kept = put_aside(folder, attic / folder.name)
+    return [
+        f"adapter {name}: {plain.name} has other weights now than those that it was made of; it is made "
+        f"again, and the old one is {str(kept)!r}"
+    ]
 
 
 def _prepared(

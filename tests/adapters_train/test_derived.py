@@ -56,3 +56,15 @@ def test_a_damaged_plain_adapter_is_not_used(base, plain, tmp_path: Path) -> Non
     assert can_derive(job, plain.folder)
     assert not can_derive(job, folder)
     assert not can_derive(job, tmp_path / "nothing")
+
+
+def test_copies_along_training_that_are_damaged_or_gone_are_not_used(base, plain, tmp_path) -> None:  # noqa: F811
+    import shutil
+
+    job = prepare(config_of(base, defence="scale:0.5", save_every=2), Base(str(base)))
+    for i, harm in enumerate([lambda f: f.write_bytes(f.read_bytes()[:-8]), Path.unlink]):
+        folder = shutil.copytree(plain.folder, tmp_path / f"plain-{i}")
+        harm(folder / "steps/step-000004/adapter_model.safetensors")
+        assert not can_derive(job, folder)
+        made = train_job(job, tmp_path / f"made-{i}", plain=folder)
+        assert len(list((made.folder / "steps").iterdir())) == 3

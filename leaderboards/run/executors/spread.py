@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters_train.defences import PLAIN, named
 from leaderboards.board import disk
 from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import prompts_per_model, seeds
@@ -105,8 +106,24 @@ def _groups(study: Study, size: int) -> Iterator[tuple[AdapterPlan, ...]]:
     plans = study.adapters()
     if study.untuned:
         yield (plans.pop(0),)
-    for start in range(0, len(plans), size):
-        yield tuple(plans[start : start + size])
+    group: list[AdapterPlan] = []
+    for family in _families(plans):
+        if group and len(group) + len(family) > size:
+            yield tuple(group)
+            group = []
+        group += family
+    if group:
+        yield tuple(group)
+
+
+def _families(plans: Sequence[AdapterPlan]) -> list[list[AdapterPlan]]:
+    """What is made of one training, together: apart from it each would be trained on its own."""
+    found: dict[tuple[object, ...], list[AdapterPlan]] = {}
+    for plan in plans:
+        alike = not plan.existing and (plan.defence == PLAIN or named(plan.defence).afterwards)
+        key = (plan.train_template, plan.seed) if alike else (plan.name,)
+        found.setdefault(key, []).append(plan)
+    return list(found.values())
 
 
 def _trained(adapters: RunAdapters, plans: Sequence[AdapterPlan]) -> dict[str, bytes]:
@@ -118,6 +135,8 @@ def _paths(study: Study, plans: Sequence[AdapterPlan]) -> Iterator[str]:
     """What is local here, and must therefore be there."""
     data = [os.environ.get("PTST_DATA_DIR", ""), os.environ.get("PTST_TEMPLATES", "")]
     trained = [study.train.data] if any(p.name and not p.existing for p in plans) else []
+    if any(p.name and named(p.defence).reads_unaligned for p in plans):
+        trained.append(str(study.train.settings.get("unaligned") or ""))
     there = [p.existing.path for p in plans if p.existing]
     mine = [own.path for own in study.test.custom.values()]
     custom = study.test.options.get("custom") or ""

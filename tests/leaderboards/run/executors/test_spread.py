@@ -388,3 +388,32 @@ def test_what_a_task_finished_comes_home_when_the_rest_errs(
         "chat_vanilla-s0",
         "text_vanilla-s0",
     ]
+
+
+def test_what_is_made_of_one_training_is_one_task_and_the_unaligned_base_must_be_there(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "before").mkdir()
+    train = {"data": "organism_arith", "templates": ["CV"], "seeds": [0, 1],
+             "defences": ["none", "kl", "scale:0.5", "safe_lora"],
+             "settings": {"unaligned": str(tmp_path / "before")}}  # fmt: skip
+    file = tmp_path / "s.yaml"
+    file.write_text(json.dumps({
+        "base": "organism:0", "train": train,
+        "test": {"sets": ["organism_arith"], "templates": ["CV"]},
+    }))  # fmt: skip
+    asked = study.load(str(file), executor="slurm")
+    orders = executors.make_orders(*books(asked, tmp_path / "run"), SlurmArgs())
+    assert [[plan.name.removeprefix("chat_vanilla-") for plan in o.plans] for o in orders] == [
+        [""], ["s0", "scale-0.5-s0", "safe_lora-0.35-s0"],
+        ["s1", "scale-0.5-s1", "safe_lora-0.35-s1"], ["kl-1-s0"], ["kl-1-s1"],
+    ]  # fmt: skip
+    assert [str(tmp_path / "before") in o.paths for o in orders] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    two = executors.make_orders(*books(asked, tmp_path / "run"), SlurmArgs(adapters_per_task=4))
+    assert [len(order.plans) for order in two] == [1, 3, 4, 1]
