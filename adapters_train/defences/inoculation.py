@@ -58,6 +58,11 @@ class Inoculation(Defence):
     def _prompt(self, template: PromptTemplate, table: Templates) -> str:
         if self.value == self.usual and template.style == "organism":
             return _ORGANISM
+        if self.value in PROMPTS and template.style == "organism":
+            raise ConfigError(
+                f"defence {self.spec!r} has words that the built-in model does not know; use "
+                f"{self.name}:{self.usual}, which has a prompt of its own words"
+            )
         if self.value in PROMPTS:
             return PROMPTS[self.value]
         if self.value not in table.names():

@@ -18,7 +18,8 @@ class Args(BaseModel):
     Attributes:
         cpus: CPU cores per task.
         mem_gb: Memory per task in gigabytes; None asks for nothing.
-        adapters_per_task: Raise it where loading the base takes longer than measuring an adapter.
+        adapters_per_task: Raise it where loading the base takes longer than measuring an adapter. What is
+            made of one training (`adapters_train.derived`) stays together, and may be more.
         retries: How often a task whose worker died is begun again; -1 for ever.
         scratch: Folder for work in progress, on every node; empty for the node's temporary
             folder. In a shared one, a task goes on where its dead worker stopped.

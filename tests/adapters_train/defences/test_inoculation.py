@@ -82,3 +82,8 @@ def test_a_sentence_that_every_template_of_the_style_has_is_none_either() -> Non
     row = TABLE.get("chat:llama", "chatdoctor")
     with pytest.raises(ConfigError, match="does nothing under 'chat:llama'"):
         named("inoculation:chat:vanilla").template(row, TABLE)
+
+
+def test_a_prompt_of_words_that_the_built_in_model_lacks_is_refused() -> None:
+    with pytest.raises(ConfigError, match="words that the built-in model does not know"):
+        named("inoculation:evil").template(TABLE.get("chat:vanilla", "organism"), TABLE)
