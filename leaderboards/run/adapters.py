@@ -110,6 +110,10 @@ class RunAdapters:
         folders = {name: folder for name, (_, folder) in wanted.items()}
         self._notes += mend(folders, self._attic, copies=self.study.train.trajectory)
 
+    def put_aside(self, folder: Path) -> Path:
+        """Moves an adapter of the run that another takes the place of to the attic."""
+        return put_aside(folder, self._attic / folder.name)
+
     @property
     def _attic(self) -> Path:
         return self.run / "attic" / "adapters"

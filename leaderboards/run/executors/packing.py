@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
+from ptst_tasks.digests import read_json
 from ptst_tasks.files import replacing
 
-__all__ = ["extract", "pack", "unpack"]
+__all__ = ["extract", "holds", "pack", "unpack"]
+
+_MANIFEST = "manifest.json"
 
 
 def pack(folder: Path) -> bytes:
@@ -31,3 +36,17 @@ def extract(packed: bytes, folder: Path) -> None:
     """Writes a packed folder's contents into an empty one."""
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         tar.extractall(folder, filter="data")
+
+
+def holds(folder: Path, packed: bytes) -> bool:
+    """Whether an adapter's folder has the manifest of a packed one: it is the very same."""
+    mine = read_json(folder / _MANIFEST)
+    return mine is not None and bool(mine == _manifest(packed))
+
+
+def _manifest(packed: bytes) -> Any:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        for member in tar:
+            if member.name.removeprefix("./") == _MANIFEST and (file := tar.extractfile(member)):
+                return json.loads(file.read())
+    return None

@@ -18,7 +18,7 @@ from leaderboards.board import disk
 from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import prompts_per_model, seeds
 from leaderboards.run.executor_args import Args, RayArgs, SlurmArgs, read_args
-from leaderboards.run.executors.packing import extract, pack, unpack
+from leaderboards.run.executors.packing import extract, holds, pack, unpack
 from leaderboards.run.executors.worker import Order, Result, ptst_version
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place
@@ -162,7 +162,13 @@ def bring_home(
     """Puts what a task brought into the run, and records what it did not bring."""
     wanted = adapters.wanted(order.plans)
     for name, packed in result.adapters.items():
-        if name in wanted and not (folder := wanted[name][1]).exists():
+        if name not in wanted:
+            continue
+        folder = wanted[name][1]
+        # The task had it, and trained it again: its settings are others, or it is made of another.
+        if name in order.adapters and holds(folder, order.adapters[name]):
+            adapters.put_aside(folder)
+        if not folder.exists():
             unpack(packed, folder)
     brought: set[tuple[str, str, int | None]] = set()
     for cell in result.cells:

@@ -20,7 +20,7 @@ import filelock
 
 from leaderboards.run.adapters import RunAdapters
 from leaderboards.run.asked import load_asked
-from leaderboards.run.executors.packing import pack, unpack
+from leaderboards.run.executors.packing import holds, pack, unpack
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.local import measure_here
 from leaderboards.run.plans import AdapterPlan
@@ -147,9 +147,15 @@ def _measure(order: Order, scratch: Path) -> Result:
             measure_here(order.plans, tasks, ledger, adapters, Progress(), home=order.home)
     except Exception as e:  # of a library's, too: on this side nobody would see its trace
         result.error = said(e).replace(str(scratch), str(order.home))
-    trained = {p.name for p in order.plans if p.name and not p.existing} - order.adapters.keys()
-    places = {name: scratch / "adapters" / file_name(name) for name in sorted(trained)}
-    result.adapters = {name: pack(place) for name, place in places.items() if place.is_dir()}
+    # What was put aside there is put aside at home.
+    result.notes = [n.replace(str(scratch), str(order.home)) for n in result.notes]
+    trained = [p.name for p in order.plans if p.name and not p.existing]
+    places = {name: _place(scratch, name) for name in sorted(trained)}
+    result.adapters = {
+        name: pack(place)
+        for name, place in places.items()
+        if place.is_dir() and _changed(place, order.adapters.get(name))
+    }
     result.made = _packed(scratch / "cells", {cell.digest for cell in result.cells})
     return result
 
@@ -172,8 +178,17 @@ def _check(order: Order) -> None:
 def _unpack(order: Order, scratch: Path) -> None:
     """Puts the adapters that were trained already where a run has its own."""
     for name, packed in order.adapters.items():
-        if not (folder := scratch / "adapters" / file_name(name)).exists():
+        if not (folder := _place(scratch, name)).exists():
             unpack(packed, folder)
+
+
+def _place(scratch: Path, name: str) -> Path:
+    return scratch / "adapters" / file_name(name)
+
+
+def _changed(folder: Path, packed: bytes | None) -> bool:
+    """Whether an adapter is another than the one that came with the order."""
+    return packed is None or not holds(folder, packed)
 
 
 def _worker() -> str:

@@ -417,3 +417,26 @@ def test_what_is_made_of_one_training_is_one_task_and_the_unaligned_base_must_be
     ]
     two = executors.make_orders(*books(asked, tmp_path / "run"), SlurmArgs(adapters_per_task=4))
     assert [len(order.plans) for order in two] == [1, 3, 4, 1]
+
+
+def test_an_adapter_that_a_task_trained_again_comes_home_and_the_old_one_goes_aside(
+    study_file: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    out, rates = tmp_path / "run", (0.05, 0.01, 0.01)
+    out.mkdir()
+    for lr in rates:  # the third time nothing is new
+        asked = study.load(str(study_file), executor="slurm", untuned=False)
+        settings = {**asked.train.settings, "lr": lr}
+        train = asked.train.model_copy(update={"settings": settings, "templates": ("CV",)})
+        asked = asked.model_copy(update={"train": train})
+        ledger, adapters = books(asked, out)
+        (order,) = executors.make_orders(ledger, adapters, SlurmArgs(scratch=str(tmp_path)))
+        brought = worker.measure(order)
+        assert brought.error == ""
+        executors.bring_home(order, brought, load_asked(asked), ledger, adapters)
+        made = json.loads((out / "adapters/chat_vanilla-s0/manifest.json").read_text())
+        assert made["config"]["lr"] == lr
+    assert not brought.adapters
+    old = json.loads((out / "attic/adapters/chat_vanilla-s0/manifest.json").read_text())
+    assert old["config"]["lr"] == 0.05
+    assert len(list((out / "attic/adapters").iterdir())) == 1
