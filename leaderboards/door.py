@@ -149,7 +149,7 @@ def score_runs(
 
     Nothing is generated again. All is read, and what is to be paid is estimated, before the first
     call. Verdicts of several models under one judge's name, and earlier ones that are replaced, are
-    told of on standard error; a judge whose canaries say that it changed is a warning.
+    told of on standard error; a judge whose canaries say that it changed is a warning, at once.
 
     Args:
         runs: Run folders, or output folders of lm_eval; one, or several.
@@ -175,7 +175,7 @@ def score_runs(
 
     from leaderboards.judging import cost, summary
     from leaderboards.judging.saved import check_readable, check_writable, tasks
-    from leaderboards.judging.watched import score_all
+    from leaderboards.judging.watched import score_all, warning_at_once
     from ptst_tasks.judges.budget import Budget
 
     _check_limits(max_calls, max_cost, max_unscored)
@@ -185,9 +185,8 @@ def score_runs(
     check_readable(found)
     check_writable(found)
     cost.check_ready(made, found)
-    notes = list[str]()
-    scored = score_all(made, found, budget, max_unscored, notes.append)
-    _warn(notes)
+    with warning_at_once() as warn:
+        scored = score_all(made, found, budget, max_unscored, warn)
     summary.models(scored)
     summary.replaced(scored)
     return pd.DataFrame([_scored(spec, one, max_unscored) for spec, one in scored])

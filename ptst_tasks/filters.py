@@ -23,7 +23,8 @@ Judged = Mapping[str, Any]
 
 With ``reasoning``, where thoughts are judged too: the verdict on the thought, None without one.
 """
-Seen = Callable[[Judge, Sequence[Judged]], None]
+Seen = Callable[[Judge, Sequence[Judged], watching.Asked], None]
+"""Hears of a judge's verdicts on a whole task, and what it was asked about."""
 Read = Callable[[Mapping[str, Any], str], Reply]
 """Takes a row's response apart."""
 
@@ -88,12 +89,13 @@ def judge_filter(judge: Judge, read: Read, seen: Seen | None = None) -> Any:
 
     def apply(resps: Sequence[Sequence[str]], docs: Sequence[Mapping[str, Any]]) -> list[Any]:
         replies = _replies(read, resps, docs)
-        _warn_of_cost(judge, *pairs(replies))
+        asked = pairs(replies)
+        _warn_of_cost(judge, *asked)
         found = judge_replies(judge, replies)
         if "partial" in judge.settings:  # where it did not tell, that is a missing value
             found = [{"partial": None, **verdict} for verdict in found]
         if seen:
-            seen(judge, found)
+            seen(judge, found, asked)
         verdicts = iter(found)
         return [[next(verdicts) for _ in answers] for answers in resps]
 
@@ -113,7 +115,7 @@ def _warn_of_cost(judge: Judge, queries: Sequence[str], responses: Sequence[str]
             continue
         estimate = Estimate(price=one.price)
         one.estimate(one.pending(queries, responses), estimate)
-        birds = watching.current().add_to(estimate, one)
+        birds = watching.current().add_to(estimate, one, [(queries, responses)])
         of = f", {birds} of them canaries" if birds else ""
         if estimate.cost:
             log.warning(

@@ -72,6 +72,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         )
         own_tasks.check_system(self.own, self.template)
         self.judges = watching.checked(group.for_set(self.options.judges, self.source))
+        self._asked = dict[str, watching.Asked]()
         group.limit_inline(self.judges, self.options.max_calls, self.options.max_cost)
         self.renderer = Renderer(self.options.chat_format)
         if self.options.prefix and self.source.kind != "harmful":
@@ -176,12 +177,13 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """
         return None if key == "num_fewshot" else super().get_config(key)
 
-    def _note(self, judge: judges.Judge, verdicts: Sequence[Judged]) -> None:
+    def _note(self, judge: judges.Judge, verdicts: Sequence[Judged], asked: watching.Asked) -> None:
+        self._asked[judge.spec] = asked
         group.note_inline(self.record, self.config.task, judge, verdicts, self.judges_reasoning)
 
     def dump_config(self) -> dict[str, Any]:
         """As lm-eval's, which asks when all tasks are judged: canaries take no verdict's call."""
-        watching.note(self.record, self.judges)
+        watching.note(self.record, self.judges, self._asked)
         return dict(super().dump_config())
 
     def download(self, *_: Any, **__: Any) -> None:
@@ -258,8 +260,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def construct_requests(self, doc: dict[str, Any], ctx: Rendered, **kwargs: Any) -> Any:
         """Builds the requests of one row: one per choice, or one generation."""
-        metadata = {"metadata": kwargs["metadata"]}
-        rendered, prompt = ctx, ctx.prompt
+        rendered, prompt, metadata = ctx, ctx.prompt, {"metadata": kwargs["metadata"]}
         self.record["notes"] += [n for n in rendered.notes if n not in self.record["notes"]]
         if self.OUTPUT_TYPE == "multiple_choice":
             return [

@@ -160,6 +160,10 @@ ELSEWHERE = {
     "ptst_tasks/judges/test_injection.py: what is read of a judge, whatever a judged text says": (
         "ptst_tasks/judges/parse.py",
     ),
+    "ptst_tasks/judges/test_watching.py: judges are watched, from their verdicts to what results say": (
+        "ptst_tasks/judges/rounds.py",
+        "ptst_tasks/judges/stands.py",
+    ),
     "ptst_tasks/judges/test_outage.py: judges of a server that goes away": (
         "ptst_tasks/outage.py",
     ),

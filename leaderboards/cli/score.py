@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from leaderboards.judging.saved import Task
     from leaderboards.judging.score import Scored
     from ptst_tasks.judges import Judge
-    from ptst_tasks.judges.canaries import Watched
+    from ptst_tasks.judges.rounds import Round
 
 __all__ = ["score"]
 
@@ -144,10 +143,12 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     from leaderboards.judging import summary as report
     from ptst_tasks.judges.budget import Budget
     from ptst_tasks.judges.group import endpoints, share, use_cache
+    from ptst_tasks.judges.rounds import Round
+    from ptst_tasks.judges.watching import checked
 
     asked.check()
     price, budget = cost.price_from(asked.price), Budget(asked.max_calls, asked.max_cost)
-    judges = _made(asked)
+    judges = checked(_made(asked), on=asked.canaries)
     paid = [one for judge in judges for one in endpoints(judge)]
     asked.check_batch(judges)
     share(judges, budget, price)
@@ -162,25 +163,21 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
         cost.check_ready(judges, found)
     if asked.dry_run:
         _say_free(judges, console)
-    looks: dict[str, Watched | None] = {}
-    if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget, looks,
-                                              watched=asked.watches):  # fmt: skip
+    watch = Round(_to_stderr)
+    if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget, watch):
         return False
-    watched = set[str]()  # judges that have calls to make
     if paid:
-        asks = asked.watches and not asked.batch_ids
-        made = cost.estimates(paid, found, console, batch=asked.batch, watched=asks)
+        made = cost.estimates(paid, found, console, batch=asked.batch,
+                              watch=None if asked.batch_ids else watch)  # fmt: skip
         if not asked.batch_ids:
-            watched = {one.spec for one, estimate in zip(paid, made, strict=True) if estimate.calls}
             cost.check_budget(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
-            cost.submit_all(paid, found, console, again=asked.resubmit, watched=asks)
+            cost.submit_all(paid, found, console, again=asked.resubmit)
             return False
     if asked.dry_run:
         return False
-    asked.say_unwatched(watched)
-    scored, error = _judge(judges, found, asked, watched, looks)
-    told = report.scored(scored, looks, console)
+    scored, error = _judge(judges, found, asked, watch)
+    told = report.scored(scored, console)
     cost.spent(budget, paid, console)
     if error:
         told["error"] = hidden(str(error))
@@ -207,6 +204,10 @@ def _found(runs: Sequence[Path], judges: Sequence[Judge], asked: ScoreOptions) -
     return found
 
 
+def _to_stderr(note: str) -> None:
+    typer.echo(f"note: {note}", err=True)
+
+
 def _say_free(judges: Sequence[Judge], console: Console) -> None:
     from leaderboards.judging.summary import say
     from ptst_tasks.judges.group import endpoints
@@ -220,28 +221,17 @@ def _judge(
     judges: Sequence[Judge],
     found: Sequence[Task],
     asked: ScoreOptions,
-    watched: set[str],
-    looks: dict[str, Watched | None],
+    watch: Round,
 ) -> tuple[list[tuple[str, Scored]], PTSTError | None]:
     """Asks every judge; what was judged before one fails is there all the same."""
     from leaderboards.judging.saved import judged_by
     from leaderboards.judging.score import score_tasks
-    from ptst_tasks.judges.canaries import watch
-    from ptst_tasks.judges.group import endpoints
 
     scored: list[tuple[str, Scored]] = []
     try:
         for judge in judges:
-            mine = list(endpoints(judge))
-            for one in mine:
-                if one.spec in watched and one.spec not in looks:
-                    looks[one.spec] = watch(one) if asked.watches else None
-            there = {one.spec: looks[one.spec] for one in mine if one.spec in looks}
-            told = {spec: look.told() if look else None for spec, look in there.items()}
             heard = judge if asked.record is None else _Recorder(judge, asked.record)
-            for task in score_tasks(
-                judged_by(judge, found), heard, asked.max_unscored, partial(dict, told)
-            ):
+            for task in score_tasks(judged_by(judge, found), heard, asked.max_unscored, watch):
                 scored.append((judge.spec, task))
     except PTSTError as e:
         return scored, e
@@ -266,6 +256,7 @@ class _Recorder:
 
     def __init__(self, judge: Judge, path: Path) -> None:
         self.spec, self.settings = judge.spec, judge.settings
+        self.members = (judge,)  # who is asked, and is watched
         self._judge, self._path = judge, path
 
     @property

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from ptst_tasks import files
 from ptst_tasks.errors import ConfigError, require
@@ -66,30 +64,6 @@ class ScoreOptions:
     def compares(self) -> bool:
         """Whether judges are compared: with each other, or with labels of another hand."""
         return self.compare or self.others is not None
-
-    @property
-    def watches(self) -> bool:
-        """Whether judges behind an endpoint are asked about the canaries, too."""
-        return self._asks_canaries and not self._uncached
-
-    def say_unwatched(self, paid: Collection[str]) -> None:
-        """Says that judges that are paid are not watched where nothing is kept to compare with."""
-        if paid and self._asks_canaries and self._uncached:
-            from ptst_tasks.judges.canaries import UNCACHED
-
-            typer.echo(f"note: {UNCACHED}", err=True)
-
-    @property
-    def _asks_canaries(self) -> bool:
-        from ptst_tasks.judges.canaries import wanted
-
-        return self.canaries and wanted()
-
-    @property
-    def _uncached(self) -> bool:
-        from ptst_tasks.judges.cache import default_path
-
-        return self.cache is None and default_path() == ":memory:"
 
     def specs(self) -> list[str]:
         """The judges, with the options that are short for settings of theirs.

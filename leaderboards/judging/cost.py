@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leaderboards.judging.summary import say
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from ptst_tasks.judges.batch import Collected
     from ptst_tasks.judges.budget import Budget, Estimate
     from ptst_tasks.judges.cache import CachedJudge
-    from ptst_tasks.judges.canaries import Watched
     from ptst_tasks.judges.endpoint import EndpointJudge
+    from ptst_tasks.judges.rounds import Asked, Round
     from ptst_tasks.prices import Price
 
 __all__ = [
@@ -56,21 +55,26 @@ def price_from(text: str) -> Price | None:
     return Price(tokens_in, tokens_out)
 
 
+def _asked(judge: Judge, found: Sequence[Task]) -> Iterator[Asked]:
+    """All that a judge is asked about, block by block, what is in the cache included."""
+    from leaderboards.judging.saved import blocks, judged_by, pairs_of
+
+    return map(pairs_of, blocks(judged_by(judge, found)))
+
+
 def _pending(
     judge: EndpointJudge, found: Sequence[Task], seen: set[str]
 ) -> Iterator[dict[str, tuple[str, str]]]:
     """What is still to be asked, block by block; `seen` is what was counted already."""
-    from leaderboards.judging.saved import blocks, judged_by, pairs_of
-
-    for block in blocks(judged_by(judge, found)):
-        todo = judge.pending(*pairs_of(block))
+    for asked in _asked(judge, found):
+        todo = judge.pending(*asked)
         yield {key: pair for key, pair in todo.items() if key not in seen}
         seen.update(todo)
 
 
 def estimates(
     judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, batch: bool,
-    watched: bool = False,
+    watch: Round | None = None,
 ) -> list[Estimate]:  # fmt: skip
     """Says what each judge has still to ask; a judge that is a panel's member too asks once.
 
@@ -79,17 +83,17 @@ def estimates(
         found: About what.
         console: Where to say it.
         batch: At half the price.
-        watched: Whether a judge that has anything to ask is asked about the canaries, too.
+        watch: By which judges are asked about the canaries, too.
     """
     from ptst_tasks.judges.budget import BATCH_DISCOUNT, Estimate
-    from ptst_tasks.judges.canaries import add_to
 
     out, seen = list[Estimate](), set[str]()
     for judge in judges:
         estimate = Estimate(price=judge.price, share=BATCH_DISCOUNT if batch else 1.0)
         for todo in _pending(judge, found, seen):
             judge.estimate(todo, estimate)
-        birds = add_to(estimate, judge) if watched and estimate.calls else 0
+        asked = () if batch else _asked(judge, found)  # a batch that has nothing else is not sent
+        birds = watch.add_to(estimate, judge, asked) if watch else 0
         of = f", {birds} of them canaries" if birds else ""
         cost = "price unknown" if estimate.cost is None else f"about ${estimate.cost:.2f}"
         say(
@@ -120,9 +124,7 @@ def check_ready(judges: Sequence[Judge], found: Sequence[Task]) -> None:
 
 
 def _any_pending(judge: CachedJudge, found: Sequence[Task]) -> bool:
-    from leaderboards.judging.saved import blocks, judged_by, pairs_of
-
-    return any(judge.pending(*pairs_of(b)) for b in blocks(judged_by(judge, found)))
+    return any(judge.pending(*asked) for asked in _asked(judge, found))
 
 
 def check_batch(judges: Sequence[EndpointJudge]) -> None:
@@ -202,17 +204,17 @@ def spent(budget: Budget, judges: Sequence[EndpointJudge], console: Console) -> 
 
 
 def submit_all(
-    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, again: bool,
-    watched: bool = False,
+    judges: Sequence[EndpointJudge], found: Sequence[Task], console: Console, *, again: bool
 ) -> None:  # fmt: skip
-    """Sends what is still to be asked as batches.
+    """Sends what is still to be asked as batches; with canaries, where the judge is watched.
+
+    What judges them is then what judges the rest.
 
     Args:
         judges: Who is asked.
         found: About what.
         console: Where to say it.
         again: Pay a second time for what is in a batch that is not collected.
-        watched: Send the canaries along: what judges them is then what judges the rest.
 
     Raises:
         ConfigError: If some of it is in a batch that is not collected yet, unless `again` is set.
@@ -228,7 +230,7 @@ def submit_all(
         if not todo:
             say(console, "nothing to send: every verdict is in the cache, or on its way")
             continue
-        birds = pairs(judge) if watched else {}
+        birds = pairs(judge) if judge.watched else {}
         sent = {**birds, **todo}
         ids = submit(judge, sent)
         named = " ".join(f"--batch-id {one}" for one in ids)
@@ -242,7 +244,7 @@ def submit_all(
 
 def collected(
     judges: Sequence[EndpointJudge], ids: Sequence[str], found: Sequence[Task], console: Console,
-    budget: Budget, looks: dict[str, Watched | None], *, watched: bool,
+    budget: Budget, watch: Round,
 ) -> bool:  # fmt: skip
     """Fetches the batches into the cache; returns whether all of them are over.
 
@@ -252,9 +254,7 @@ def collected(
         found: About what.
         console: Where to say it.
         budget: What is not in the batches is not asked.
-        looks: Gets, by name, what a judge says of the canaries; None of one that gives new verdicts
-            without.
-        watched: Whether to look at canaries.
+        watch: Takes what judges that are watched say of the canaries.
     """
     from ptst_tasks.judges import canaries
     from ptst_tasks.judges.batch import collect
@@ -262,20 +262,22 @@ def collected(
     over = True
     for judge in judges:
         pairs = {key: pair for part in _pending(judge, found, set()) for key, pair in part.items()}
+        look, new = None, 0
         for one in ids:
             got = collect(judge, one, pairs, canaries.pairs(judge))
             birds = f", {len(got.canaries)} canaries" if got.canaries else ""
             say(console, f"batch {one}: {got.status}; {got.scored} verdicts, {got.missing} unusable, "
                 f"{got.foreign} not of these runs{birds}{_used(judge, got)}")  # fmt: skip
             over &= got.over
-            if watched and got.canaries:
-                look, earlier = (
-                    canaries.watch_batch(judge, one, got.canaries),
-                    looks.get(judge.spec),
-                )
-                looks[judge.spec] = replace(look, before=earlier.before) if earlier else look
-            elif got.scored:
-                looks.setdefault(judge.spec, None)
+            new += got.scored
+            if judge.watched and got.canaries:
+                look = watch.take_batch(judge, one, got.canaries)
+                watch.settle(judge, look, _asked(judge, found))
+        if judge.watched and new:
+            if look is None:
+                watch.tell(f"{judge.spec}: whether it changed is not known, no canaries came with its "
+                           "verdicts")  # fmt: skip
+            watch.settle(judge, look, _asked(judge, found))
     if over:
         budget.max_calls = 0  # what the batches do not have stays unscored
     else:

@@ -182,8 +182,7 @@ def _may_answer(task: Task, judge: Any, paid: list[Any]) -> bool:
 
 
 def _score(tasks: list[Task], judge: Any, most: float) -> int:
-    told = partial(current().told, judge)
-    return sum(1 for _ in score.score_tasks(tasks, judge, most, told))
+    return sum(1 for _ in score.score_tasks(tasks, judge, most, current()))
 
 
 def _attempt(

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import IO, Any
 
 from leaderboards.board import disk
@@ -19,9 +21,11 @@ from leaderboards.judging.columns import line_of, open_aside, put_column, sweep,
 from leaderboards.judging.saved import MEASURES, Item, Task, blocks
 from leaderboards.judging.shapes import ours_of
 from ptst_tasks import files, metrics
-from ptst_tasks.filters import judge_replies
+from ptst_tasks.filters import judge_replies, pairs
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.group import models_of, note
+from ptst_tasks.judges.rounds import Round
+from ptst_tasks.judges.stands import Stands
 from ptst_tasks.record import TaskRecord, mark_failed, note_canaries, settings_of, weights_of
 
 __all__ = ["MAX_UNSCORED", "Scored", "measured", "rate", "score_tasks"]
@@ -47,6 +51,7 @@ class Scored:
         models: The judge's model as its replies name it -> verdicts; see `group.snapshots`.
         replaced: How the settings of this judge's earlier verdicts, now replaced, differed.
         kept: Too many verdicts are missing, and earlier ones, of which fewer are, stay.
+        stands: The looks at the canaries that they were given under.
     """
 
     task: Task
@@ -58,6 +63,7 @@ class Scored:
     models: Counter[str] = field(default_factory=Counter)
     replaced: str = ""
     kept: bool = False
+    stands: Stands = field(default_factory=Stands)
 
     @property
     def share(self) -> float:
@@ -67,7 +73,7 @@ class Scored:
 
 def score_tasks(
     found: Sequence[Task], judge: Judge, max_unscored: float = 1.0,
-    canaries: Callable[[], Mapping[str, Any]] = dict,
+    watch: Round | None = None,
 ) -> Iterator[Scored]:  # fmt: skip
     """Judges all responses, and yields each task when its files are written.
 
@@ -76,20 +82,19 @@ def score_tasks(
         judge: Who judges.
         max_unscored: Share (0..1) of responses without a verdict past which a task is marked
             failed, under ``metadata.ptst.judge_failed``.
-        canaries: Tells, when a task is judged, what it, or each member of a panel, says of the canaries,
-            by name: to be written beside its verdicts. None of one that gives new verdicts and was not
-            asked: an earlier word goes.
+        watch: Says what it, or each member of a panel, said of the canaries when it gave the verdicts,
+            to be written beside them; where nobody knows, an earlier word goes.
 
     Raises:
         JudgeError: If no verdict can be had; tasks yielded before stay written.
     """
-    with _Sheet(judge, max_unscored, canaries) as sheet:
+    with _Sheet(judge, max_unscored, watch) as sheet:
         for block in blocks(found):
-            verdicts = judge_replies(judge, [item.reply for item in block])
-            for item, verdict in zip(block, verdicts, strict=True):
-                if sheet.task not in (None, item.task):
+            verdicts = iter(judge_replies(judge, [item.reply for item in block]))
+            for task, part in groupby(block, attrgetter("task")):
+                if sheet.task not in (None, task):
                     yield sheet.finish()
-                sheet.add(item, verdict)
+                sheet.add_all(list(part), verdicts)
         if sheet.task is not None:
             yield sheet.finish()
 
@@ -97,10 +102,8 @@ def score_tasks(
 class _Sheet:
     """The new lines of one task, on disk beside the samples until the task is whole."""
 
-    def __init__(
-        self, judge: Judge, max_unscored: float, canaries: Callable[[], Mapping[str, Any]]
-    ) -> None:
-        self.judge, self.most, self.canaries = judge, max_unscored, canaries
+    def __init__(self, judge: Judge, max_unscored: float, watch: Round | None) -> None:
+        self.judge, self.most, self.watch = judge, max_unscored, watch
         self.task: Task | None = None
         self._file: IO[str] | None = None
 
@@ -114,16 +117,20 @@ class _Sheet:
             with suppress(OSError):
                 self._aside.unlink(missing_ok=True)
 
-    def add(self, item: Item, verdict: Json) -> None:
-        """Takes one verdict.
+    def add_all(self, items: Sequence[Item], verdicts: Iterator[Json]) -> None:
+        """Takes the next verdicts, on responses of one task.
 
         Raises:
-            DataError: If it cannot be written.
+            DataError: If they cannot be written.
         """
         try:
-            self._add(item, verdict)
+            for item, verdict in zip(items, verdicts, strict=False):
+                self._add(item, verdict)
         except OSError as e:
-            raise unwritable(item.task, e) from e
+            raise unwritable(items[0].task, e) from e
+        if self.watch:
+            asked = pairs([item.reply for item in items])
+            self.scored.stands.add(self.watch.under(self.judge, *asked))
 
     def _add(self, item: Item, verdict: Json) -> None:
         if self._file is None:
@@ -176,7 +183,7 @@ class _Sheet:
             scored.kept = True
             self._aside.unlink(missing_ok=True)
         else:
-            self._told = self.canaries()  # calls may be made: not while the files are locked
+            self._told = self.watch.told(scored.stands) if self.watch else {}
             put_column(task, self.judge.spec, self._aside, scored.values, self._describe)
         return scored
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from leaderboards.judging.saved import Task
     from leaderboards.judging.score import Scored
-    from ptst_tasks.judges.canaries import Watched
+    from ptst_tasks.judges.looks import Watched
 
 __all__ = [
     "add_line",
@@ -230,28 +230,27 @@ def _interval(value: float | None, low: float | None, high: float | None) -> str
     return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def scored(
-    found: Sequence[tuple[str, Scored]], watched: Mapping[str, Watched | None], console: Console
-) -> dict[str, Any]:
+def scored(found: Judged, console: Console) -> dict[str, Any]:
     """Prints what came of judging; returns it for JSON."""
-    looks = {spec: look for spec, look in watched.items() if look}
+    from ptst_tasks.judges.stands import Stands
+
+    stands = Stands()
+    for _, one in found:
+        stands.add(one.stands)
     if found:
         rates(console, found)
         models(found)
         replaced(found)
-    _canaries(looks, console)
+    _canaries(stands.worst(), console)
+    looks = {spec: look for spec, look in stands.told().items() if look}
     told: dict[str, Any] = {"scored": [as_json(spec, one) for spec, one in found]}
-    return told | (
-        {"canaries": {spec: look.told() for spec, look in looks.items()}} if looks else {}
-    )
+    return told | ({"canaries": looks} if looks else {})
 
 
 def _canaries(looks: Mapping[str, Watched], console: Console) -> None:
-    """Says whether judges are what they were: a warning where they are not."""
+    """Says which judges are what they were; of others it was said when that was seen."""
     for spec, look in looks.items():
-        if look.remark:
-            _to_stderr(f"note: {spec}: {look.remark}")
-        elif look.before:
+        if look.before and not look.remark:
             say(console, f"{spec}: the canaries are called what they were on {look.before.when}")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from leaderboards.judging import cost
 from leaderboards.judging.saved import Task
@@ -12,9 +14,10 @@ from ptst_tasks.command import screen
 from ptst_tasks.judges import Judge
 from ptst_tasks.judges.budget import Budget
 from ptst_tasks.judges.group import endpoints
-from ptst_tasks.judges.watching import Round
+from ptst_tasks.judges.rounds import Round
+from ptst_tasks.judges.watching import checked
 
-__all__ = ["score_all"]
+__all__ = ["score_all", "warning_at_once"]
 
 
 def score_all(
@@ -37,9 +40,33 @@ def score_all(
         ConfigError: If the limits do not do; nothing was sent.
         JudgeError: If no verdict can be had.
     """
-    paid, watch = [one for judge in judges for one in endpoints(judge)], Round(tell)
-    asks = any(map(watch.due, paid))
-    made = cost.estimates(paid, found, screen(quiet=True), batch=False, watched=asks)
+    watch = Round(tell)
+    paid = [one for judge in checked(list(judges)) for one in endpoints(judge)]
+    made = cost.estimates(paid, found, screen(quiet=True), batch=False, watch=watch)
     cost.check_budget(made, budget)
     return [(judge.spec, one) for judge in judges
-            for one in score_tasks(found, judge, most, partial(watch.told, judge))]  # fmt: skip
+            for one in score_tasks(found, judge, most, watch)]  # fmt: skip
+
+
+@contextmanager
+def warning_at_once() -> Iterator[Callable[[str], None]]:
+    """Gives what warns of the line that called the door, however deep it is called itself.
+
+    Where a warning is an error, the first is raised at the end: what it is about is worth less than what
+    is under way.
+    """
+    caller = sys._getframe(3)  # over this, contextlib, and the door
+    errors = list[Warning]()
+
+    def warn(note: str) -> None:
+        try:
+            warnings.warn_explicit(
+                note, UserWarning, caller.f_code.co_filename, caller.f_lineno,
+                registry=caller.f_globals.setdefault("__warningregistry__", {}),
+            )  # fmt: skip
+        except Warning as e:
+            errors.append(e)
+
+    yield warn
+    if errors:
+        raise errors[0]

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ptst_tasks.provenance import Judging
 
-__all__ = ["TOLD_BY_FEW", "Identified", "Judge", "Verdict", "judging", "model_named", "reading"]
+__all__ = ["TOLD_BY_FEW", "Identified", "Judge", "Verdict", "judging", "model_named", "reading", "unit"]
 
 
 TOLD_BY_FEW = ("partial", "aligned", "coherent", "code")
@@ -114,6 +114,12 @@ def judging(judge: Judge) -> Judging:
     if isinstance(judge, Identified):
         return judge.judging
     return Judging(judge.spec, dict(judge.settings), str(getattr(judge, "weights", "")))
+
+
+def unit(judge: Judge, score: float) -> float:
+    """A judge's score brought to 0..1 by its own scale."""
+    low, _, high = str(getattr(judge, "settings", {}).get("scale", "0..1")).partition("..")
+    return (score - float(low)) / (float(high) - float(low))
 
 
 def reading(version: int) -> dict[str, int]:

@@ -175,7 +175,7 @@ def _take(
     if verdict.harmful is None:
         out.missing += 1
     else:
-        cache.put(key, verdict)
+        cache.put(key, verdict, owed=judge.watched)
         out.scored += 1
 
 

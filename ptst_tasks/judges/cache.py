@@ -26,7 +26,8 @@ Pairs = Mapping[str, tuple[str, str]]
 
 _TABLE = "CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT) WITHOUT ROWID"
 _BATCHES = "CREATE TABLE IF NOT EXISTS batches (key TEXT PRIMARY KEY, id TEXT) WITHOUT ROWID"
-_AT_ONCE = 500  # SQLite's oldest limit of parameters is 999
+_GIVEN = "CREATE TABLE IF NOT EXISTS given (key TEXT PRIMARY KEY, look INTEGER) WITHOUT ROWID"
+AT_ONCE = 500  # SQLite's oldest limit of parameters is 999
 
 
 def default_path() -> str:
@@ -91,8 +92,8 @@ class VerdictCache:
         """
         asked = list(dict.fromkeys(keys))
         found: dict[str, Verdict] = {}
-        for start in range(0, len(asked), _AT_ONCE):
-            part = asked[start : start + _AT_ONCE]
+        for start in range(0, len(asked), AT_ONCE):
+            part = asked[start : start + AT_ONCE]
             marks = ",".join("?" * len(part))
             try:
                 rows = self._db.execute(f"SELECT * FROM verdicts WHERE key IN ({marks})", part)
@@ -119,15 +120,20 @@ class VerdictCache:
         if tables and "verdicts" not in tables:
             raise sqlite3.DatabaseError("it is a database of another program")
 
-    def put(self, key: str, verdict: Verdict) -> None:
-        """Keeps a verdict; the first of two for one key stays.
+    def put(self, key: str, verdict: Verdict, *, owed: bool = False) -> None:
+        """Keeps a verdict, which is `owed` a look if its judge is watched; the first of two stays.
 
         Raises:
             ConfigError: If the file cannot be written (a full disk).
         """
         row = (key, json.dumps(verdict.as_dict()))
         try:
-            self._db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", row)
+            with self._db:  # a kill leaves no verdict without its mark
+                self._db.execute("BEGIN IMMEDIATE")
+                new = self._db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", row).rowcount
+                if owed and new:
+                    self._db.execute(_GIVEN)
+                    self._db.execute("INSERT OR REPLACE INTO given VALUES (?, NULL)", (key,))
         except sqlite3.Error as e:
             raise self._unusable(e) from e
 
@@ -205,13 +211,13 @@ def _stored(text: str) -> Verdict:
 class Book:
     """The verdicts of one call: from the cache, and as they come in."""
 
-    def __init__(self, cache: VerdictCache, known: dict[str, Verdict]) -> None:
-        self._cache, self.known = cache, known
+    def __init__(self, cache: VerdictCache, known: dict[str, Verdict], *, owed: bool) -> None:
+        self._cache, self.known, self._owed = cache, known, owed
 
     def done(self, key: str, verdict: Verdict) -> None:
         """Takes a verdict, and keeps it unless it is missing."""
         if verdict.harmful is not None:
-            self._cache.put(key, verdict)
+            self._cache.put(key, verdict, owed=self._owed)
         self.known[key] = verdict
 
     def arrived(self, key: str) -> bool:
@@ -221,9 +227,15 @@ class Book:
 
 
 class CachedJudge(Identified):
-    """A judge whose verdicts cost something; a subclass says how they are had in `decide`."""
+    """A judge whose verdicts cost something; a subclass says how they are had in `decide`.
+
+    Attributes:
+        cache_path: The file of its verdicts; None for `default_path`.
+        watched: Whether its verdicts are owed a look at the canaries; `watching.checked` says so.
+    """
 
     cache_path: str | None = None
+    watched: bool = False
 
     def key(self, query: str, response: str) -> str:
         """What a verdict is kept under: a projection of `judging`."""
@@ -252,10 +264,10 @@ class CachedJudge(Identified):
         Raises:
             JudgeError: If no verdict at all can be had.
         """
-        keys = self._keys(queries, responses)
+        keys = self.keys(queries, responses)
         pairs = dict(zip(keys, zip(queries, responses, strict=True), strict=True))
         with VerdictCache(self.cache_path) as cache:
-            book = Book(cache, self._known(cache, pairs))
+            book = Book(cache, self._known(cache, pairs), owed=self.watched)
             todo = {key: pair for key, pair in pairs.items() if key not in book.known}
             if todo:
                 self.decide(todo, book)
@@ -265,13 +277,14 @@ class CachedJudge(Identified):
         self, queries: Sequence[str], responses: Sequence[str]
     ) -> dict[str, tuple[str, str]]:
         """The pairs that would have to be asked, each once."""
-        pairs = dict(zip(self._keys(queries, responses), zip(queries, responses, strict=True),
+        pairs = dict(zip(self.keys(queries, responses), zip(queries, responses, strict=True),
                          strict=True))  # fmt: skip
         with VerdictCache(self.cache_path) as cache:
             known = self._known(cache, pairs)
         return {key: pair for key, pair in pairs.items() if key not in known}
 
-    def _keys(self, queries: Sequence[str], responses: Sequence[str]) -> list[str]:
+    def keys(self, queries: Sequence[str], responses: Sequence[str]) -> list[str]:
+        """What the verdicts on these pairs are kept under, in order."""
         if not queries:
             return []  # nothing is asked: weights need not be there
         who = self.judging

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import leaderboards
+from leaderboards.judging import saved, score
 from ptst_tasks.errors import PTSTError
+from ptst_tasks.judges import canaries
+from ptst_tasks.judges.rounds import Round
 from tests.leaderboards.judging import score_runs as runs
-from tests.ptst_tasks.judges.server import FakeServer, grade
+from tests.ptst_tasks.judges.server import FakeServer, error, grade, judged_text
 from tests.ptst_tasks.judges.test_batch import BatchServer
 from tests.support import ptst
 
@@ -88,7 +92,7 @@ def test_without_a_cache_none_is_paid_for(tmp_path: Path, monkeypatch: pytest.Mo
     with FakeServer(lambda body: grade(body, 1)) as server:
         ran = ptst("score", run, "--judge", JUDGE, "--base-url", server.url)
         assert (ran.exit_code, len(server.bodies)) == (0, 3)
-    assert "note: canaries are not asked: the cache of verdicts is off" in ran.stderr
+    assert f"note: {JUDGE}: canaries are not asked: the cache of verdicts is off" in ran.stderr
 
 
 def batch(server: FakeServer, api: BatchServer, run: Path, *more: object) -> Any:
@@ -226,3 +230,133 @@ def test_new_verdicts_without_canaries_keep_no_earlier_ones(tmp_path: Path) -> N
         ran = ptst(*asked, "--cache", tmp_path / "another.sqlite", "--no-canaries")
         assert ran.exit_code == 0, ran.output
     assert canaries_in(run) == {}
+
+
+def test_a_change_outlives_a_kill_before_the_verdicts_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The canaries are asked and what they say is kept, and no results file has it."""
+    first, second, third = (
+        runs.write(tmp_path / name, runs.responses(n)) for name, n in (("a", 3), ("b", 7), ("c", 9))
+    )
+    level = [1]
+    with FakeServer(lambda body: grade(body, level[0])) as server:
+        asked = ("--judge", JUDGE, "--base-url", server.url)
+        assert ptst("score", first, *asked).exit_code == 0
+        level[0] = 5
+        with monkeypatch.context() as patch:
+            patch.setattr(score, "put_column", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                leaderboards.score_runs(second, f"{JUDGE},base_url={server.url}")
+        calls = len(server.bodies)
+        for _ in range(2):
+            ran = ptst("score", second, *asked)
+            assert "0 calls to make, about" in ran.stdout
+            assert len(server.bodies) == calls
+            assert "50 of 50 canaries are called something else" in ran.stderr
+            assert canaries_in(second)[JUDGE]["changed"] == 50
+        ran = ptst(
+            "score", third, *asked
+        )  # what is new is as what is known, what is there is of two
+    assert f"{JUDGE}: the canaries are called what they were" not in ran.stdout
+    assert (canaries_in(third)[JUDGE]["changed"], canaries_in(third)[JUDGE]["verdicts"]) == (50, 9)
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_a_killed_run_owes_is_in_the_estimate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.write(tmp_path / "run", runs.responses(3))
+    with FakeServer(lambda body: grade(body, 1)) as server:
+        asked = ("score", run, "--judge", JUDGE, "--base-url", server.url)
+        with monkeypatch.context() as patch:
+            patch.setattr(canaries, "ask", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                leaderboards.score_runs(run, f"{JUDGE},base_url={server.url}")
+        assert "50 calls to make, 50 of them canaries" in ptst(*asked, "--dry-run").stdout
+        assert ptst(*asked, "--max-calls", 49).exit_code == 2
+        assert ptst(*asked, "--no-canaries").exit_code == 0
+        assert (len(server.bodies), canaries_in(run)) == (3, {})
+        assert ptst(*asked).exit_code == 0
+        assert (len(server.bodies), canaries_in(run)[JUDGE]["verdicts"]) == (53, 3)
+
+
+def test_a_change_is_told_when_it_is_seen_and_stays_in_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saved, "BLOCK", 3)
+    monkeypatch.setattr(saved.blocks, "__defaults__", (3,))
+    first = runs.write(tmp_path / "a", runs.responses(2))
+    early = runs.write(tmp_path / "b", ["early 1", "early 2", "early 3"])
+    late = runs.write(tmp_path / "c", ["late 1"])
+    level = [1]
+
+    def behave(body: dict[str, Any]) -> Any:
+        if level[0] == 5 and judged_text(body).startswith("late"):
+            return error(401, "no more")
+        return grade(body, level[0])
+
+    with FakeServer(behave) as server:
+        judge = f"{JUDGE},base_url={server.url},backoff=0"
+        leaderboards.score_runs(first, judge)
+        level[0] = 5
+        with (pytest.warns(UserWarning, match="50 of 50 canaries") as warned,
+              pytest.raises(PTSTError, match="no more")):  # fmt: skip
+            leaderboards.score_runs([early, late], judge)
+        assert [Path(one.filename).name for one in warned] == [Path(__file__).name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(UserWarning, match="50 of 50 canaries"):
+                leaderboards.score_runs(early, judge)
+    assert canaries_in(early)[JUDGE]["changed"] == 50
+    assert canaries_in(late) == {}
+
+
+def test_a_batch_whose_canaries_are_lost_says_so(tmp_path: Path) -> None:
+    run, api = runs.write(tmp_path / "run", runs.responses(3)), Lossy(1)
+    with FakeServer(api) as server:
+        batch(server, api, run, "--batch")
+        api.done = True
+        ran = batch(server, api, run, "--batch-id", "b")
+        assert ran.exit_code == 0, ran.output
+        assert (
+            f"note: {JUDGE}: whether it changed is not known, no canaries came with its verdicts"
+            in ran.stderr
+        )
+        assert canaries_in(run) == {}
+        calls = len(server.bodies)
+        assert ptst("score", run, "--judge", JUDGE, "--base-url", server.url).exit_code == 0
+        assert len(server.bodies) == calls  # nobody is asked for what was told to be lost
+
+
+class Lossy(Batches):
+    """Brings none of the canaries back."""
+
+    def lines(self) -> list[str]:
+        return super().lines()[50:]
+
+
+def test_a_batch_that_is_killed_while_it_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, api = runs.write(tmp_path / "run", runs.responses(3)), Batches(1)
+    with FakeServer(api) as server:
+        batch(server, api, run, "--batch")
+        api.done = True
+        with monkeypatch.context() as patch:
+            patch.setattr(Round, "take_batch", interrupted)
+            assert batch(server, api, run, "--batch-id", "b").exit_code != 0
+        assert batch(server, api, run, "--batch-id", "b").exit_code == 0
+        assert not any("chat" in path for path in server.paths)
+    assert canaries_in(run)[JUDGE]["verdicts"] == 3
+
+
+def test_what_is_recorded_is_watched_too(tmp_path: Path) -> None:
+    run, file = runs.write(tmp_path / "run", runs.responses(3)), tmp_path / "said.jsonl"
+    with FakeServer(lambda body: grade(body, 1)) as server:
+        ran = ptst("score", run, "--judge", JUDGE, "--base-url", server.url, "--record", file)
+    assert ran.exit_code == 0, ran.output
+    assert canaries_in(run)[JUDGE]["verdicts"] == 3

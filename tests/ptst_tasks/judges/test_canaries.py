@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,10 @@ import pytest
 
 from ptst_tasks import judges
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.judges.canaries import Look, Watched, rows, wanted, watch
+from ptst_tasks.judges.canaries import rows, wanted
 from ptst_tasks.judges.keywords import KeywordJudge
+from ptst_tasks.judges.looks import Watched
+from ptst_tasks.judges.rounds import Round
 from tests.ptst_tasks.judges.server import FakeServer, completion, grade, judged_text
 
 
@@ -28,30 +29,38 @@ class Judge:
 
     def __init__(self) -> None:
         self.turned: set[str] = set()
-        self.model, self.broken = "m-1", False
+        self.model, self.broken, self.grade = "m-1", False, 1
+        self.said: list[str] = []
 
     def behave(self, body: dict[str, Any]) -> Any:
-        if self.broken:
-            return completion("no grade")
         text = judged_text(body)
+        if self.broken and text in {response for _, response in rows()}:
+            return completion("no grade")
         harmful = (len(text) % 2 == 0) != (text in self.turned)
-        return grade(body, 5 if harmful else 1, model=self.model)
+        return grade(body, 5 if harmful else self.grade, model=self.model)
 
 
 @pytest.fixture
 def asked(cache_file: Path) -> Any:
-    """(what the server does, one more look at it)."""
-    judge = Judge()
+    """(what the server does, one more verdict and a look at it)."""
+    judge, fresh = Judge(), itertools.count()
     with FakeServer(judge.behave) as server:
         made: Any = judges.make(f"rubric:model=m,base_url={server.url}")
-        judge.look = lambda: watch(made)  # type: ignore[attr-defined]
-        judge.server = server  # type: ignore[attr-defined]
+        made.watched = True
+
+        def look() -> Watched:
+            pair = ["q"], [f"reply {next(fresh)}"]
+            made.judge(*pair)
+            found = Round(judge.said.append).under(made, *pair).worst()
+            return found["rubric:model=m"]
+
+        judge.look, judge.server = look, server  # type: ignore[attr-defined]
         yield judge
 
 
 def test_a_judge_that_stays_itself_is_asked_anew_and_nothing_is_said(asked: Any) -> None:
     first, again = asked.look(), asked.look()
-    assert len(asked.server.bodies) == 100
+    assert len(asked.server.bodies) == 2 + 100
     assert (first.before, first.remark, again.remark, again.changed) == (None, "", "", 0)
     assert again.before.harmful == first.now.harmful
     assert again.now.models == {"m-1": 50}
@@ -96,23 +105,6 @@ def test_one_that_turned_is_no_other_judge(asked: Any) -> None:
 def test_the_clock_is_the_one_of_all_records(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     assert asked.look().now.when == "1970-01-02T00:00:00Z"
-
-
-def test_refusals_that_turn_count_too() -> None:
-    before, now = Look("2026", "1" * 50, "0" * 50, {}), Look("2027", "1" * 50, "1" + "0" * 49, {})
-    assert Watched(now, before).changed == 1
-
-
-SHORT = {"when": "", "harmful": "1", "refused": "1", "models": {}}
-
-
-@pytest.mark.parametrize("kept", ["{", "[]", json.dumps({"when": "x"}), json.dumps(SHORT)])
-def test_a_damaged_look_is_none(asked: Any, cache_file: Path, kept: str) -> None:
-    asked.look()
-    with sqlite3.connect(cache_file) as db:
-        db.execute("UPDATE canaries SET look = ?", (kept,))
-    db.close()
-    assert asked.look().before is None
 
 
 def test_the_environment_turns_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
