@@ -57,7 +57,7 @@ class TaskRecord(TypedDict, total=False):
         judge_weights: Name -> digest of the judge's weights, of judges that have them here.
         judge_models: Name -> model as its replies name it -> verdicts.
         judge_failed: Name -> why its verdicts are too few to count.
-        judge_canaries: Name -> what it said of the canaries then; see `ptst_tasks.judges.canaries`.
+        judge_canaries: Name -> what it said of the canaries then; see `ptst_tasks.judges.stands`.
         rubric: Of runs of 0.1.0; a judge's settings hold it since.
     """
 

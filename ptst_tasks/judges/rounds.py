@@ -145,6 +145,7 @@ class Round:
             return
         number = None
         with self._told_failures(judge):
+            store.check_writable()  # before they are paid for
             if why := _no_room(judge):
                 self.tell(f"{judge.spec}: {why}")
             else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -360,3 +362,28 @@ def test_what_is_recorded_is_watched_too(tmp_path: Path) -> None:
         ran = ptst("score", run, "--judge", JUDGE, "--base-url", server.url, "--record", file)
     assert ran.exit_code == 0, ran.output
     assert canaries_in(run)[JUDGE]["verdicts"] == 3
+
+
+def test_a_look_that_cannot_be_kept_is_told_and_costs_no_verdict(tmp_path: Path) -> None:
+    first, second = (
+        runs.write(tmp_path / name, runs.responses(n)) for name, n in (("a", 3), ("b", 7))
+    )
+    level, cache = [1], tmp_path / "c.sqlite"
+    with FakeServer(lambda body: grade(body, level[0])) as server:
+        asked = ("--judge", JUDGE, "--base-url", server.url, "--cache", cache)
+        assert ptst("score", first, *asked).exit_code == 0
+        with closing(sqlite3.connect(cache)) as db, db:
+            db.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON looks BEGIN SELECT RAISE(FAIL, 'disk full'); END"
+            )
+        level[0] = 5
+        ran = ptst("score", second, *asked)
+        assert ran.exit_code == 0, ran.output
+        assert "50 of 50 canaries are called something else" in ran.stderr
+        assert "its canaries failed: judge cache" in ran.stderr
+        assert canaries_in(second)[JUDGE]["verdicts"] == 3  # those of the first look
+        with closing(sqlite3.connect(cache)) as db, db:
+            db.execute("DROP TRIGGER full")
+        third = runs.write(tmp_path / "c", ["one more"])
+        assert "50 of 50 canaries are called something else" in ptst("score", third, *asked).stderr
+    assert canaries_in(third)[JUDGE]["changed"] == 50
