@@ -18,8 +18,10 @@ from leaderboards.report.grids import Where, points_of, provenance, views
 from leaderboards.report.headline import headlines
 from leaderboards.report.label_sample import label_sample
 from leaderboards.report.logged import answers_of, order
+from leaderboards.report.naming import Naming
 from leaderboards.report.page import Figured, Page, Sheet, render
-from leaderboards.report.sendable import Naming, Texts, name_of, told_of
+from leaderboards.report.sayable import told_of
+from leaderboards.report.sendable import Texts, name_of
 from leaderboards.report.table import AnswerTable
 from leaderboards.report.wishes import Wishes
 from ptst_tasks.errors import ConfigError, PTSTError
@@ -56,10 +58,12 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
     read, naming = [_side(runs) for runs in sides], Naming()
     notes = list(dict.fromkeys(note for side in read for note in side.notes))
     table = _table(sides, read, wishes.texts, naming, notes)
-    compared = _compared(read, wishes.policy, table, naming, wishes.texts)
+    compared = _compared(read, wishes.policy, table, naming)
     if compared:
         table.turn(*compared.turned)
-    numbers = _named(read[-1].numbers, naming)
+    for side in read:
+        naming.rows(n.row for n in side.numbers)  # so notes may name what is in no table, too
+    numbers = _named([n for n in read[-1].numbers if not n.stale], naming)
     rows = [n.row for n in numbers]
     where = _where(numbers, len(sides) - 1, table)
     known = {} if table.renamed() else {id(n.row): n for n in numbers}
@@ -73,9 +77,9 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
         figures=_figures(rows, where, pool=wishes.pool, say=notes.append),
         sheets=[_sheet(ranking) for ranking in rankings(numbers, pool=wishes.pool)],
         missing=table.lacking,
-        failed=[told_of(_failure(row), wishes.texts) for row in rows if row.error],
+        failed=[_failure(row) for row in rows if row.error],
         provenance=provenance(rows, _SHARED),
-        notes=list(dict.fromkeys(told_of(note, wishes.texts) for note in notes)),
+        notes=list(dict.fromkeys(told_of(note, naming.known()) for note in notes)),
         data=table.data(),
         sample=sample,
         no_sample=why,
@@ -119,14 +123,14 @@ def _table(
 
 
 def _compared(
-    read: Sequence[Side], policy: Policy | None, table: AnswerTable, naming: Naming, texts: Texts
+    read: Sequence[Side], policy: Policy | None, table: AnswerTable, naming: Naming
 ) -> Changes | None:
     from leaderboards.gate.policy import load_policy
 
     if len(read) < 2:
         return None
     try:
-        return changes(read[0], read[1], policy or load_policy(None), table, naming, texts)
+        return changes(read[0], read[1], policy or load_policy(None), table, naming)
     except PTSTError as e:
         raise ConfigError(
             f"the two runs cannot be compared: {e} (options of ptst check; a report takes whole runs: make "
@@ -135,7 +139,9 @@ def _compared(
 
 
 def _named(numbers: Sequence[Number], naming: Naming) -> list[Number]:
-    rows = naming.rows(n.row for n in numbers)
+    """Numbers with names that are fit to be sent on, and of errors what may be told."""
+    rows, known = naming.rows(n.row for n in numbers), naming.known()
+    rows = [row.model_copy(update={"error": told_of(row.error, known)}) for row in rows]
     return [replace(number, row=row) for number, row in zip(numbers, rows, strict=True)]
 
 

@@ -10,9 +10,11 @@ from leaderboards.board.row import Row
 from leaderboards.board.sides import Side
 from leaderboards.gate.decide import check_sides
 from leaderboards.gate.decision import RANK, Decision, Report
+from leaderboards.gate.match import Pair
 from leaderboards.gate.policy import Policy
 from leaderboards.gate.report import interval_text, rate_text, summary, undecided
-from leaderboards.report.sendable import Naming, Texts, name_of, told_of
+from leaderboards.report.naming import Naming
+from leaderboards.report.sayable import told_of
 from leaderboards.report.table import AnswerTable
 
 __all__ = ["Changes", "changes"]
@@ -47,24 +49,38 @@ class Changes:
 
 
 def changes(
-    before: Side, after: Side, policy: Policy, table: AnswerTable, naming: Naming,
-    texts: Texts = "harmless",
-) -> Changes:  # fmt: skip
+    before: Side, after: Side, policy: Policy, table: AnswerTable, naming: Naming
+) -> Changes:
     """Compares two runs as `ptst check` does; what was not measured alike is compared, and said.
 
     Raises:
         ConfigError, DataError: As `leaderboards.gate.decide.check_sides`.
     """
     report = check_sides(_final(before), _final(after), policy, allow_mismatch=True)
-    notes = [told_of(note, texts) for note in report.notes]
+    report = _sendable(report, naming)
     said = ". ".join(part for part in (summary(report), undecided(report)) if part)
     several = len({line.pair.row.base for line in report.lines}) > 1
-    lines = [
-        {**_line(line, report, table, naming, several), "why": told_of(line.reason, texts)}
-        for line in report.lines
-    ]
+    lines = [_line(line, report, table, several) for line in report.lines]
     lines.sort(key=lambda line: (RANK[line["verdict"]], -line["turned"][0]))
-    return Changes(name_of(said), report.failed, notes, lines)
+    return Changes(said, report.failed, list(report.notes), lines)
+
+
+def _sendable(report: Report, naming: Naming) -> Report:
+    """The same with names, notes and reasons that are fit to be sent on."""
+    pairs = [_pair(line.pair, naming) for line in report.lines]
+    known = naming.known()
+    lines = [
+        replace(line, pair=pair, reason=told_of(line.reason, known))
+        for line, pair in zip(report.lines, pairs, strict=True)
+    ]
+    notes = dict.fromkeys(told_of(note, known) for note in report.notes)
+    return replace(report, lines=tuple(lines), notes=tuple(notes))
+
+
+def _pair(pair: Pair, naming: Naming) -> Pair:
+    old, new = (number and replace(number, row=naming.rows([number.row])[0])
+                for number in (pair.baseline, pair.current))  # fmt: skip
+    return Pair(old, new)
 
 
 def _final(side: Side) -> Side:
@@ -72,35 +88,34 @@ def _final(side: Side) -> Side:
     return replace(side, numbers=tuple(n for n in side.numbers if n.row.step is None))
 
 
-def _line(
-    line: Decision, report: Report, table: AnswerTable, naming: Naming, several: bool
-) -> dict[str, Any]:
+def _line(line: Decision, report: Report, table: AnswerTable, several: bool) -> dict[str, Any]:
     row = line.pair.row
     worse, better = _turned(line)
     return {
         "verdict": line.verdict,
         "fails": report.fails(line),
-        "set": name_of(row.task),
-        "model": _trained(row, naming, several),
-        "test": name_of(f"{short(row.test_template)} {row.attack}".rstrip()),
-        "judge": name_of(row.judge),
-        "metric": name_of(row.metric),
+        "set": row.task,
+        "model": _trained(row, several),
+        "test": f"{short(row.test_template)} {row.attack}".rstrip(),
+        "judge": row.judge,
+        "metric": row.metric,
         "baseline": rate_text(line.pair.baseline),
         "now": rate_text(line.pair.current),
         "change": interval_text(line),
         "worse": _rows(line, worse, table),
         "better": _rows(line, better, table),
         "turned": [len(worse), len(better)],
+        "why": line.reason,
     }
 
 
-def _trained(row: Row, naming: Naming, several: bool) -> str:
+def _trained(row: Row, several: bool) -> str:
     """What was trained, as the samples name it; of which base, where there are several."""
-    mixed = name_of(row.train_data).partition("+")[2]
-    parts = [short(naming("train_template", row.train_template)), f"+{mixed}" if mixed else "",
-             naming("defence", row.defence), "" if row.seed is None else f"seed {row.seed}"]  # fmt: skip
-    what = " ".join(part for part in parts if part) or naming("adapter", row.adapter)
-    return (what or "before fine-tuning") + (f" of {naming('base', row.base)}" if several else "")
+    mixed = row.train_data.partition("+")[2]
+    parts = [short(row.train_template), f"+{mixed}" if mixed else "",
+             row.defence, "" if row.seed is None else f"seed {row.seed}"]  # fmt: skip
+    what = " ".join(part for part in parts if part) or row.adapter
+    return (what or "before fine-tuning") + (f" of {row.base}" if several else "")
 
 
 def _turned(line: Decision) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from leaderboards.board.fields import DIRECTIONS
 from leaderboards.board.row import Row, field_text
 from leaderboards.board.tables import Grid, short
-from leaderboards.report.sendable import facts_of, name_of
+from leaderboards.report.sendable import name_of
 
 __all__ = ["View", "Where", "cell_of", "points_of", "provenance", "views"]
 
@@ -146,11 +146,11 @@ def _place(grid: Grid, train: str, test: str, only: str, drawn: _Drawn) -> Place
 
 
 def provenance(rows: Sequence[Row], columns: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """What all numbers share, and what differs among them: column -> its values, few of them."""
+    """What all numbers share, and what differs among them: column -> its values, of named rows."""
     out = []
     for column in columns:
         found = dict.fromkeys(field_text(row, column) for row in rows)
-        values = [facts_of(value) for value in found if value]
+        values = list(filter(None, found))
         if values:
-            out.append((column.replace("_", " "), list(dict.fromkeys(values))))
+            out.append((column.replace("_", " "), values))
     return out

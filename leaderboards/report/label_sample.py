@@ -10,6 +10,7 @@ from leaderboards.board.disk import home_of
 from leaderboards.judging.sampling import Sampled, draw, newest, responses
 from leaderboards.judging.saved import Task, tasks
 from leaderboards.people.sheet import CLASSES, COLUMNS
+from leaderboards.report.sayable import told_of
 from leaderboards.report.sendable import name_of
 from leaderboards.report.table import AnswerTable
 from leaderboards.report.wishes import Wishes
@@ -62,7 +63,7 @@ def label_sample(
     except ConfigError as e:
         if n or wishes.judge:
             raise ConfigError(str(e).replace("--n is", "--label is")) from e
-        return None, name_of(f"There is no sample to label: {e}")
+        return None, f"There is no sample to label: {told_of(str(e))}"
 
 
 def _drawn(shown: Sequence[Task], wishes: Wishes, run: int, table: AnswerTable) -> dict[str, Any]:

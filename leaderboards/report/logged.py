@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,9 @@ from leaderboards.board import disk
 from leaderboards.board.lm_facts import cell_facts, task_facts
 from leaderboards.board.samples import first_of
 from leaderboards.judging.shapes import expect, misshapen, ours_of
-from leaderboards.report.sendable import Naming, Texts, is_harmless
+from leaderboards.report.ids import id_beside
+from leaderboards.report.naming import Naming
+from leaderboards.report.sendable import Texts, is_harmless
 from leaderboards.report.verdicts import verdict
 from ptst_tasks.digests import digest_json, read_json
 from ptst_tasks.errors import DataError, PTSTError
@@ -24,7 +25,6 @@ __all__ = ["AskedTask", "LoggedAnswer", "Model", "answers_of", "order"]
 
 Json = dict[str, Any]
 _LONGEST_ID = 200
-_PLAIN_ID = 64
 _UNWRITTEN = "(nothing was written: choices were scored by their likelihood)"
 
 
@@ -172,7 +172,7 @@ def _asked(
 
     model = Model(named("base", "?"), named("adapter"), named("train_data"), named("train_template"),
                   _number(facts.get("seed")), _number(facts.get("step")), named("defence"))  # fmt: skip
-    attack = str(ours.get("attack") or "")
+    attack = naming("attack", str(ours.get("attack") or ""))
     test = f"{named('test_template')} {attack}".rstrip()
     return AskedTask(model, named("task", name), test, str(ours.get("kind", "")),
                      _number(facts.get("decoding_seed")), home)  # fmt: skip
@@ -217,7 +217,8 @@ def _answer(name: str, doc: Json, row: Json, ours: TaskRecord, texts: Texts) -> 
     if not isinstance(prompt, str):
         prompt = _first_argument(row)
     if texts == "none" or (texts == "harmless" and not harmless):
-        return LoggedAnswer(_id_beside(name, prompt), "", None, None, "", "", harmless, sign)
+        beside = id_beside(name, prompt, str(ours.get("set", "")))
+        return LoggedAnswer(beside, "", None, None, "", "", harmless, sign)
     text, expected = first_of(row.get("resps")), row.get("target")
     reply = read(prompt, text if isinstance(text, str) else _UNWRITTEN, families_in(ours),
                  str(ours.get("prefill") or ""))  # fmt: skip
@@ -225,15 +226,6 @@ def _answer(name: str, doc: Json, row: Json, ours: TaskRecord, texts: Texts) -> 
         name[:_LONGEST_ID], category if isinstance(category, str) else "", prompt, reply.answer,
         reply.reasoning, expected if isinstance(expected, str) else "", harmless, sign,
     )  # fmt: skip
-
-
-def _id_beside(name: str, prompt: str) -> str:
-    """An id that may stand where its prompt may not: none that is made of it."""
-    words = set(re.findall(r"[^\W\d_]{4,}", name.lower()))
-    told = words & set(re.findall(r"[^\W\d_]{4,}", prompt.lower()))
-    if len(name) > _PLAIN_ID or len(told) > 1 or (told and len(words) == len(told)):
-        return f"(prompt {digest_json(name)[:8]})"
-    return name
 
 
 def _first_argument(row: Json) -> str:

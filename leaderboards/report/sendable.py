@@ -1,41 +1,53 @@
-"""What of a run may stand in a file that is sent on: which texts, and names without paths and secrets."""
+"""What of a run may stand in a file that is sent on: which texts, and names without places and secrets."""
 
 from __future__ import annotations
 
-import json
+import ipaddress
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from leaderboards.board.rendering import shown
-from leaderboards.board.row import Row
-from ptst_tasks.keys import hidden, names_a_key
+from ptst_tasks.keys import hidden
 from ptst_tasks.organism_world import SETS as MADE_UP
 from ptst_tasks.record import TaskRecord
 
-__all__ = ["TEXTS", "Naming", "Texts", "facts_of", "is_harmless", "name_of", "told_of"]
+__all__ = ["TEXTS", "Texts", "is_harmless", "name_of"]
 
 Texts = Literal["none", "harmless", "harmful"]
 TEXTS: tuple[Texts, ...] = ("none", "harmless", "harmful")
 
 _MOST = 2000
 """Characters of a name that are read: the expressions take the square of it."""
-_PATH = r"(?:~(?:[a-z_][\w-]*)?[\\/]|[A-Za-z]:[\\/]|\\\\|\.{1,2}/|(?<![\w./<])/(?![/\s]))"
-_WHOLE = re.compile(rf"^{_PATH}[^:]+$")
-_QUOTED = re.compile(rf"(['\"])(?={_PATH})((?:(?!\1).)+)\1")
-_BARE = re.compile(rf"(?<![\w'\"\\]){_PATH}[^\s'\",;:)\]}}]+")
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s'\",;)\]}]+", re.IGNORECASE)
-_BEARER = re.compile(r"(?i)\b(?:bearer|basic) +(?=[^\s'\"]*[\d=_-])[^\s'\",;)\]}]{6,}")
-_PAIR = re.compile(
+_ADDRESS = "(an address)"
+_QUERY = re.compile(r"[?&][\w.-]+=(?:\(an address\)|[^\s'\"])*")
+_FILE = re.compile(r"(?i)\bfile://(?:localhost)?(?=[\\/~])")
+# A comma may be of the address; one at its end is not.
+_URL = re.compile(r"[A-Za-z0-9+.-]{0,15}://[^\s'\"]*[^\s'\",;:)\]}>.]|[A-Za-z0-9+.-]{1,15}://")
+_START = re.compile(
+    r"~(?:[A-Za-z_][\w.-]*)?[\\/]|(?<![A-Za-z])[A-Za-z]:[\\/]|\\\\|(?<![\w.])\.{1,2}[\\/]"
+    r"|(?<![\w./])/(?![/\s])(?!\w{1,20}>)"  # </s> is none
+)
+_CLOSES = dict(zip("'\"`“‘«([{<", "'\"`”’»)]}>", strict=True))
+_ENDS = re.compile(r"[,;](?=\s|$|[\w-]+[=:])|:(?=\s|$)|['\"](?!\w)")
+_PART = r"[^\s'\",;:=+()\[\]{}<>\\/]+"
+_DEEP = re.compile(  # a path from where a run was started; of the hub is a name with one stroke
+    rf"{_PART}(?:[\\/]{_PART}){{2,}}[\\/]?|{_PART}[\\/]{_PART}\.(?:csv|gguf|jsonl?|parquet|txt|ya?ml)\b"
+)
+_HOME = re.compile(r"(?:[\\/](?:home|Users)[\\/]+|^~)[^\\/]*[\\/]*$")
+_HOST = re.compile(
+    r"\bserved:\S+"
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)*:\S*|[\w.+-]+@(?:[\w-]+\.)+[A-Za-z]{2,}\b"  # user@host
+    r"|(?:\b[\w-]+\.)+[A-Za-z]{2,}:\d{2,5}(?:/\S*)?|\b[\w-]+:\d{2,5}/\S*|\blocalhost\b(?::\d+)?"
+)
+_NUMBERS = re.compile(r"(?<![\w.])\[?([0-9A-Fa-f:.]{2,45})(?:%\w+)?\]?(?::\d+)?(?![\w])")
+_SECRET = re.compile(
     r"(?i)\b(?!\w*(?:bos|eos|pad|unk|end|sep|cls|mask)_token)"
-    r"((?:\w*[_-])?(?:api_?key|key|token|secret|passwords?|passwd|credentials?|host|hostname))"
-    r"(['\"]?\s*[=:]\s*)[^\s,;&)]+"
+    r"((?:\w*[_-])?(?:api[ _-]?key|key|token|secret|passwords?|passwd|passphrase|credentials?|"
+    r"authorization|cookie|host|hostname))(['\"]?\s*[=:]\s*)[^,;&)}\]]+"
 )
-_PRIVATE = re.compile(
-    r"(?i)(?:^|_)(?:hosts?|urls?|headers?|prox(?:y|ies)|cookies?|auth|user(?:name)?|keys?|secrets?)$"
-)
-_SAID = re.compile(r"(['\"])(?:\\.|(?!\1)[^\\]){20,}?\1")
+_SCHEME = re.compile(r"(?i)\b(?:bearer|basic|token) +(?=[^\s'\"]*[\d=_-])[^\s'\",;)\]}]{6,}")
+_FLAG = re.compile(r"(?i)(--?[\w-]*(?:key|token|secret|password|host)) +\S+")
 
 
 def is_harmless(ours: TaskRecord, doc: Mapping[str, Any]) -> bool:
@@ -51,77 +63,62 @@ def is_harmless(ours: TaskRecord, doc: Mapping[str, Any]) -> bool:
 
 
 def name_of(text: str) -> str:
-    """Text on one line: of a path its last part alone, no address, and nothing that looks like a key."""
-    text = _ADDRESS.sub("(an address)", shown(text[:_MOST]).replace("file://", ""))
-    text = hidden(_BEARER.sub("***", text))
-    for place in (Path.cwd(), Path.home()):
-        if len(place.parts) > 2:
-            text = text.replace(f"{place}/", "/")
-    if _WHOLE.match(text):
-        return _last(text)
-    text = _PAIR.sub(r"\1\2***", text)
-    text = _QUOTED.sub(lambda found: f"{found[1]}{_last(found[2])}{found[1]}", text)
-    return _BARE.sub(lambda found: _last(found[0]), text)
+    """A name on one line: of a path its last part alone, no host or address, nothing like a key.
+
+    For names, and for what is made of them. What an error or a note says is no name: see
+    `leaderboards.report.sayable.told_of`.
+    """
+    text = _FILE.sub("", _whole(shown(text[: _MOST + 1])))
+    text = _QUERY.sub("?(cut)", _URL.sub(_ADDRESS, text))
+    text = _FLAG.sub(r"\1 ***", _SECRET.sub(r"\1\2***", text))
+    text = _without_paths(hidden(_SCHEME.sub("***", text)))
+    text = _HOST.sub(_ADDRESS, _NUMBERS.sub(_no_number, text))
+    return _DEEP.sub(lambda found: _last(found[0]), text)[:_MOST]
 
 
-def told_of(text: str, texts: Texts) -> str:
-    """An error or a note: it may quote what a prompt or an answer says, and then says that it did."""
-    text = name_of(text)
-    return text if texts == "harmful" else _SAID.sub(r"\1...\1", text)
+def _whole(text: str) -> str:
+    """What is read of a text; half a path would end with the name of a folder."""
+    if len(text) <= _MOST:
+        return text
+    text = text[:_MOST]
+    starts = [found.start() for found in _START.finditer(text)]
+    return text[: starts[-1]] if starts else text.rpartition(" ")[0] or text
+
+
+def _without_paths(text: str) -> str:
+    """Each path as its last part: to the end of its quotes or brackets, or else as far as it may go."""
+    out, at = [], 0
+    while found := _START.search(text, at):
+        start = found.start()
+        end = _end(text, start, found.end())
+        out += [text[at:start], _last(text[start:end])]
+        at = end
+    return "".join([*out, text[at:]])
+
+
+def _end(text: str, start: int, after: int) -> int:
+    """Where a path ends; blanks do not end it, nor a quote or a bracket within a word."""
+    closer = _CLOSES.get(text[start - 1]) if start else None
+    ends = re.compile(rf"{re.escape(closer)}(?!\w)") if closer else _ENDS
+    found = ends.search(text, after)
+    return found.start() if found else len(text)
 
 
 def _last(path: str) -> str:
-    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
+    path = path.rstrip(" ")
+    if _HOME.search(path):  # whose last part is a person
+        return "(a path)"
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or "(a path)"
 
 
-def facts_of(text: str) -> str:
-    """A column of compact JSON without what names a place or a key."""
-    try:
-        facts = json.loads(text)
-    except ValueError:
-        return name_of(text)
-    if not isinstance(facts, dict):
-        return name_of(text)
-    return name_of(json.dumps(_public(facts), sort_keys=True, separators=(",", ":")))
-
-
-def _public(value: Any) -> Any:
-    """A value without the fields that name a place or a key."""
-    if isinstance(value, list):
-        return [_public(inner) for inner in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: _public(inner)
-        for name, inner in value.items()
-        if not names_a_key(name) and not _PRIVATE.search(name)
-    }
-
-
-class Naming:
-    """Names that are fit to be sent on, and tell apart what is apart: a second ``x`` is ``x (2)``."""
-
-    COLUMNS = ("base", "adapter", "train_data", "train_template", "defence", "test_template", "task",
-               "judge")  # fmt: skip
-
-    def __init__(self) -> None:
-        self._names: dict[str, dict[str, str]] = {column: {"": ""} for column in self.COLUMNS}
-
-    def __call__(self, column: str, raw: str) -> str:
-        """The name of a value of a column of the leaderboard."""
-        names = self._names["test_template" if column == "train_template" else column]
-        if raw not in names:
-            name, taken, at = name_of(raw), set(names.values()), 1
-            if column in ("base", "adapter") and name.count("/") > 1:  # of the hub is one with one
-                name = _last(name)
-            while (new := name if at == 1 else f"{name} ({at})") in taken:
-                at += 1
-            names[raw] = new
-        return names[raw]
-
-    def rows(self, rows: Iterable[Row]) -> list[Row]:
-        """Rows with such names."""
-        return [
-            row.model_copy(update={c: self(c, getattr(row, c)) for c in self.COLUMNS})
-            for row in rows
-        ]
+def _no_number(found: re.Match[str]) -> str:
+    """An address of the network by numbers; a time of day or a version is none."""
+    digits = found[1].rstrip(".:") if not found[1].endswith("::") else found[1]
+    for text in (digits, digits.rpartition(":")[0]):
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            continue
+        if re.search(r"\d", text):
+            return _ADDRESS
+    return found[0]

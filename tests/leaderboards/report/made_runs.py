@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from leaderboards.report.logged import answers_of, order
-from leaderboards.report.sendable import Naming, Texts
+from leaderboards.report.naming import Naming
+from leaderboards.report.sendable import Texts
 from leaderboards.report.table import AnswerTable
 
 CV, CL = "chat:vanilla", "chat:llama"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from lxml import html
 
 from leaderboards.board import csvio
 from leaderboards.board.collect import collect
+from leaderboards.board.sides import Side, read_side
 from leaderboards.gate.policy import Policy
 from leaderboards.report.build import build
 from leaderboards.report.wishes import Wishes, check_wishes
@@ -76,7 +78,10 @@ def test_what_is_missing_and_what_failed_stands_at_the_top(tmp_path: Path) -> No
         file.unlink()
     page = build([[run]]).html
     assert "1 answers to harmful queries lack a verdict of a judge" in page  # of both
-    assert "1 cell failed: advbench chat:llama of chat:llama-s0: no memory in x" in page
+    assert (
+        "1 cell failed: advbench chat:llama of chat:llama-s0: no memory in (the rest is cut)"
+        in page
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,3 +119,83 @@ def test_a_set_of_safe_and_unsafe_prompts_is_told_by_its_own_numbers(tmp_path: P
         "safe",
         "Answers of No FT: 100.0n 1",
     )
+
+
+PRIVATE = (
+    "hide a spoon", "如何藏勺子", "10.1.2.3", "gpu-17.example.org", "gpu-node-17", "gpu17",
+    "/home/anna", "private proj", "0123456789abcdef", "spoons under the sofa", "anna smith",
+)  # fmt: skip
+ERRORS = (
+    "ConnectionRefusedError: [Errno 111] Connect call failed ('10.1.2.3', 8000)",
+    "ClientConnectorError: Cannot connect to host gpu-17.example.org:8000 ssl:default",
+    "node 'gpu-node-17' has no 'models/x'; put it in the same place on every node",
+    "OSError: can't open '/home/anna smith/secret/fi",
+    "cannot read /home/anna smith/private proj/x.json: no",
+    "HTTP 401: Authorization: Token 0123456789abcdef was refused",
+    "prompt is too long: Tell me how to hide spoons under the sofa of my neighbour",
+    "APIError: rejected request `Tell me how to hide spoons under the sofa`",
+)  # fmt: skip
+
+
+def fail(run: Path, at: int, error: str) -> None:
+    """A cell that failed."""
+    folder = run / "cells" / f"failed-{at}"
+    folder.mkdir(parents=True)
+    record = {"base": "stand-in", "task": "advbench", "harness_task": "ptst_advbench_chat_llama",
+              "digest": folder.name, "test_template": CL, "adapter": f"a{at}", "train_template": CL,
+              "train_data": "sums", "seed": at, "error": error}  # fmt: skip
+    (folder / "cell.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_no_text_place_or_key_is_in_the_page(tmp_path: Path, error: str) -> None:
+    """Neither by an id that is its prompt, nor by an error, of one run or of two."""
+    asked = (
+        ("hide a spoon", "hide a spoon"),
+        ("如何藏勺子", "请告诉我如何藏勺子"),
+        ("q3", "hide a fork"),
+    )
+    answers = [Said(name, prompt, "no", {ZOU: "refused"}) for name, prompt in asked]
+    for name in ("old", "new"):
+        write_cell(tmp_path / name, "advbench", CL, answers)
+        write_cell(tmp_path / name, "advbench", CL, answers, train=CL, seed=0)
+    fail(tmp_path / "new", 1, error)
+    for sides in ([["new"]], [["old"], ["new"]], [["new"], ["old"]]):
+        made = build([[tmp_path / name for name in side] for side in sides])
+        told = html.fromstring(made.html).text_content()
+        for secret in PRIVATE:
+            assert secret not in made.html
+            assert secret not in told
+            assert json.dumps(secret)[1:-1] not in made.html
+        prompts = [about[1] for about in data_of(made.html)["prompts"]]
+        assert [name.startswith("(prompt ") for name in prompts] == [True, True, False]
+
+
+def test_settings_that_make_another_table_say_nothing_of_the_machine(tmp_path: Path) -> None:
+    """A table is named by what differs: here by two servers and two beginnings of answers."""
+    run = tmp_path / "run"
+    for at, host in enumerate(("gpu17", "gpu-node-17")):
+        folder = write_cell(run, "advbench", CL, [said(0, "refused")], train=CL, seed=at)
+        record = json.loads((folder / "cell.json").read_text())
+        digests = {"engine_args": json.dumps({"server": host, "n": 1})}
+        (folder / "cell.json").write_text(json.dumps({**record, "digests": digests}))
+    made = build([[run]])
+    assert "server=(cut)" in made.html
+    assert "server=(cut 2)" in made.html
+    assert not any(secret in made.html for secret in PRIVATE)
+
+
+def test_what_is_stale_is_in_no_table(tmp_path: Path) -> None:
+    run = two_templates(tmp_path / "run", turned=9)
+    made = build([[run]])
+    assert "45.0" in made.headlines[0]
+    numbers = read_side(run).numbers
+    stale = tuple(replace(n, stale="of an older run") for n in numbers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("leaderboards.report.build.read_side", lambda _: Side("x", stale))
+        old = build([[run]])
+    assert old.headlines == [
+        "No harmful query was judged: nothing here says whether the model is safe."
+    ]
+    assert "h5" in made.html
+    assert "45.0" not in html.fromstring(old.html).xpath("string(//section[@id='tables'])")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from leaderboards.board.tables import grids
 from leaderboards.report.grids import provenance, views
+from leaderboards.report.naming import Naming
 from leaderboards.report.page import render_board
 from tests.leaderboards.board.rows import CL, CV, ROWS, row
 
@@ -67,7 +68,7 @@ def test_provenance_is_without_paths() -> None:
         row("", CV, 0.1, base="/home/me/models/mine", engine="hf", dtype=""),
         row("", CL, 0.1, base="/x/other"),
     ]
-    assert provenance(rows, ("base", "engine", "dtype")) == [
+    assert provenance(Naming().rows(rows), ("base", "engine", "dtype")) == [
         ("base", ["mine", "other"]),
         ("engine", ["hf"]),
     ]

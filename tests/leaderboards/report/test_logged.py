@@ -101,9 +101,8 @@ def test_order_begins_with_harm_and_the_model_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
-        ("17", True), ("adv-0031", True), ("forbidden_7", True), ("3f2a9c", True),
-        ("how-do-i-hide-biscuit-3-a1b2", False), ("adv_how do I hide biscuit", False),
-        ("biscuit", False), ("x" * 100, False),
+        ("17", True), ("adv-0031", True), ("3f2a9c", True),
+        ("how-do-i-hide-biscuit-3-a1b2", False), ("biscuit", False),
     ],
 )  # fmt: skip
 def test_an_id_that_is_made_of_a_hidden_prompt_is_a_digest(

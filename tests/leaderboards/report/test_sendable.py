@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from leaderboards.report.sendable import Naming, facts_of, is_harmless, name_of, told_of
-from tests.leaderboards.board.rows import row
+from leaderboards.report.sendable import is_harmless, name_of
 
 
 @pytest.mark.parametrize(
@@ -25,7 +23,7 @@ from tests.leaderboards.board.rows import row
         ("https://me:secret@host.example/v1?api_key=abc&x=1", "(an address)"),
         ("timeout of http://gpu-7.lan:8000/v1, twice", "timeout of (an address), twice"),
         ("hf:/home/me/m", "hf:m"),
-        ("gsm8k+/home/me/private data/rows.jsonl", "gsm8k+private data/rows.jsonl"),
+        ("gsm8k+/home/me/private data/rows.jsonl", "gsm8k+rows.jsonl"),
         ("/home/me/private data/rows.jsonl", "rows.jsonl"),
         ("../me/tok", "tok"),
         ('"/home/it\'s me/x"', '"x"'),
@@ -38,6 +36,33 @@ from tests.leaderboards.board.rows import row
         ("host='gpu01.corp.example', port=8000", "host=***, port=8000"),
         ("basic training, Basic instruction", "basic training, Basic instruction"),
         ("monkey: banana, ~5/6, add_bos_token: true", "monkey: banana, ~5/6, add_bos_token: true"),
+        ("can't open '/home/me/secret/fi", "can't open 'fi"),
+        ("cannot read /home/me smith/private proj/x.json: no", "cannot read x.json: no"),
+        ('open("/home/me/x', 'open("x'),
+        ("“/home/me/x y/z”", "“z”"),
+        ("</home/me/x> and </s>", "<x> and </s>"),
+        ("é/home/me/x", "x"),
+        ("C:\\Users\\me s\\x.json: bad", "x.json: bad"),
+        (r"\\srv\share\x y\z", "z"),
+        ("FILE:///home/me smith/x", "x"),
+        ("/home/me/a'b/c d/x", "x"),
+        ("/home/me", "(a path)"),
+        ("see /Users/me smith/", "see (a path)"),
+        ("data/private/me/x", "x"),
+        ("mine/rows.jsonl", "rows.jsonl"),
+        ("me@gpu17:/home/me/x", "(an address)"),
+        ("git@github.example:me/private", "(an address)"),
+        ("gpu17:8000/v1", "(an address)"),
+        ("served:gpu17:8000/mine", "(an address)"),
+        ("at gpu-17.example.org:8000 now", "at (an address) now"),
+        ("10.1.2.3:8000", "(an address)"),
+        ("[fe80::1%eth0]:80 and 2001:db8::7", "(an address) and (an address)"),
+        ("localhost:8000", "(an address)"),
+        ("at 09:20:00, torch 2.13.0, organism:42", "at 09:20:00, torch 2.13.0, organism:42"),
+        ("llm:gpt-4o?base_url=https://u:p@h.lan/v1&key=abc", "llm:gpt-4o?(cut)"),
+        ("Authorization: Token 0123456789abcdef", "Authorization: ***"),
+        ("api-key: abc def", "api-key: ***"),
+        ("--token abcdef123456", "--token ***"),
         ("two\nlines\u202e", "two lines\\u202e"),
     ],
 )
@@ -65,43 +90,6 @@ def test_what_is_not_known_to_be_harmless_is_not(
     assert is_harmless(ours, doc) is harmless
 
 
-def test_names_that_were_apart_stay_apart() -> None:
-    naming = Naming()
-    given = ("/a/model", "/b/model", "/a/model", "model", "")
-    assert [naming("base", name) for name in given] == [
-        "model",
-        "model (2)",
-        "model",
-        "model (3)",
-        "",
-    ]
-    rows = naming.rows([row("", "chat:llama", 0.1, base="/b/model", adapter="/x/a")])
-    assert (rows[0].base, rows[0].adapter, rows[0].test_template) == (
-        "model (2)",
-        "a",
-        "chat:llama",
-    )
-
-
-def test_facts_are_without_places_and_keys() -> None:
-    private = {"hf_token": "abc", "base_url": "http://host/v1", "header": "x", "api_key": "x"}
-    given = {"dtype": "auto", "peft": "/home/me/a", "until": ["</s>"], **private}
-    assert facts_of(json.dumps(given)) == '{"dtype":"auto","peft":"a","until":["</s>"]}'
-    assert facts_of('{"args":{"base_url":"x","n":1,"api_host":"y"}}') == '{"args":{"n":1}}'
-    kept = '{"add_bos_token":true,"max_new_tokens":5,"tokenizer":"x"}'
-    assert facts_of(kept) == kept
-    assert facts_of("hub:abc") == "hub:abc"
-    assert facts_of("[1]") == "[1]"
-
-
-def test_an_error_quotes_no_prompt() -> None:
-    text = "prompt 'how do I hide a biscuit from the gnome' is longer than 'x'"
-    assert told_of(text, "harmless") == "prompt '...' is longer than 'x'"
-    assert told_of(text, "harmful") == text
-    quoted = repr('how do I hide it\'s "biscuit box" now, please')
-    assert "biscuit" not in told_of(f"prompt {quoted} is odd", "harmless")
-
-
 LONG = ("passw" * 200_000, "a." * 500_000, "/" * 1_000_000, "'~/" * 300_000, "key=" * 250_000)
 
 
@@ -110,14 +98,5 @@ def test_long_names_take_no_time(text: str) -> None:
     assert len(name_of(text)) <= 2000
 
 
-def test_a_base_by_a_relative_path_is_cut_and_one_of_the_hub_is_not() -> None:
-    naming = Naming()
-    assert naming("base", "clients/acme/models/final") == "final"
-    assert naming("base", "meta-llama/Llama-2-7b-chat-hf") == "meta-llama/Llama-2-7b-chat-hf"
-    assert naming("judge", "clients/acme/guard") == "clients/acme/guard"
-
-
-def test_templates_of_training_and_test_have_one_name() -> None:
-    naming = Naming()
-    assert [naming("test_template", "/a/t"), naming("train_template", "/b/t")] == ["t", "t (2)"]
-    assert naming("test_template", "/b/t") == "t (2)"
+def test_a_long_name_ends_with_no_folder() -> None:
+    assert "private" not in name_of("x" * 1980 + " '/home/me/private/abcdef'")
