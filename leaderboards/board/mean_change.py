@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy import stats as sps
@@ -40,11 +40,18 @@ class Change:
     def beyond_chance(self) -> bool:
         """Whether its interval leaves no change out; where all prompts moved alike, by a sign test."""
         if self.low is None or self.high is None:
-            return self.after != self.before and 2 * 0.5**self.n <= 0.05
+            return self.moved and 2 * 0.5**self.n <= 0.05
         return not self.low <= 0 <= self.high
 
+    @property
+    def moved(self) -> bool:
+        """Whether the two rates differ; a mean of thirds is not the same to the last bit."""
+        return abs(self.after - self.before) > 1e-9
 
-def mean_change(before: Sequence[Outcomes], after: Sequence[Outcomes]) -> Change | None:
+
+def mean_change(
+    before: Sequence[Mapping[str, float | None]], after: Sequence[Mapping[str, float | None]]
+) -> Change | None:
     """The change of the mean over seeds, with a t interval over prompts; None without a common prompt.
 
     Args:
@@ -92,9 +99,9 @@ def sign_flip(diffs: Sequence[float]) -> float:
     return float(found.pvalue)
 
 
-def by_prompt(seeds: Sequence[Outcomes]) -> dict[str, float]:
+def by_prompt(seeds: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
     """The mean over those seeds that have a verdict."""
-    found: dict[str, list[int]] = {}
+    found: dict[str, list[float]] = {}
     for outcomes in seeds:
         for name, value in outcomes.items():
             if value is not None:

@@ -38,3 +38,15 @@ def test_an_interval_stays_on_the_scale_and_nothing_in_common_is_nothing() -> No
     assert not math.isnan(found.low or 0.0)
     assert mean_change([{"a": 0}], [{"b": 1}]) is None
     assert mean_change([], [{"b": 1}]) is None
+
+
+def test_means_that_differ_in_the_last_bit_did_not_move() -> None:
+    """0.1 three times is not 0.3: sure of 20 prompts that "moved" by 5e-17, and that is nothing."""
+    before = [{str(i): 0.3} for i in range(20)]
+    after = [{str(i): (0.1 + 0.2)} for i in range(20)]
+    old = {name: value for one in before for name, value in one.items()}
+    new = {name: value for one in after for name, value in one.items()}
+    found = mean_change([old], [new])
+    assert found is not None
+    assert found.after != found.before
+    assert (found.moved, found.beyond_chance) == (False, False)
