@@ -61,8 +61,7 @@ def build(sides: Sequence[Sequence[Path]], wishes: Wishes | None = None) -> Buil
     compared = _compared(read, wishes.policy, table, naming)
     if compared:
         table.turn(*compared.turned)
-    for side in read:
-        naming.rows(n.row for n in side.numbers)  # so notes may name what is in no table, too
+    naming.rows(n.row for side in read for n in side.numbers if n.stale)  # which notes name
     numbers = _named([n for n in read[-1].numbers if not n.stale], naming)
     rows = [n.row for n in numbers]
     where = _where(numbers, len(sides) - 1, table)

@@ -13,8 +13,10 @@ _WORDS = frozenset({
     "adv", "base", "case", "ex", "example", "forbidden", "harmful", "harmless", "id", "item", "line", "no",
     "nr", "prompt", "query", "question", "row", "safe", "sample", "set", "test", "train", "unsafe",
 })  # fmt: skip
-_COUNT = re.compile(r"[A-Za-z]{0,2}\d{1,20}[A-Za-z]?|")
-_DIGEST = re.compile(r"(?=.*\d)[0-9a-f]{6,64}|(?=.*\d)[0-9A-F]{6,64}")
+_COUNT = re.compile(r"[A-Za-z]{0,2}[0-9]{1,20}[A-Za-z]?|")
+_DIGEST = re.compile(r"(?=.*[0-9])(?:[0-9a-f]{6,64}|[0-9A-F]{6,64})")
+_LETTERS = 3
+"""How many may stand about numbers, in ``v2-12b``: more of them could spell."""
 
 
 def id_beside(name: str, prompt: str, set_name: str) -> str:
@@ -31,9 +33,11 @@ def id_beside(name: str, prompt: str, set_name: str) -> str:
     """
     words = _WORDS | set(re.split(r"[^a-z]+", set_name.lower()))
     parts = re.split(r"[-_.:/#]", name)
-    plain = all(_COUNT.fullmatch(p) or _is_digest(p) or p.lower() in words for p in parts)
+    parts = [p for p in parts if not _is_digest(p) and p.lower() not in words]
+    letters = sum(map(str.isalpha, "".join(parts)))
+    plain = all(map(_COUNT.fullmatch, parts)) and letters <= _LETTERS
     told = name.strip().casefold() == prompt.strip().casefold()
-    if plain and not told and 0 < len(name) <= _LONGEST and re.search(r"\d", name):
+    if plain and not told and 0 < len(name) <= _LONGEST and re.search(r"[0-9]", name):
         return name
     return f"(prompt {digest_json(name)[:12]})"
 

@@ -26,10 +26,11 @@ _BEHIND = ".,;:!?)]}'\"…"
 _OPEN = " /\\([{<'\"=|~-"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d(?::\d\d){0,2}Z?)?(?!\w)")
 _NUMBER = re.compile(r"[+-]?\d{1,6}(?:,\d{3})*(?:\.\d{1,6})?(?:e[+-]?\d{1,3})?")
-_OURS = re.compile(r"(?:results|samples)_[\w.:+-]{1,150}\.jsonl?")
+_OURS = re.compile(r"results_\d{4}-\d\d-\d\dT[\d.:-]{6,20}\.json")
 _FILE = re.compile(r"[\w.+-]{1,150}\.(?:json|jsonl|csv|yaml|yml|txt)")
 _ERROR = re.compile(
-    r"(?:\w{1,40}\.){0,6}([A-Z][A-Za-z]{0,40}(?:Error|Exception|Interrupt|Exit|Timeout))(?=:|$)"
+    r"(?:\w{1,40}\.){0,6}((?:[A-Z][a-z]{1,12}|[A-Z]{1,6}){0,4}(?:Error|Exception|Interrupt|Exit|Timeout))"
+    r"(?=:|$)"
 )
 
 

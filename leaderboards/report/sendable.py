@@ -32,9 +32,9 @@ _CLOSES = dict(zip("'\"`“‘«([{<", "'\"`”’»)]}>", strict=True))
 _ENDS = re.compile(r"[,;](?=\s|$|[\w-]+[=:])|:(?=\s|$)|['\"](?!\w)")
 _PART = r"[^\s'\",;:=+()\[\]{}<>\\/]+"
 _DEEP = re.compile(  # a path from where a run was started; of the hub is a name with one stroke
-    rf"{_PART}(?:[\\/]{_PART}){{2,}}[\\/]?|{_PART}[\\/]{_PART}\.(?:csv|gguf|jsonl?|parquet|txt|ya?ml)\b"
+    rf"(?i){_PART}(?:[\\/]{_PART}){{2,}}[\\/]?|{_PART}[\\/]{_PART}\.(?:csv|gguf|jsonl?|parquet|txt|ya?ml)\b"
 )
-_HOME = re.compile(r"(?:[\\/](?:home|Users)[\\/]+|^~)[^\\/]*[\\/]*$")
+_HOME = re.compile(r"(?i)(?:[\\/](?:home|Users)[\\/]+|^~)[^\\/]*[\\/]*$")
 _HOST = re.compile(
     r"\bserved:\S+"
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)*:\S*|[\w.+-]+@(?:[\w-]+\.)+[A-Za-z]{2,}\b"  # user@host
@@ -44,9 +44,13 @@ _NUMBERS = re.compile(r"(?<![\w.])\[?([0-9A-Fa-f:.]{2,45})(?:%\w+)?\]?(?::\d+)?(
 _SECRET = re.compile(
     r"(?i)\b(?!\w*(?:bos|eos|pad|unk|end|sep|cls|mask)_token)"
     r"((?:\w*[_-])?(?:api[ _-]?key|key|token|secret|passwords?|passwd|passphrase|credentials?|"
-    r"authorization|cookie|host|hostname))(['\"]?\s*[=:]\s*)[^,;&)}\]]+"
+    r"authorization|cookie|host|hostname))(['\"]?\s*[=:]\s*)"
+    r"(?:(['\"]).*?\3(?!\w)|.+?(?=[,;&]\s*['\"]?[\w-]+['\"]?\s*[=:]|$))"
 )
-_SCHEME = re.compile(r"(?i)\b(?:bearer|basic|token) +(?=[^\s'\"]*[\d=_-])[^\s'\",;)\]}]{6,}")
+_SCHEME = re.compile(
+    r"(?i)\b(?:bearer|basic|token|api[ _-]?key|password|secret) +(?=\S*[\d=_-])\S{6,}"
+    r"|\b(?:glpat|xox[a-z])-[\w-]{6,}"
+)
 _FLAG = re.compile(r"(?i)(--?[\w-]*(?:key|token|secret|password|host)) +\S+")
 
 

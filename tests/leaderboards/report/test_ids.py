@@ -31,6 +31,7 @@ TEXTS = [
     PROMPT, "how-do-i-hide-biscuit-3", "how-do-i-hide", "biscuit", "biscuit-3", "HideBiscuit3",
     "如何藏勺子", "x" * 100, "cut a log 3", "", "adv", "h-i-d-e-3", PROMPT.encode()[:12].hex(),
     base64.b64encode(PROMPT.encode()).decode(), PROMPT[::-1], "3 spoons", "17\n", "spoon/17",
+    "ho1-wt2-oh3-id4", "٣٤",
 ]  # fmt: skip
 
 

@@ -64,6 +64,8 @@ def test_nothing_but_words_of_ours_numbers_and_marks_stands(text: str) -> None:
          "'(cut)', line 3: damaged; write it again with --update-baseline or delete it"),
         ("no memory in /home/me/x", "no memory in (the rest is cut)"),
         ("spoon", "(cut)"),
+        ("row results_hide.a.spoon.json is damaged", "row (cut) is damaged"),
+        ("HideTheSpoonUnderMySofaError: the", "(cut)"),
         ("", ""),
     ],
 )  # fmt: skip

@@ -63,6 +63,11 @@ from leaderboards.report.sendable import is_harmless, name_of
         ("Authorization: Token 0123456789abcdef", "Authorization: ***"),
         ("api-key: abc def", "api-key: ***"),
         ("--token abcdef123456", "--token ***"),
+        ("password=a,b", "password=***"),
+        ("'password': 'a b, c: d', x=1", "'password': ***, x=1"),
+        ("apikey abc123def", "***"),
+        ("c:/users/me", "(a path)"),
+        ("me/x.JSONL", "x.JSONL"),
         ("two\nlines\u202e", "two lines\\u202e"),
     ],
 )
