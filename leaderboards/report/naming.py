@@ -20,12 +20,17 @@ _NOT_NAMED = frozenset({
     "labelled", "judge_kappa", "limit", "decoding_seed", "step", "date", "error", "cell",
 })  # fmt: skip
 _SETTINGS = frozenset({
-    "attn_implementation", "backend", "bos_token", "chat_format", "chat_template", "dtype",
-    "kind", "kv_cache_dtype", "load_format", "model", "peft", "pretrained", "quantization", "revision",
-    "rubric", "stop", "style", "system_instruction", "think_end_token", "thoughts", "tokenizer",
-    "torch_dtype", "until",
+    "attn_implementation", "backend", "bos_token", "chat_format", "dtype", "kind", "kv_cache_dtype",
+    "load_format", "model", "peft", "pretrained", "quantization", "revision", "rubric", "stop", "style",
+    "think_end_token", "thoughts", "tokenizer", "torch_dtype", "until",
 })  # fmt: skip
 """Settings whose words may be shown, as names; of all others numbers and yes or no."""
+_DIGESTS = frozenset({"chat_template", "system_instruction"})
+_LONGEST = 80
+"""Of a setting's words: a longer one is a text."""
+_OBJECTS = frozenset({"decoding", "engine_args", "judge_settings", "prompting", "versions"})
+"""Columns of settings: who writes them otherwise may write anything."""
+_HEX = re.compile(r"(?:\w{1,10}:)?[0-9a-f]{6,64}")
 _PLAIN = re.compile(
     r"v?\d{1,6}(?:\.\w{1,12}){1,4}(?:\+\w{1,12})?|\d{1,9}"
     r"|auto|on|off|none|true|false|cpu|cuda(?::\d+)?|(?:b?float|u?int|nf|fp)\d{1,2}"
@@ -61,6 +66,8 @@ class Naming:
         if isinstance(settings, dict | list):
             return json.dumps(self._public(settings), sort_keys=True, separators=(",", ":"),
                               ensure_ascii=False)  # fmt: skip
+        if column in _OBJECTS:
+            return raw if _HEX.fullmatch(raw) or _PLAIN.fullmatch(raw) else self._without(raw)
         name = name_of(raw)
         if column in _DEEP and name.count("/") > 1:  # of the hub is one with one
             name = name.rstrip("/").rpartition("/")[2]
@@ -76,7 +83,8 @@ class Naming:
             return self._without(value)
         if not isinstance(value, str):
             return value
-        if field in _SETTINGS or _PLAIN.fullmatch(value):
+        said = field in _SETTINGS and len(value) <= _LONGEST
+        if said or _PLAIN.fullmatch(value) or (field in _DIGESTS and _HEX.fullmatch(value)):
             return name_of(value)
         return self._without(value)
 

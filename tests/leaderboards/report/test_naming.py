@@ -50,6 +50,17 @@ def test_of_settings_no_place_no_key_and_no_text_stays() -> None:
     assert json.loads(said)["server"] == "(cut)"
 
 
+def test_settings_that_are_no_object_are_cut_unless_they_are_digests() -> None:
+    naming = Naming()
+    given = ("server gpu17", "3f2a9c41", "server gpu18", "5")
+    assert [naming("engine_args", g) for g in given] == ["(cut)", "3f2a9c41", "(cut 2)", "5"]
+    texts = '{"chat_template":"3f2a9c41","style":"gsm8k","system_instruction":"hide the spoon"}'
+    assert naming("prompting", texts) == (
+        '{"chat_template":"3f2a9c41","style":"gsm8k","system_instruction":"(cut 3)"}'
+    )
+    assert "spoon" not in naming("prompting", json.dumps({"style": "hide the spoon " * 9}))
+
+
 def test_settings_that_differ_do_so_without_what_they_hold() -> None:
     """Two servers are two tables, whatever they are called."""
     naming = Naming()
