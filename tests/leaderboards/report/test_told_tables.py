@@ -181,6 +181,8 @@ class Checked:
             self.shown(NO_FT, found[2])
             self.shown(found[5], found[3])
             sure = self.interval(found[5], found[4])
+            moved = self.rates[found[5], self.test] - self.rates[NO_FT, self.test]
+            assert abs(fmean(self.pairs(found[5])) - moved) < 0.0011  # or it is of other numbers
             fell = self.rates[found[5], self.test] < self.rates[NO_FT, self.test]
             usual = "fell" if fell else "rose"
             assert found[1] == (usual if sure else "did not change beyond chance,")
