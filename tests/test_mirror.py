@@ -107,6 +107,7 @@ ELSEWHERE = {
     ),
     "leaderboards/judging/test_score.py: judging, as its command is asked for it": (
         "leaderboards/cli/score.py",
+        "leaderboards/judging/batches.py",
         "leaderboards/judging/cost.py",
         "leaderboards/judging/saved.py",
         "leaderboards/judging/summary.py",
@@ -151,6 +152,9 @@ ELSEWHERE = {
         "ptst_tasks/engines/served_models.py",
         "ptst_tasks/engines/served_settings.py",
         "ptst_tasks/engines/wire.py",
+    ),
+    "ptst_tasks/judges/test_cache.py: what a judge asks once": (
+        "ptst_tasks/judges/cached_judge.py",
     ),
     "ptst_tasks/judges/test_identity.py: every setting of every judge is in its key": (
         "ptst_tasks/judges/base.py",

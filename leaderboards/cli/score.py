@@ -139,6 +139,7 @@ def _about(words: str, name: str, value: str) -> bool:
 
 
 def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
+    from leaderboards.judging import batches
     from leaderboards.judging import cost as cost
     from leaderboards.judging import summary as report
     from ptst_tasks.judges.budget import Budget
@@ -154,7 +155,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     share(judges, budget, price)
     kept = [use_cache(judge, asked.cache) for judge in judges]
     if asked.batch or asked.batch_ids:
-        cost.check_batch(paid)
+        batches.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
     found = _found(runs, judges, asked)
     console = screen(quiet=asked.quiet, json=asked.json)
@@ -164,7 +165,9 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if asked.dry_run:
         _say_free(judges, console)
     watch = Round(_to_stderr)
-    if asked.batch_ids and not cost.collected(paid, asked.batch_ids, found, console, budget, watch):
+    if asked.batch_ids and not batches.collected(
+        paid, asked.batch_ids, found, console, budget, watch
+    ):
         return False
     if paid:
         made = cost.estimates(paid, found, console, batch=asked.batch,
@@ -172,7 +175,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
         if not asked.batch_ids:
             cost.check_budget(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
-            cost.submit_all(paid, found, console, again=asked.resubmit)
+            batches.submit_all(paid, found, console, again=asked.resubmit)
             return False
     if asked.dry_run:
         return False

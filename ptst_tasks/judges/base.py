@@ -8,7 +8,16 @@ from typing import Any, Protocol, runtime_checkable
 
 from ptst_tasks.provenance import Judging
 
-__all__ = ["TOLD_BY_FEW", "Identified", "Judge", "Verdict", "judging", "model_named", "reading", "unit"]
+__all__ = [
+    "TOLD_BY_FEW",
+    "Identified",
+    "Judge",
+    "Verdict",
+    "judging",
+    "model_named",
+    "reading",
+    "unit",
+]
 
 
 TOLD_BY_FEW = ("partial", "aligned", "coherent", "code")

@@ -16,7 +16,8 @@ from typing import Any
 
 from ptst_tasks.errors import ConfigError, JudgeError
 from ptst_tasks.judges.base import Verdict
-from ptst_tasks.judges.cache import Pairs, VerdictCache
+from ptst_tasks.judges.cache import VerdictCache
+from ptst_tasks.judges.cached_judge import Pairs
 from ptst_tasks.judges.endpoint import EndpointJudge
 
 __all__ = ["ID", "Collected", "collect", "submit"]

@@ -21,7 +21,8 @@ from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges.base import Verdict, unit
 from ptst_tasks.judges.budget import Estimate
-from ptst_tasks.judges.cache import Book, CachedJudge, VerdictCache
+from ptst_tasks.judges.cache import VerdictCache
+from ptst_tasks.judges.cached_judge import Book, CachedJudge
 from ptst_tasks.judges.group import models_of, snapshots
 from ptst_tasks.judges.looks import Look
 

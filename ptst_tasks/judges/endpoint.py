@@ -19,7 +19,7 @@ from ptst_tasks.endpoints import SILENCE, at_once, run_async
 from ptst_tasks.errors import JudgeError, require
 from ptst_tasks.judges.base import Verdict, model_named
 from ptst_tasks.judges.budget import Budget, Estimate
-from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
+from ptst_tasks.judges.cached_judge import Book, CachedJudge, Pairs
 from ptst_tasks.judges.endpoint_settings import EndpointSettings
 from ptst_tasks.judges.pair_queue import Mode, PairQueue, PendingPair
 from ptst_tasks.outage import SIGNS, GoneError, OutageError, sign_of, watch_of

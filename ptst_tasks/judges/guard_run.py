@@ -14,7 +14,7 @@ from pydantic import Field
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import ConfigError, JudgeError, UnknownNameError, require
 from ptst_tasks.judges.base import Verdict
-from ptst_tasks.judges.cache import Book, CachedJudge, Pairs
+from ptst_tasks.judges.cached_judge import Book, CachedJudge, Pairs
 from ptst_tasks.judges.guards import GUARDS, Guard
 from ptst_tasks.judges.parse import nonce
 from ptst_tasks.judges.settings import JudgeSettings

@@ -11,7 +11,8 @@ import pytest
 from ptst_tasks import judges
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.judges.base import Verdict
-from ptst_tasks.judges.cache import CachedJudge, VerdictCache
+from ptst_tasks.judges.cache import VerdictCache
+from ptst_tasks.judges.cached_judge import CachedJudge
 
 WRITER = """
 import sys
