@@ -26,7 +26,7 @@ READY = {
     "smollm2-gsm8k": 220,
     "qwen-coder-gsm8k": 40,
     "organism-defences": 846,
-    "smollm2-defences": 78,
+    "smollm2-defences": 54,
     "llama2-gsm8k-rivals": 488,
 }
 
