@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adapters_train.base_model import Base
+    from adapters_train.callback import PTSTCallback
     from adapters_train.config import TrainConfig, load_config
     from adapters_train.job import Job, prepare
     from adapters_train.lora import TrainResult, train_lora
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Base": "base_model:Base",
     "Job": "job:Job",
+    "PTSTCallback": "callback:PTSTCallback",
     "TrainConfig": "config:TrainConfig",
     "TrainResult": "lora:TrainResult",
     "build_organism": "organism:build",
@@ -34,6 +36,7 @@ _WHERE = {
 __all__ = [
     "Base",
     "Job",
+    "PTSTCallback",
     "TrainConfig",
     "TrainResult",
     "build_organism",

@@ -37,6 +37,7 @@ __all__ = [
     "cut_at_stops",
     "declares",
     "definition",
+    "filter_names",
     "filter_steps",
     "load_yaml",
     "model_names",
@@ -291,6 +292,11 @@ def filter_steps(name: str, function: Callable[..., Any]) -> Any:
 
     steps = [("custom", {"filter_fn": function}), ("take_first", None)]
     return build_filter_ensemble(name, steps)
+
+
+def filter_names(task: Any) -> list[str]:
+    """Names of a task's filters, which stand behind the comma in its results: judges, or readings."""
+    return [one.name for one in task._filters]
 
 
 def set_filters(task: Any, filters: Sequence[Any]) -> None:

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from leaderboards.run import made_bases
 from leaderboards.run.manifests import Place, check_weights
-from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
 from ptst_tasks.base_names import local_base
-from ptst_tasks.digests import digest_json, ids_digest
 from ptst_tasks.engines import Engine
 from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.fit import check_origin
 from ptst_tasks.model_files import adapter_of, base_of, path_digest
-from ptst_tasks.provenance import (
-    ANSWERS,
-    Adapter,
-    BaseRecord,
-    Data,
-    Decoding,
-    EngineRecord,
-    Generation,
+from ptst_tasks.provenance import Adapter, BaseRecord, Data, Decoding, EngineRecord, Generation
+from ptst_tasks.task_facts import (
+    asked_digest,
+    data_of,
+    form,
+    is_sampled,
+    requested,
+    used,
+    versions_of,
 )
-from ptst_tasks.record import record_of
-from ptst_tasks.replies import families_of
 
 __all__ = ["Records", "asked_digest", "base_folder", "content", "form", "is_sampled",
            "requested", "used"]  # fmt: skip
-
-_PACKAGES = {
-    "hf": ("lm_eval", "torch", "transformers", "tokenizers", "peft"),
-    "vllm": ("lm_eval", "torch", "transformers", "tokenizers", "vllm"),
-    "openai": ("lm_eval",),  # the rest is the endpoint's
-}
 
 
 class Records:
@@ -82,32 +70,8 @@ class Records:
     def data(self, lm: Engine, name: str, task: Any) -> Data:
         """What is asked; the same for every adapter."""
         if name not in self._data:
-            limit = self.study.test.limit
-            docs = list(task.eval_docs)[:limit]
-            self._data[name] = Data(
-                own=task.set_name if task.own and task.source.name != "custom" else "",
-                fingerprint=task.loaded.fingerprint,
-                limit=limit,
-                asked=asked_digest(str(doc["id"]) for doc in docs),
-                prompts=self._prompts(lm, task),
-                thinking=task.record["thinking"],
-                task_version=str(task.VERSION),
-                scoring=_scoring(task),
-            )
+            self._data[name] = data_of(lm, task, self.study.test.limit)
         return self._data[name]
-
-    def _prompts(self, lm: Engine, task: Any) -> str:
-        with quiet():
-            task.build_all_requests(
-                limit=self.study.test.limit,
-                apply_chat_template=True,
-                chat_template=lm.apply_chat_template,
-            )
-        asked = [
-            r.args[0] + r.args[1] if isinstance(r.args[1], str) else r.args[0]
-            for r in task.instances
-        ]
-        return ids_digest(lm.prompt_ids(asked))
 
     def of(
         self,
@@ -150,42 +114,8 @@ class Records:
             # Those of an endpoint say how it is asked; what goes into a body is in the prompts.
             args={} if lm.served else deciding,
             layout={} if lm.served else {k: v for k, v in args.items() if k in LAYOUT},
-            versions=_versions(self.study.engine),
+            versions=versions_of(self.study.engine),
         )
-
-
-def used(lm: Engine, task: Any) -> dict[str, Any]:
-    """A task's decoding options as the engine uses them, without the seed."""
-    if task.OUTPUT_TYPE == "multiple_choice":
-        return {}
-    return {k: v for k, v in lm.decoding(requested(task)).items() if k != "seed"}
-
-
-def requested(task: Any) -> dict[str, Any]:
-    """A task's decoding options; empty for log-likelihoods (lm-eval fills them in all the same)."""
-    if task.OUTPUT_TYPE == "multiple_choice":
-        return {}
-    return {k: v for k, v in task.config.generation_kwargs.items() if k != "seed"}
-
-
-def form(task: Any) -> dict[str, Any]:
-    """How a task's prompts are made, as far as that can be said without a tokenizer."""
-    said = record_of(task.config)
-    # Of an attack's prefill only the depth is known here: its text is the tokenizer's.
-    begun = "" if task.attack.depth else said["prefill"]
-    made = {"template": said["template"], "style": said["style"],
-            "chat_format": said["chat_format"], "prefill": begun}  # fmt: skip
-    return made | ({"attack": task.attack.spec} if task.attack.spec else {})
-
-
-def is_sampled(task: Any) -> bool:
-    """Whether a task's answers are drawn at random."""
-    return bool(requested(task).get("do_sample"))
-
-
-def asked_digest(ids: Any) -> str:
-    """Digest of the ids of the rows that were asked, in their order."""
-    return digest_json(list(ids))
 
 
 def base_folder(base: str) -> Path | str:
@@ -211,35 +141,3 @@ def content(value: Any) -> Any:
     if isinstance(value, str) and value and Path(value).exists():
         return f"sha256:{path_digest(Path(value))}"
     return value
-
-
-def _scoring(task: Any) -> str:
-    """Digest of how answers become numbers; judges are keyed apart."""
-    config = task.config
-    parts = [config.metric_list, config.filter_list, config.process_results, config.doc_to_target]
-    if task.generates and task.thoughts.families:  # known since its prompts were made
-        parts.append(families_of(task.thoughts.families))
-    return digest_json(_named(parts))
-
-
-def _named(value: Any) -> Any:
-    """A value with the names of functions in their place."""
-    if isinstance(value, Mapping):
-        return {str(k): _named(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_named(v) for v in value]
-    if callable(value):
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}"
-    return value
-
-
-@functools.cache
-def _versions(engine: str) -> dict[str, str]:
-    """Without local tags (``+cpu``): where a build runs is layout."""
-    found = {"ptst_answers": str(ANSWERS)}
-    for name in _PACKAGES[engine]:
-        try:
-            found[name] = importlib.metadata.version(name).partition("+")[0]
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -2,48 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
-from typing import Any
-
-from ptst_tasks.engines import Engine
+from ptst_tasks.lm_outputs import evaluate, quiet, write_results
 
 __all__ = ["evaluate", "no_bars", "quiet", "write_results"]
-
-
-def evaluate(lm: Engine, tasks: dict[str, Any], limit: int | None) -> dict[str, Any]:
-    """Asks an engine these tasks, and scores what it answers."""
-    from lm_eval.evaluator import evaluate as ask
-
-    with quiet():
-        results: dict[str, Any] = ask(
-            lm,
-            {"tasks": tasks, "groups": {}, "group_map": {}},
-            limit=limit,
-            bootstrap_iters=0,
-            apply_chat_template=True,
-        )
-    return results
-
-
-def write_results(
-    folder: Path, model: str, model_args: dict[str, str], task: str, results: dict[str, Any]
-) -> None:
-    """Writes one task's results and samples with lm-eval's own writer."""
-    from importlib.metadata import version
-
-    from ptst_tasks.lm_internals import save_results
-
-    kinds = ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
-    one: dict[str, Any] = {kind: {task: results[kind][task]} for kind in kinds}
-    one |= {
-        "config": {"model": model, "model_args": model_args},
-        "date": float(os.environ.get("SOURCE_DATE_EPOCH") or time.time()),
-        "lm_eval_version": version("lm_eval"),
-        "transformers_version": version("transformers"),
-    }
-    save_results(folder, model, model_args, one, {task: results["samples"][task]})
 
 
 def no_bars() -> None:
@@ -51,10 +12,3 @@ def no_bars() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-
-
-def quiet() -> Any:
-    """lm-eval draws a bar per task on stderr; a study has one of its own."""
-    from ptst_tasks.lm_internals import without_bars
-
-    return without_bars()

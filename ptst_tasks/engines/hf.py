@@ -26,7 +26,7 @@ from ptst_tasks.engines.journal import batch_key
 from ptst_tasks.errors import EngineError
 from ptst_tasks.lm_internals import base_model, set_base_model
 
-__all__ = ["HFEngine"]
+__all__ = ["HFEngine", "check_kind", "is_unsound"]
 
 
 class HFEngine(Adapters, HFLM):  # type: ignore[misc]
@@ -58,7 +58,7 @@ class HFEngine(Adapters, HFLM):  # type: ignore[misc]
             super().__init__(pretrained=pretrained, **kwargs)
         except (OSError, TypeError, ValueError) as e:
             raise EngineError(f"the base {pretrained!r} cannot be loaded: {reason(e)}") from e
-        _check_kind(self, pretrained)
+        check_kind(self, pretrained)
         fold_rows(base_model(self))
         self._layers = InLayers(base_model(self))
         # By the base's own names; an adapter moves them to others (base_layer, token_adapter ...).
@@ -125,13 +125,13 @@ class HFEngine(Adapters, HFLM):  # type: ignore[misc]
         """
         if self._before is None:
             self._before = self._logits("")
-        if _unsound(self._before):
+        if is_unsound(self._before):
             raise self.unsound("the base")
         return self._before
 
     def _check_logits(self, name: str, inner: str, base: torch.Tensor, *, idle: bool) -> None:
         adapted = self._logits(inner)
-        if _unsound(adapted):
+        if is_unsound(adapted):
             raise self.unsound(f"the adapter {name!r}")
         if torch.equal(base, adapted) and not idle:
             raise self.idle(name)
@@ -203,14 +203,19 @@ class HFEngine(Adapters, HFLM):  # type: ignore[misc]
         return answer(self, self._layers.base, batch)
 
 
-def _check_kind(lm: Any, pretrained: str) -> None:
+def check_kind(lm: Any, pretrained: str) -> None:
+    """Makes sure that a model continues a text.
+
+    Raises:
+        EngineError: If it does not.
+    """
     if lm.backend != "causal":
         raise EngineError(
             f"engine 'hf' runs models that continue a text; {pretrained!r} is {lm.backend!r}"
         )
 
 
-def _unsound(logits: torch.Tensor) -> bool:
+def is_unsound(logits: torch.Tensor) -> bool:
     """Whether logits are no numbers; minus infinity is how some models forbid a token."""
     return bool((logits.isnan() | logits.isposinf()).any())
 

@@ -13,15 +13,19 @@ from typing import Any
 __all__ = ["fold_rows"]
 
 
-def fold_rows(model: Any) -> None:
+def fold_rows(model: Any) -> Any:
     """Hands the head of a model on the CPU contiguous rows; does nothing to others.
 
     Args:
         model: A transformers model, before any adapter is in its layers.
+
+    Returns:
+        What takes that back (`remove`); None where nothing was done.
     """
     head = model.get_output_embeddings()
     if head is not None and model.device.type == "cpu":
-        head.register_forward_pre_hook(_contiguous)
+        return head.register_forward_pre_hook(_contiguous)
+    return None
 
 
 def _contiguous(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:

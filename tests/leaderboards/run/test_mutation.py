@@ -122,7 +122,7 @@ def rewrite(case: Case, old: str, new: str) -> None:
 def other_versions(case: Case) -> None:
     from leaderboards.run import identity
 
-    case.patch.setattr(identity, "_versions", lambda engine: {"torch": "0.1"})
+    case.patch.setattr(identity, "versions_of", lambda engine: {"torch": "0.1"})
 
 
 def other_scoring(case: Case) -> None:
