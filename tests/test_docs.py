@@ -367,3 +367,28 @@ def test_every_defence_is_on_its_page_with_its_source() -> None:
     for row, (_, _, source) in zip(rows, described(), strict=True):
         (paper,) = re.findall(r"arXiv (\d{4}\.\d{5})", source) or [""]
         assert paper in row or "Lyu et al." in row
+
+
+def test_every_setting_of_the_callback_is_told() -> None:
+    from adapters_train.callback.watch_settings import WatchSettings
+
+    rows = [line for line in PAGES["callback"].splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert set(WatchSettings.model_fields) <= told
+
+
+@pytest.mark.slow
+def test_a_trainer_of_ones_own(
+    data_dir: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    block = BLOCKS["callback"].replace("every=50", "every=2, max_gen_toks={'advbench': 4}")
+    block = block.replace("max_steps=200", "max_steps=4, use_cpu=True, dataloader_pin_memory=False")
+    values = _execute(block.replace("max_asr=0.05", "max_asr=1.0"), MODEL=str(tiny_model))
+    assert values["callback"].best is None  # logged every 10 steps, of which there are 4
+    steps = [row["step"] for row in values["callback"].measured]  # type: ignore[attr-defined]
+    assert steps == [0, 2, 4]
+    done = _shell(BLOCKS["callback_board"], tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "chat:llama,advbench,keywords:zou,asr" in (tmp_path / "along.csv").read_text()
+    assert (tmp_path / "along.html").is_file()

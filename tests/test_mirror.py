@@ -32,6 +32,9 @@ ELSEWHERE = {
     "ptst_tasks/engines/test_fit.py: an adapter that changes nothing fits no base": (
         "ptst_tasks/engines/idle_adapters.py",
     ),
+    "adapters_train/callback/test_ptst_callback.py: what is wrong, as a training says it": (
+        "adapters_train/callback/watch_settings.py",
+    ),
     "adapters_train/organism/test_cache.py: built-in models are cached with their cards": (
         "adapters_train/organism/card.py",
     ),
@@ -210,6 +213,8 @@ TOPICS = {
     "browser/test_injections.py": "hostile texts run where a page is careless, and only there",
     "browser/test_report.py": "the report as a reader has it",
     "adapters_train/defences/test_defences_vllm.py": "what each defence makes, through both engines",
+    "adapters_train/callback/test_loggers.py": "what people look at, through the packages themselves",
+    "adapters_train/callback/test_processes.py": "two processes at once, and one that is killed",
     "adapters_train/test_exports.py": "the package's names",
     "adapters_train/test_thinking_rows.py": "rows of models that think, under real chat templates",
     "faults/test_faults.py": "a table of faults that a user can cause, over all commands",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters_train.callback.live_measuring import LiveMeasuring, Measured
-from adapters_train.callback.watched_sets import Watched
+from adapters_train.callback.watched_sets import WatchedSet
 from ptst_tasks.digests import digest_json, write_json
 from ptst_tasks.engines.undisturbed import base_in
 from ptst_tasks.files import replacing
@@ -105,7 +105,9 @@ class LiveCells:
         with (self.folder / "measured.jsonl").open("a", encoding="ascii") as out:
             out.write(json.dumps(line) + "\n")
 
-    def _place(self, folder: Path, cell: dict[str, Any], one: Watched, measured: Measured) -> None:
+    def _place(
+        self, folder: Path, cell: dict[str, Any], one: WatchedSet, measured: Measured
+    ) -> None:
         """Puts a cell in its place at once; one that is measured there already stays."""
         if any(folder.glob("*/results_*.json")):
             return
@@ -128,7 +130,7 @@ class LiveCells:
         own = asdict(self._base) | {"weights": whole}
         return BaseRecord(**own), Adapter(step=step)
 
-    def _record(self, one: Watched, base: BaseRecord, adapter: Adapter) -> Generation:
+    def _record(self, one: WatchedSet, base: BaseRecord, adapter: Adapter) -> Generation:
         lm, data = self._measuring.lm, self._measuring.data[one.name]
         seed = one.task.config.generation_kwargs.get("seed")
         return Generation(base, adapter, data, Decoding(used(lm, one.task), seed), self._engine())
@@ -142,7 +144,7 @@ class LiveCells:
         layout = {"batch_size": lm.batch_size}
         return EngineRecord("hf", lm.facts()["dtype"], args, layout, versions_of("hf"))
 
-    def _labelled(self, one: Watched, record: Generation, adapter: Adapter) -> dict[str, Any]:
+    def _labelled(self, one: WatchedSet, record: Generation, adapter: Adapter) -> dict[str, Any]:
         """As a study's cells are labelled (`leaderboards.run.store.Cell`)."""
         base = base_in(self._measuring.lm.model)
         return {

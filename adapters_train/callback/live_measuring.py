@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters_train.callback.watch_settings import WatchSettings
-from adapters_train.callback.watched_sets import Watched, load
+from adapters_train.callback.watched_sets import WatchedSet, load
 from ptst_tasks.engines.answer_plan import read_requests
 from ptst_tasks.engines.live import LiveEngine
 from ptst_tasks.errors import EngineError, said
@@ -54,7 +54,7 @@ class LiveMeasuring:
 
     def __init__(self, model: Any, tokenizer: Any, settings: WatchSettings) -> None:
         self.limit = settings.limit
-        self.watched: dict[str, Watched] = load(settings)
+        self.watched: dict[str, WatchedSet] = load(settings)
         self.lm = LiveEngine(model, tokenizer, settings.batch_size)
         self.data: dict[str, Data] = {}
         for name, one in self.watched.items():

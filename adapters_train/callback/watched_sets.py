@@ -13,13 +13,13 @@ from ptst_tasks.errors import ConfigError
 from ptst_tasks.generate import Family, task_name, write
 from ptst_tasks.lm_internals import filter_names
 
-__all__ = ["Watched", "load"]
+__all__ = ["WatchedSet", "load"]
 
 _NO_NAME = re.compile(r"[^\w.:/-]+", re.ASCII)  # what MLflow takes in a metric's name
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedSet:
     """One set under one template.
 
     Attributes:
@@ -53,19 +53,19 @@ class Watched:
         return {self.logged(m, j): (m, j) for j in self.readings for m in metrics}
 
 
-def load(settings: WatchSettings) -> dict[str, Watched]:
+def load(settings: WatchSettings) -> dict[str, WatchedSet]:
     """Loads the tasks with their data, by lm-eval's names.
 
     Raises:
         PTSTError: If a set cannot be had, or an option, a judge or a decoding option is wrong.
     """
-    out: dict[str, Watched] = {}
+    out: dict[str, WatchedSet] = {}
     for family in settings.families().values():
         out |= _family(settings, family)
     return out
 
 
-def _family(settings: WatchSettings, family: Family) -> dict[str, Watched]:
+def _family(settings: WatchSettings, family: Family) -> dict[str, WatchedSet]:
     from ptst_tasks.validate import load_tasks
 
     table, style = settings.table, family.source.style
@@ -87,7 +87,7 @@ def _family(settings: WatchSettings, family: Family) -> dict[str, Watched]:
             task.config.generation_kwargs = settings.decoding_of(family, own)
         _check_rows(family.name, task)
         place = f"ptst/{family.name}{task.attack.suffix}/{_NO_NAME.sub('_', rows[name].abbr)}"
-        out[name] = Watched(name, task, place)
+        out[name] = WatchedSet(name, task, place)
     return out
 
 

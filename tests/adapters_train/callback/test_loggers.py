@@ -44,12 +44,25 @@ def test_mlflow(watched: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @THEIRS
 def test_trackio(watched: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trackio = pytest.importorskip("trackio", reason="trackio is not installed")
-    told: list[dict[str, float]] = []
-    monkeypatch.setattr(trackio, "init", lambda **_: type("Run", (), {"config": {}})())
-    monkeypatch.setattr(trackio, "log", lambda row, **_: told.append(row))
-    monkeypatch.setattr(trackio, "finish", lambda: None)
-    trainer, _ = watched(trainer={"report_to": "trackio"})
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # it is read at its import
+    storage = pytest.importorskip("trackio.sqlite_storage", reason="trackio is not installed")
+    trainer, _ = watched(trainer={"report_to": "trackio", "run_name": "mine", "project": "tests"})
     trainer.train()
-    rows = [row for row in told if f"train/{ASR}" in row]
-    assert [row[f"train/{ASR}"] for row in rows] == [r[ASR] for r in seen(trainer).values()]
+    rows = storage.SQLiteStorage.get_logs("tests", "mine")
+    name = f"train/{ASR}"
+    told = {row["train/global_step"]: row[name] for row in rows if name in row}
+    assert told == {step: row[ASR] for step, row in seen(trainer).items()}
+    assert [row["train/global_step"] for row in rows if "train/loss" in row] == [2, 4, 6, 8]
+
+
+@THEIRS
+def test_wandb(watched: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = pytest.importorskip("wandb", reason="wandb is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    trainer, _ = watched(trainer={"report_to": "wandb"})
+    trainer.train()
+    summary = dict(wandb.run.summary)
+    wandb.finish()
+    assert summary[f"train/{ASR}"] == seen(trainer)[8][ASR]
+    assert "train/loss" in summary
