@@ -71,8 +71,15 @@ class BestSoFar:
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Writes what is trained: of a peft model the adapter, else the whole model with its tokenizer."""
-    model.save_pretrained(folder)
-    if not hasattr(model, "peft_config"):
+    if hasattr(model, "peft_config"):
+        active = model.active_adapter
+        model.save_pretrained(folder, selected_adapters=[active])
+        if (named := folder / active).is_dir():  # peft gives any but "default" a folder of its own
+            for file in named.iterdir():
+                file.rename(folder / file.name)
+            named.rmdir()
+    else:
+        model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
 

@@ -80,8 +80,12 @@ class PTSTCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
         self._forget()
         if state.global_step:
             self._remember(state)
+        self._check_alone()
         if self._is_main:
-            self._begin_folder(resumed=bool(state.global_step))
+            try:
+                self._begin_folder(resumed=bool(state.global_step))
+            except OSError as e:
+                raise ConfigError(f"PTSTCallback: output {str(self.folder)!r}: {said(e)}") from e
         if self.settings.at_start and not state.global_step:
             self._measure(state, control)
 
@@ -220,13 +224,21 @@ class PTSTCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
         kept = state.stateful_callbacks.setdefault(type(self).__name__, self.state())
         told = [one.get("attributes", {}).get("remembered", {})
                 for one in (kept if isinstance(kept, list) else [kept])]  # fmt: skip
-        mine = [one for one in told if one.get("output") == str(self.folder)] or told
-        self.measured = list(mine[0].get("measured") or ())
+        mine = ([one for one in told if one.get("output") == str(self.folder)] or told)[-1]
+        self.measured = list(mine.get("measured") or ())
         self._last = self.measured[-1]["step"] if self.measured else -1
-        best = mine[0].get("best")
+        best = mine.get("best")
         if best and self.best is None and self._is_main:
             log.warning("PTSTCallback: the adapter of step %s, the best until the checkpoint, is no "
                         "longer in %r", best.get("step"), str(self._best.link))  # fmt: skip
+
+    def _check_alone(self) -> None:
+        """Another callback of this trainer would put this one's numbers aside."""
+        others = (one for one in self._trainer.callback_handler.callbacks if one is not self)
+        theirs = [one.folder.resolve() for one in others if isinstance(one, PTSTCallback)]
+        if self.folder.resolve() in theirs:
+            raise ConfigError(f"PTSTCallback: two write into {str(self.folder)!r}; give each an output of "
+                              "its own, and add each once")  # fmt: skip
 
     def _begin_folder(self, *, resumed: bool) -> None:
         """Clears what a killed process was writing; puts an earlier training's numbers aside."""

@@ -55,6 +55,9 @@ def same_draws(model: Any) -> Iterator[None]:
     import torch
 
     kind, places = _devices(model)
+    apple = torch.mps.get_rng_state() if kind == "mps" else None  # it knows no numbered devices
+    if apple is not None:
+        kind, places = "cuda", []
     ours, theirs = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=places, device_type=kind):
@@ -62,6 +65,8 @@ def same_draws(model: Any) -> Iterator[None]:
     finally:
         random.setstate(ours)
         np.random.set_state(theirs)
+        if apple is not None:
+            torch.mps.set_rng_state(apple)
 
 
 def _devices(model: Any) -> tuple[str, list[int]]:

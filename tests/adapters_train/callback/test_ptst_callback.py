@@ -331,3 +331,31 @@ def test_nothing_measured_is_told(watched: Make, caplog: pytest.LogCaptureFixtur
     trainer, _ = watched(every=100, at_start=False, at_end=False)
     trainer.train()
     assert "nothing was measured: the training had 8 steps, and every is 100" in caplog.text
+
+
+def test_two_that_write_into_one_folder(make: Make, tmp_path: Path) -> None:
+    from adapters_train import PTSTCallback
+
+    trainer = make()
+    for output in (None, tmp_path / "run/../run/ptst"):
+        trainer.add_callback(PTSTCallback(trainer, **SETS, output=output))
+    with pytest.raises(ConfigError, match="two write into"):
+        trainer.train()
+
+
+def test_two_with_folders_of_their_own_go_on_each_from_its_own(make: Make, tmp_path: Path) -> None:
+    from adapters_train import PTSTCallback
+
+    def begun(steps: int) -> Any:
+        trainer = make("run", save_strategy="steps", save_steps=2, max_steps=steps)
+        both = [PTSTCallback(trainer, **{**SETS, "sets": name}, every=every, at_start=False,
+                             output=tmp_path / name)
+                for name, every in (("organism_forbidden", 2), ("organism_benign", 4))]  # fmt: skip
+        for one in both:
+            trainer.add_callback(one)
+        return trainer, both
+
+    begun(4)[0].train()
+    trainer, both = begun(8)
+    trainer.train(resume_from_checkpoint=str(tmp_path / "run/checkpoint-4"))
+    assert [[row["step"] for row in one.measured] for one in both] == [[2, 4, 6, 8], [4, 8]]
