@@ -39,7 +39,7 @@ class LiveEngine(HFEngine):
         base = base_in(model)
         # In the model's place: lm-eval would tie the weights of a real one, in the midst of training.
         facts = SimpleNamespace(device=model.device, config=base.config)
-        with _without_a_word("lm_eval.models.huggingface"):
+        with _without_a_word(HFLM.__module__):
             HFLM.__init__(
                 self, pretrained=facts, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size
             )
