@@ -32,7 +32,7 @@ from ptst_tasks.provenance import (
     Generation,
     cell_digest,
 )
-from ptst_tasks.task_facts import form, requested, used, versions_of
+from ptst_tasks.task_facts import form, is_sampled, requested, used, versions_of
 
 __all__ = ["Labels", "LiveCells"]
 
@@ -132,7 +132,8 @@ class LiveCells:
 
     def _record(self, one: WatchedSet, base: BaseRecord, adapter: Adapter) -> Generation:
         lm, data = self._measuring.lm, self._measuring.data[one.name]
-        seed = one.task.config.generation_kwargs.get("seed")
+        own = one.task.config.generation_kwargs
+        seed = own.get("seed", 0) if is_sampled(one.task) else None  # 0, as a study's
         return Generation(base, adapter, data, Decoding(used(lm, one.task), seed), self._engine())
 
     def _engine(self) -> EngineRecord:
