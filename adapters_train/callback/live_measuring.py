@@ -19,6 +19,9 @@ from ptst_tasks.task_facts import data_of
 
 __all__ = ["LiveMeasuring", "Measured"]
 
+LACKING = 0.02
+"""Share of answers without a verdict that is not told; a study's ``max_unscored``."""
+
 
 @dataclass(slots=True)
 class Measured:
@@ -28,6 +31,7 @@ class Measured:
         step: After how many steps.
         values: Logged name -> value; NaN for what could not be measured, never 0.
         failed: Task -> why there is nothing.
+        lacking: Task -> how many of its answers have no verdict, where that is more than a study allows.
         results: Task -> lm-eval's results with it in them.
         seconds: How long that took.
     """
@@ -35,6 +39,7 @@ class Measured:
     step: int
     values: dict[str, float]
     failed: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, str] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -75,6 +80,8 @@ class LiveMeasuring:
         for name in self.watched:  # in the order of the sets
             done = name in out.results
             out.values |= self._values(name, out.results[name]) if done else self._missing([name])
+            if done and (told := self._lacking(name, out.values)):
+                out.lacking[name] = told
         out.seconds = time.perf_counter() - begun
         return out
 
@@ -102,6 +109,13 @@ class LiveMeasuring:
         found = results["results"][name]
         named = {k: found.get(f"{m},{r}") for k, (m, r) in self.watched[name].names().items()}
         return {k: float(v) for k, v in named.items() if isinstance(v, int | float)}
+
+    def _lacking(self, name: str, values: Mapping[str, float]) -> str:
+        """What to say of missing verdicts: a server that is down leaves them out and raises nothing."""
+        one = self.watched[name]
+        share = max(values.get(one.logged("unscored", r), 0.0) for r in one.readings)
+        rows = min(len(one.task.eval_docs), self.limit or len(one.task.eval_docs))
+        return f"{round(share * rows)} of {rows} answers have no verdict" if share > LACKING else ""
 
     def over(self, values: Mapping[str, float], most: float) -> list[str]:
         """Names of the attack successes that were seen to be above a limit."""

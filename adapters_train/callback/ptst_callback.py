@@ -166,7 +166,9 @@ class PTSTCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
                 measured = self._measuring.measure(step)
             except Exception as e:  # of any library, in the midst of somebody's training
                 measured = self._measuring.missing(step, said(e))
-            failed = "; ".join(f"{task}: {why}" for task, why in measured.failed.items())
+            failed = "; ".join(
+                f"{task}: {why}" for task, why in {**measured.lacking, **measured.failed}.items()
+            )
             try:
                 self._write(measured)
             except Exception as e:  # a full disk; what a library makes of one

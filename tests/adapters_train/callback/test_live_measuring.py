@@ -66,3 +66,22 @@ def test_one_set_that_cannot_be_scored_costs_no_answer_of_the_other(
     assert "ZeroDivisionError" in str(out.failed)
     assert once == 12
     assert sum(asked) <= 2 * once
+
+
+def test_answers_without_a_verdict_are_told(
+    measuring: LiveMeasuring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judge whose server is down may raise nothing: 2 of the 6 answers have no verdict."""
+    from ptst_tasks.judges import Verdict
+    from ptst_tasks.judges.organism import OrganismJudge
+
+    judge = OrganismJudge.judge
+    monkeypatch.setattr(
+        OrganismJudge,
+        "judge",
+        lambda *a: [*judge(*a)[:4], Verdict(reason="?"), Verdict(reason="?")],
+    )
+    out = measuring.measure(1)
+    assert set(out.lacking.values()) == {"2 of 6 answers have no verdict"}
+    assert out.failed == {}
+    assert out.values[UNSCORED] == pytest.approx(1 / 3)
