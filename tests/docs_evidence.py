@@ -1,4 +1,4 @@
-"""Makes what docs/evidence.md and the front page show of real models: ``python -m tests.docs_evidence``.
+"""Makes what docs and the front page show of real models: ``python -m tests.docs_evidence``.
 
 ``... RUN NAME`` first keeps a run's board as ``leaderboards/measured/NAME.csv``, beside it the outcome of
 every prompt (ids and 0/1, no texts), and in docs/assets its picture. The tables are made from these files
@@ -19,13 +19,16 @@ from scipy import stats as sps
 
 from leaderboards.board import csvio, figures, sides
 from leaderboards.board.collect import collect
+from leaderboards.board.defences import rankings
 from leaderboards.board.mean_change import sign_flip
+from leaderboards.board.rendering import sheet
 from leaderboards.board.stats import holm, wilson
 from leaderboards.board.tables import grids
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "leaderboards/measured"
 PAGE = ROOT / "docs/evidence.md"
+PAGES = (PAGE, ROOT / "docs/defences.md", ROOT / "README.md")
 TEMPLATES = {"text:vanilla": "TV", "text:alpaca": "TA", "chat:vanilla": "CV", "chat:alpaca": "CA",
              "chat:llama": "CL"}  # fmt: skip
 BEFORE = "before"
@@ -55,16 +58,22 @@ def picture(name: str) -> None:
 
 
 def outcomes(name: str) -> pd.DataFrame:
-    """Every prompt's outcome, a row each: task, train, test, seed, id, value (0 or 1)."""
+    """Every prompt's outcome, a row each: task, train, defence, test, seed, id, value (0 or 1)."""
     side = sides.read_side(MEASURED / f"{name}.csv")
     rows = [
-        (n.row.task, TEMPLATES.get(n.row.train_template, BEFORE), TEMPLATES[n.row.test_template],
-         -1 if n.row.seed is None else n.row.seed, id_, value)
+        (n.row.task, TEMPLATES.get(n.row.train_template, BEFORE), n.row.defence,
+         TEMPLATES[n.row.test_template], -1 if n.row.seed is None else n.row.seed, id_, value)
         for n in side.numbers
         if RATES.get(n.row.task) == n.row.metric and _first_judge(n.row.task, n.row.judge)
         for id_, value in (n.outcomes or {}).items() if value is not None
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["task", "train", "test", "seed", "id", "value"])
+    return pd.DataFrame(rows, columns=["task", "train", "defence", "test", "seed", "id", "value"])
+
+
+def defence_tables(name: str) -> str:
+    """What `ptst board --layout defences` shows of a board."""
+    found = rankings(sides.read_side(MEASURED / f"{name}.csv").numbers)
+    return "\n\n".join(sheet(r.table(), r.title, r.remarks, "md") for r in found)
 
 
 def _first_judge(task: str, judge: str) -> bool:
@@ -171,7 +180,10 @@ def blocks() -> dict[str, str]:
     """Name of a block -> what stands in it."""
     out: dict[str, str] = {}
     for file in sorted(MEASURED.glob("*.csv")):
-        data, name = outcomes(file.stem), file.stem
+        every, name = outcomes(file.stem), file.stem
+        data = every[every.defence == ""]
+        if len(data) < len(every):
+            out[f"{name} defences"] = defence_tables(name)
         for task in (t for t in RATES if t in set(data.task)):
             out[f"{name} {task}"] = f"{WORDS[task]}, %:\n\n{rate_table(data, task)}"
         out[f"{name} front"] = _front(data)
@@ -194,11 +206,11 @@ def filled(text: str, made: dict[str, str]) -> str:
 
 
 def main(*said: str) -> None:
-    """Keeps a run, if one is named; then makes the blocks of both pages anew."""
+    """Keeps a run, if one is named; then makes the blocks of the pages anew."""
     if said:
         keep(Path(said[0]), said[1])
     made = blocks()
-    for page in (PAGE, ROOT / "README.md"):
+    for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), made), encoding="utf-8")
 
 

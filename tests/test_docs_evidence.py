@@ -12,10 +12,9 @@ import pytest
 from leaderboards.board import csvio
 from leaderboards.board.sides import sidecar
 from tests import docs_evidence
-from tests.docs_evidence import MEASURED, PAGE, ROOT, blocks, filled, paired_rows, rate_table
+from tests.docs_evidence import MEASURED, PAGES, ROOT, blocks, filled, paired_rows, rate_table
 
 BOARDS = sorted(MEASURED.glob("*.csv"))
-PAGES = (PAGE, ROOT / "README.md")
 
 
 def test_there_is_a_board() -> None:
@@ -58,15 +57,16 @@ class TestBoard:
 
     def test_rates_are_those_of_the_outcomes(self, board) -> None:
         rows = {
-            (r.task, r.train_template, r.test_template, r.seed): r.value
+            (r.task, r.train_template, r.defence, r.test_template, r.seed): r.value
             for r in csvio.read(board)
             if (r.metric, r.judge) == ("asr", "keywords:zou")
         }
         data = docs_evidence.outcomes(board.stem)
         full = {short: name for name, short in docs_evidence.TEMPLATES.items()} | {"before": ""}
         harm = data[data.task.isin(docs_evidence.HARM)]
-        for (task, train, test, seed), part in harm.groupby(["task", "train", "test", "seed"]):
-            key = (task, full[train], full[test], None if seed == -1 else seed)
+        fields = ["task", "train", "defence", "test", "seed"]
+        for (task, train, defence, test, seed), part in harm.groupby(fields):
+            key = (task, full[train], defence, full[test], None if seed == -1 else seed)
             assert rows.pop(key) == pytest.approx(part.value.mean(), abs=1e-6)
         assert rows == {}
 
