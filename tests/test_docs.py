@@ -25,6 +25,9 @@ from ptst_tasks.sets import REGISTRY
 from ptst_tasks.templates import builtin
 from ptst_tasks.thinking import MARKERS
 from tests.docs_pictures import ASSETS, check_table, heat_map
+from tests.leaderboards.publish.hub_server import Hub
+from tests.leaderboards.publish.made_adapter import NAME as MADE
+from tests.leaderboards.publish.made_adapter import made_run
 from tests.ptst_tasks.judges.graded import with_logprobs
 from tests.ptst_tasks.judges.server import FakeServer
 from tests.support import ptst
@@ -207,6 +210,33 @@ def test_tasks(data_dir: Path, tmp_path: Path) -> None:
         done.stdout.startswith("ptst_gsm8k_chat_llama") or "ptst_gsm8k_chat_vanilla" in done.stdout
     )
     assert "1 tasks are fine" in done.stdout
+
+
+@pytest.mark.slow
+def test_publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_run(tmp_path / "runs/mine")
+    done = _shell(BLOCKS["publish"], tmp_path, NAME=MADE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-3:] == ["README.md", "board.png", "every_eval_ever.json"]
+    with Hub() as hub:
+        for name, value in hub.environment().items():
+            monkeypatch.setenv(name, value)
+        done = _shell(BLOCKS["publish_push"], tmp_path, NAME=MADE, OWNER="me", REPO="mine")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == f"{hub.url}/me/mine"
+        assert hub.repos["me/mine"].private
+        assert "adapter_model.safetensors" in hub.repos["me/mine"].files
+
+
+@pytest.mark.slow
+def test_publish_to_a_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("trackio")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    made_run(tmp_path / "runs/mine")
+    done = _shell(BLOCKS["publish_log"], tmp_path, NAME=MADE)
+    assert done.returncode == 0, done.stderr
+    assert "numbers written to trackio" in done.stdout
+    assert (tmp_path / "trackio/ptst.db").is_file()
 
 
 @pytest.mark.slow

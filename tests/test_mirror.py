@@ -19,6 +19,9 @@ ELSEWHERE = {
     "leaderboards/doctor/test_works.py: what is found, a line each": (
         "leaderboards/doctor/finding.py",
     ),
+    "leaderboards/publish/test_model_card.py: the study, as the card holds it": (
+        "leaderboards/publish/reproducing.py",
+    ),
     "leaderboards/explain/test_explained_run.py: a run explained, as a user meets it": (
         "leaderboards/cli/explain.py",
     ),

@@ -16,6 +16,7 @@ from leaderboards.cli.doctor import doctor
 from leaderboards.cli.explain import explain
 from leaderboards.cli.judges import judges
 from leaderboards.cli.label import label
+from leaderboards.cli.publish import publish
 from leaderboards.cli.report import report
 from leaderboards.cli.score import score
 from ptst_tasks import __version__, command
@@ -52,6 +53,7 @@ app.command()(score)
 app.command()(label)
 app.command()(judges)
 app.command()(report)
+app.command()(publish)
 app.command()(explain)
 app.command()(check)
 app.command()(doctor)
