@@ -37,7 +37,7 @@ def lines(subject: Subject) -> dict[str, list[list[str]]]:
         if row.metric or row.error:
             found.setdefault(_key(row), {}).setdefault(bool(row.adapter), []).append(row)
     tables: dict[str, list[list[str]]] = {name: [] for name in GROUPS}
-    for sides in found.values():
+    for _, sides in sorted(found.items()):
         own = sides.get(True, [])
         first = (own or sides[False])[0]
         if own:

@@ -58,4 +58,4 @@ def gsm8k(n: int = 1319, **more: Any) -> Any:
     said = {"task": "gsm8k", "metric": "exact_match", "judge": "flexible-extract", "adapter": NAME,
             "n": n, "ci_low": 0.4, "ci_high": 0.5, "seed": 0, "lm_eval_version": "0.4.13",
             "date": "2026-01-31T12:00:00Z", "decoding": '{"max_gen_toks":400}'}  # fmt: skip
-    return row(CL, CL, 0.45, **{**said, **more})
+    return row(CL, CL, more.pop("value", 0.45), **{**said, **more})

@@ -35,9 +35,8 @@ def test_a_tracker_that_is_unknown_or_not_here(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.filterwarnings("default")  # trackio has warnings of its own
 def test_a_run_of_trackio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trk"))  # read when it is imported
     pytest.importorskip("trackio")
-    monkeypatch.setattr("trackio.utils.TRACKIO_DIR", tmp_path / "trk", raising=False)
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trk"))
     found = made_subject(tmp_path)
     assert log_to("trackio", found) == len(measures(found))
     assert capsys.readouterr().out == ""
