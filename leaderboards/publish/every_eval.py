@@ -14,7 +14,6 @@ from leaderboards.board.kinds import kind_of
 from leaderboards.board.row import Row
 from leaderboards.publish.rates_table import told_metric
 from leaderboards.publish.subject import Subject
-from leaderboards.report.sendable import facts_of
 from ptst_tasks import __version__, sets
 from ptst_tasks.clock import now
 from ptst_tasks.files import dump_json
@@ -80,10 +79,10 @@ def _model(subject: Subject, model: str, repo: str) -> dict[str, object]:
 
 
 def _result(subject: Subject, row: Row, at: int) -> dict[str, object]:
-    where = {"test_template": row.test_template, "attack": row.attack, "prompting": facts_of(row.prompting),
-             "decoding": facts_of(row.decoding), "asked": row.asked, "prompts": row.prompts,
+    where = {"test_template": row.test_template, "attack": row.attack, "prompting": row.prompting,
+             "decoding": row.decoding, "asked": row.asked, "prompts": row.prompts,
              "decoding_seed": "" if row.decoding_seed is None else str(row.decoding_seed)}  # fmt: skip
-    judged = {"judge": row.judge, "judge_settings": facts_of(row.judge_settings or "{}"),
+    judged = {"judge": row.judge, "judge_settings": row.judge_settings or "{}",
               "judge_kappa": "" if row.judge_kappa is None else f"{row.judge_kappa:.2f}",
               "unscored": str(row.unscored)}  # fmt: skip
     name = "/".join(part for part in (row.task, row.test_template, row.attack) if part)

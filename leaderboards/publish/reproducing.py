@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from leaderboards.publish.subject import Subject
-from leaderboards.report.sendable import facts_of, name_of
+from leaderboards.report.sendable import name_of
 from ptst_tasks.files import dump_json
+from ptst_tasks.keys import names_a_key
 
 __all__ = ["study_yaml"]
+
+_PLACE = re.compile(
+    r"(?i)(?:^|[_-])(?:address|auth|cookies?|email|headers?|hosts?|hostname|ip|node|prox(?:y|ies)|secrets?"
+    r"|urls?|user(?:name)?)$"
+)
+"""Settings that name a server or a person."""
 
 
 def study_yaml(subject: Subject) -> tuple[str, bool]:
@@ -34,7 +42,7 @@ def _public(value: Any) -> Any:
         return {
             name_of(str(name)): _public(inner)
             for name, inner in value.items()
-            if facts_of(dump_json({str(name): 0})) != "{}"  # a key, an address, a user's name
+            if not (names_a_key(str(name)) or _PLACE.search(str(name)))
         }
     if isinstance(value, list | tuple):
         return [_public(inner) for inner in value]

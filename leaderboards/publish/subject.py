@@ -11,7 +11,9 @@ from typing import Any
 from leaderboards.board.collect import collect
 from leaderboards.board.row import Row
 from leaderboards.explain.run_folder import adapters_of
-from leaderboards.report.sendable import Naming, name_of, told_of
+from leaderboards.report.naming import Naming
+from leaderboards.report.sayable import told_of
+from leaderboards.report.sendable import name_of
 from leaderboards.run import study_files
 from leaderboards.run.manifests import checked_manifest
 from leaderboards.run.plans import AdapterPlan
@@ -90,7 +92,9 @@ def subject_of(run: Path, name: str = "") -> Subject:
     if any(r.step is not None and r.adapter.startswith(f"{plan.name}@") for r in raw):
         notes.append("copies kept along training are left out; the card is of the adapter itself")
     names = Naming()
-    made = [r.model_copy(update={"error": told_of(r.error, "harmless")}) for r in names.rows(rows)]
+    named = names.rows(rows)
+    known = names.known()
+    made = [r.model_copy(update={"error": told_of(r.error, known)}) for r in named]
     label = study.label
     hub = label if _HUB_ID.fullmatch(label) and not Path(study.base).exists() else ""
     own = next(r for r in made if r.adapter)
