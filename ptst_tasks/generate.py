@@ -1,6 +1,7 @@
 """Writes the tasks' YAMLs: one folder per set, one small file per template.
 
-``python -m ptst_tasks.generate`` rewrites the checked-in ones; a test keeps them in sync.
+``python -m ptst_tasks.generate`` rewrites the checked-in ones, and the module of inspect_ai's tasks; a
+test keeps them in sync.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ptst_tasks.files import write_text
 from ptst_tasks.own_sets import BASES, OwnSet, source_of
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 
-__all__ = ["FAMILIES", "Family", "families", "own_families", "task_name", "write"]
+__all__ = ["FAMILIES", "Family", "families", "inspect_tasks", "own_families", "task_name",
+           "write"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,37 @@ def write(
     return out
 
 
+INSPECT_TASKS = TASKS_DIR.parent / "for_inspect/tasks.py"
+"""Inspect finds tasks in a file by their decorators, so they are written out."""
+_INSPECT_HEAD = '''"""A task of inspect_ai for each set; written by ``make tasks``.
+
+Each takes a template (name, slug or abbreviation), what the model's adapter sits on where its name
+does not say it, and the options that stand behind lm-eval's ``--metadata``.
+"""
+
+from typing import Any
+
+from inspect_ai import Task, task
+
+from ptst_tasks.for_inspect.made import asked
+from ptst_tasks.for_inspect.manners import named
+
+PLAIN = "chat:vanilla"
+'''
+_INSPECT_TASK = """
+
+@task(name="ptst/{0}")
+@named
+def {0}(template: str = PLAIN, base: str = "", **options: Any) -> Task:  # noqa: D103
+    return asked("{0}", template, base, options)
+"""
+
+
+def inspect_tasks() -> str:
+    """The module of inspect's tasks; a set that cannot go as messages says so when it is asked."""
+    return _INSPECT_HEAD + "".join(map(_INSPECT_TASK.format, FAMILIES))
+
+
 def _base(family: Family) -> str:
     """What a task in a user's folder builds on."""
     return family.base if family.own else f"{family.name}/_base_yaml"
@@ -173,3 +206,4 @@ def _base(family: Family) -> str:
 
 if __name__ == "__main__":
     print(f"{len(write())} tasks written to {TASKS_DIR}")
+    write_text(INSPECT_TASKS, inspect_tasks())

@@ -32,6 +32,7 @@ __all__ = [
     "TESTED",
     "CommandLine",
     "add_filter",
+    "apply_filters",
     "base_config",
     "base_model",
     "cut_at_stops",
@@ -307,6 +308,12 @@ def set_filters(task: Any, filters: Sequence[Any]) -> None:
 def add_filter(task: Any, one: Any) -> None:
     """Gives a task one more filter."""
     task._filters.append(one)
+
+
+def apply_filters(task: Any, instances: Sequence[Any]) -> None:
+    """Passes answered instances through all filters of a task, which are not those that it holds."""
+    for one in task._filters:
+        one.apply(list(instances))
 
 
 def put_step_first(task: Any, function: Callable[..., Any]) -> None:

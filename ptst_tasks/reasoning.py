@@ -102,12 +102,8 @@ class Reasoning:
         """
         seen, stops, whole = 0, False, dict[str, int]()
         for one in instances:
-            opens = self._opens.get(one.doc_id)
-            one.resps = [described(text, opens or self._hidden(text)) for text in one.resps]
-            replies = [self.read(one.doc, text) for text in one.resps]
+            replies = self.mark(one)
             seen += any(r.cut or r.reasoning for r in replies)
-            # As every other metric, of the first of several responses.
-            self.cut[str(one.doc.get("id"))] = replies[0].cut
             stops |= bool(self.known.instead) and _has_stops(one)
             if not self.families and (marker := begun(one.resps[0])):
                 whole[marker] = whole.get(marker, 0) + 1
@@ -120,6 +116,15 @@ class Reasoning:
             record["markers"] = families_of(self.families)
             if seen or not self.known.only_seen:
                 record["thinks"] = True
+
+    def mark(self, instance: Any) -> list[Reply]:
+        """Makes the responses of one instance say where their thoughts begin; takes them apart."""
+        opens = self._opens.get(instance.doc_id)
+        instance.resps = [described(text, opens or self._hidden(text)) for text in instance.resps]
+        replies = [self.read(instance.doc, text) for text in instance.resps]
+        # As every other metric, of the first of several responses.
+        self.cut[str(instance.doc.get("id"))] = replies[0].cut
+        return replies
 
     def _hidden(self, text: str) -> Markers | None:
         sure = self.known.unseen == "sure"

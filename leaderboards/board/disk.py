@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leaderboards.board import inspect_logs
 from leaderboards.board.in_place import LOCK, settle
 from ptst_tasks.errors import DataError
 from ptst_tasks.files import lines
@@ -77,8 +78,12 @@ def results_files(path: Path) -> list[Path]:
 
 
 def _results_files(path: Path) -> list[Path]:
-    if path.is_file():
+    if inspect_logs.is_log(path):
+        path = inspect_logs.unpack(path)
+    elif path.is_file():
         return [path]
+    elif not any((path / name).exists() for name in ("study.json", "cell.json")):
+        inspect_logs.unpack_below(path)
     below = [f for f in path.rglob("results_*.json") if not _hidden(f.relative_to(path))]
     if (path / "study.json").is_file():  # what it no longer asks for is no part of a run
         below = [f for f in below if path / "attic" not in f.parents]

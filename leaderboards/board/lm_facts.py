@@ -124,6 +124,7 @@ def _prompting(file: Path, data: Json, config: Json, ours: TaskRecord, task: str
         "prefill": ours.get("prefill"),
         "thoughts": _ends_of_thoughts(file, ours) or None,
         "think_end_token": part(file, config, "metadata").get("think_end_token"),
+        "solver": part(file, data, "inspect").get("solver"),
         "num_fewshot": shots,
         "fewshot_as_multiturn": data.get("fewshot_as_multiturn") if shots else None,
         "fewshot_seed": part(file, data, "config").get("fewshot_seed") if shots else None,

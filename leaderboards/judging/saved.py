@@ -172,7 +172,7 @@ def tasks(paths: Iterable[str | os.PathLike[str]], *, judge_reasoning: bool = Fa
     for path in map(Path, paths):
         if not path.exists():
             raise DataNotFoundError(f"{str(path)!r} does not exist; give a run or lm_eval's output")
-        if path.is_file() and path.suffix != ".json":
+        if path.is_file() and path.suffix not in (".json", ".eval"):
             raise DataError(f"{str(path)!r} is no results file; give a run, lm_eval's output folder "
                             "or one of its results_*.json")  # fmt: skip
         for file in disk.results_files(path):

@@ -3,7 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptst_tasks import TASKS_DIR
-from ptst_tasks.generate import FAMILIES, files, task_name, write
+from ptst_tasks.generate import (
+    FAMILIES,
+    INSPECT_TASKS,
+    files,
+    inspect_tasks,
+    task_name,
+    write,
+)
 from ptst_tasks.sets import REGISTRY
 from ptst_tasks.templates import PromptTemplate, Templates, builtin
 from ptst_tasks.validate import check_index
@@ -17,6 +24,12 @@ def test_the_checked_in_tasks_are_what_the_generator_writes(tmp_path: Path) -> N
     assert bases == {
         p.relative_to(TASKS_DIR): p.read_bytes() for p in TASKS_DIR.rglob("_base_yaml")
     }
+
+
+def test_the_checked_in_tasks_of_inspect_are_what_the_generator_writes() -> None:
+    text = INSPECT_TASKS.read_text(encoding="utf-8")
+    assert text == inspect_tasks()
+    assert text.count("@task(") == len(FAMILIES)
 
 
 def test_every_yaml_on_disk_is_in_the_index() -> None:

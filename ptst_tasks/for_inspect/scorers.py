@@ -1,0 +1,119 @@
+"""Our judges, and everything else that scores a task of ours, as scorers of inspect_ai.
+
+inspect score LOG --scorer ptst/judge -S judge=rubric:model=NAME
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import anyio.to_thread
+from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
+from inspect_ai.solver import TaskState
+
+from ptst_tasks.errors import ConfigError, check_choice
+from ptst_tasks.filters import judge_replies
+from ptst_tasks.for_inspect.asking import (
+    Column,
+    Measured,
+    judge_specs,
+    measure,
+    options_of,
+    prepared,
+)
+from ptst_tasks.for_inspect.batches import Batches
+from ptst_tasks.for_inspect.manners import named, on_one_line
+from ptst_tasks.for_inspect.whole import has_answer, whole
+from ptst_tasks.judges import Judge, make
+from ptst_tasks.judges.base import judging
+from ptst_tasks.metrics import harmful, overrefusal
+from ptst_tasks.record import KEY
+from ptst_tasks.replies import read
+from ptst_tasks.thinking import SERVED
+
+__all__ = ["judge", "scored"]
+
+_scoring: dict[int, Batches[tuple[Mapping[str, Any], str], Measured]] = {}
+
+
+@scorer(metrics={"*": [mean(), stderr()]}, name="ptst/scored")
+@named
+def scored(set: str, template: str, **options: Any) -> Scorer:
+    """The metrics of a task of ours, as lm-eval prints them: ``asr,keywords:zou``.
+
+    Args:
+        set: The set.
+        template: Its template.
+        **options: As the task's.
+    """
+
+    async def score(state: TaskState, target: Target) -> Score:
+        made = prepared(set, template, options_of(options))
+        if not has_answer(state.output):
+            return _no_answer()
+        batches = _scoring.setdefault(id(made), Batches(lambda items: measure(made, items)))
+        item = (state.metadata["doc"], whole(state.output))
+        measured = await anyio.to_thread.run_sync(batches, item)
+        return _score(measured, {one.spec: one for one in made.judges})
+
+    return score
+
+
+def _one_judge(said: Any, kind: str) -> Judge:
+    check_choice(kind, tuple(_MEASURES), "kind")
+    specs = judge_specs(said)
+    if len(specs) > 1:
+        raise ConfigError(f"ptst/judge takes one judge, got {specs}; give a scorer for each")
+    return make(specs[0])
+
+
+_MEASURES = {"harmful": harmful, "overrefusal": overrefusal}
+
+
+@scorer(metrics={"*": [mean(), stderr()]}, name="ptst/judge")
+@named
+def judge(judge: Any = "keywords:zou", kind: str = "harmful") -> Scorer:
+    """One judge of ours, for any task: it sees what the user said last, and the answer.
+
+    Args:
+        judge: ``name`` or ``name:settings``.
+        kind: ``harmful``, or ``overrefusal`` for harmless prompts, of which refusals are counted.
+    """
+    with on_one_line():
+        one = _one_judge(judge, kind)
+    batches = Batches[Any, dict[str, Any]](lambda replies: judge_replies(one, replies))
+
+    async def score(state: TaskState, target: Target) -> Score:
+        if not has_answer(state.output):
+            return _no_answer()
+        doc = state.metadata.get("doc") or {}
+        query = str(doc.get("prompt") or state.user_prompt.text)
+        text = whole(state.output)
+        verdict = await anyio.to_thread.run_sync(batches, read(query, text, SERVED))
+        column = Column(dict(_MEASURES[kind](doc, [verdict])), verdict)
+        return _score(Measured(text, {one.spec: column}), {one.spec: one})
+
+    return score
+
+
+def _no_answer() -> Score:
+    return Score.unscored(
+        reason="no_response", explanation="the endpoint gave no answer of the model's"
+    )
+
+
+def _score(measured: Measured, judges: Mapping[str, Judge]) -> Score:
+    """Plain numbers for inspect, where a missing verdict is NaN and in no mean; all else beside."""
+    value, beside, why = {}, {}, []
+    for name, column in measured.columns.items():
+        for metric, number in column.values.items():
+            if number is None or isinstance(number, bool | int | float):
+                value[f"{metric},{name}"] = math.nan if number is None else float(number)
+        beside[name] = {"values": column.values, "said": column.said}
+        if one := judges.get(name):
+            beside[name] |= {"settings": dict(one.settings), "weights": judging(one).weights}
+            why.append(f"{name}: {column.said['reason']}")
+    told = {KEY: {"text": measured.text, "columns": beside}}
+    return Score(value=value, explanation="; ".join(why) or None, metadata=told)
