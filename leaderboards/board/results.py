@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from leaderboards.board import disk, in_place, inspect_logs
+from leaderboards.board import disk, in_place
 from leaderboards.board.lm_facts import (
     cell_facts,
     odd,
@@ -75,12 +75,10 @@ def read_file(file: Path) -> tuple[list[Number], list[str]]:
     Raises:
         DataError: If a file is damaged, with its line.
     """
-    data = disk.json_object(file)
-    cache = part(file, data, "config").get("use_cache")
+    cache = part(file, disk.json_object(file), "config").get("use_cache")
     note = (f"{file.name}: lm_eval ran with --use_cache {str(cache)!r}, whose keys do not hold the "
             "model: answers may be replayed from another adapter's cache")  # fmt: skip
-    notes = [*inspect_logs.notes_in(data), *([note] if cache else [])]
-    return read_results(file), notes
+    return read_results(file), [note] if cache else []
 
 
 def read_cell(folder: Path) -> list[Number]:

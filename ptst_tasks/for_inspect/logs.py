@@ -48,6 +48,7 @@ class Reading:
         date: For the names of files, ``2026-01-31T12-00-00.000001``.
         results: As in lm-eval's results file.
         lines: As in its samples file.
+        notes: What is odd about it.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Reading:
     date: str
     results: Json
     lines: list[Json]
+    notes: list[str]
 
 
 def read(file: Path) -> list[Reading]:
@@ -175,10 +177,11 @@ def _reading(file: Path, log: Any, told: Mapping[str, Any], epoch: int | None) -
         "date": started.timestamp(),
         "lm_eval_version": told.get("lm_eval", ""),
         "inspect": {"log": file.name, "version": (log.eval.packages or {}).get("inspect_ai", ""),
-                    "solver": _solver(log), "notes": _notes(file, log, lines.lost(asked), epoch)},
+                    "solver": _solver(log)},
     }  # fmt: skip
     date = f"{started:%Y-%m-%dT%H-%M-%S}.{_tail(log, epoch):06d}"
-    return Reading(adapter or base, task, log.eval.task_id, date, results, made)
+    notes = _notes(log, lines.lost(asked), epoch)
+    return Reading(adapter or base, task, log.eval.task_id, date, results, made, notes)
 
 
 def _started(log: Any) -> datetime:
@@ -239,19 +242,19 @@ def _solver(log: Any) -> Any:
     return None if steps == [{"solver": "generate"}] else steps
 
 
-def _notes(file: Path, log: Any, lost: int, epoch: int | None) -> list[str]:
+def _notes(log: Any, lost: int, epoch: int | None) -> list[str]:
     notes = []
     if lost:
-        notes.append(f"{file.name}: {lost} prompts have no answer (an error, a limit or a filter of the "
+        notes.append(f"{lost} prompts have no answer (an error, a limit or a filter of the "
                      "endpoint's); they count as unscored")  # fmt: skip
     if _solver(log) is not None:
         names = ", ".join(s.solver for s in log.plan.steps)
-        notes.append(f"{file.name}: asked through {names}, not by `generate` alone; prompts need not be "
+        notes.append(f"asked through {names}, not by `generate` alone; prompts need not be "
                      "the template's")  # fmt: skip
     if _system(log):
-        notes.append(f"{file.name}: --system-message stood before every prompt")
-    seed = log.eval.model_generate_config.merge(log.plan.config).seed
+        notes.append("--system-message stood before every prompt")
+    seed = asked_with(log).get("seed")
     if epoch is not None and seed is not None:
-        notes.append(f"{file.name}: epoch {epoch} was asked with the seed of every other ({seed}); a "
-                     "server that heeds it draws the same answers again")  # fmt: skip
+        notes.append(f"every epoch was asked with the seed {seed}; a server that heeds it draws the same "
+                     "answers again")  # fmt: skip
     return notes
