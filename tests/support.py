@@ -235,11 +235,23 @@ def transformers_server(model: Path, log: Path) -> Iterator[str]:
     beside = Path(sys.executable).parent / "transformers"
     command = str(beside) if beside.exists() else shutil.which("transformers")
     if not command or not all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn")):
-        pytest.skip("needs vllm (make test-vllm), or transformers[serving] (make test-inspect has it)")
+        pytest.skip(
+            "needs vllm (make test-vllm), or transformers[serving] (make test-inspect has it)"
+        )
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    words = [command, "serve", str(model), "--port", str(port), "--host", "127.0.0.1", "--device", "cpu"]
+    words = [
+        command,
+        "serve",
+        str(model),
+        "--port",
+        str(port),
+        "--host",
+        "127.0.0.1",
+        "--device",
+        "cpu",
+    ]
     with log.open("w") as out:
         process = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT)
     try:

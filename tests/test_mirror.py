@@ -143,6 +143,20 @@ ELSEWHERE = {
         "leaderboards/run/study_checks.py",
         "leaderboards/run/study_errors.py",
     ),
+    "ptst_tasks/for_inspect/test_prepared_task.py: answers as they are written, on their way to a score": (
+        "ptst_tasks/for_inspect/whole.py",
+    ),
+    "ptst_tasks/for_inspect/test_entry_point.py: tasks and scorers, as inspect_ai finds them": (
+        "ptst_tasks/for_inspect/made.py",
+        "ptst_tasks/for_inspect/manners.py",
+        "ptst_tasks/for_inspect/scorers.py",
+        "ptst_tasks/for_inspect/tasks.py",
+    ),
+    "leaderboards/board/test_inspect_logs.py: logs, as they are read to numbers": (
+        "ptst_tasks/for_inspect/sent_with.py",
+        "ptst_tasks/for_inspect/lines.py",
+        "ptst_tasks/for_inspect/logs.py",
+    ),
     "ptst_tasks/engines/test_decoding.py: what an engine says of its decoding is what it does": (
         "ptst_tasks/engines/hf_generation.py",
     ),
@@ -253,6 +267,7 @@ TOPICS = {
     "ptst_tasks/judges/test_others_faults.py": "replies that other parsers were seen to misread",
     "ptst_tasks/judges/test_outage.py": "judges of a server that goes away",
     "ptst_tasks/judges/test_real_server.py": "a judge behind a real server",
+    "ptst_tasks/for_inspect/test_served.py": "a real server, asked through lm-eval and through inspect_ai",
     "ptst_tasks/test_exports.py": "the package's names",
     "ptst_tasks/test_shipped_templates.py": "every chat template that others ship",
     "leaderboards/run/test_attack_study.py": "attacks as an axis of a study, and of all that pairs numbers",

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ptst_tasks.errors import DataError, MissingExtraError, said
-from ptst_tasks.for_inspect.asked import asked_with
 from ptst_tasks.for_inspect.lines import Lines
+from ptst_tasks.for_inspect.sent_with import sent_with
 from ptst_tasks.record import KEY, TaskRecord
 
 __all__ = ["ForeignError", "Reading", "UnfinishedError", "read"]
@@ -143,7 +143,7 @@ def _epochs(file: Path, log: Any) -> list[int | None]:
     epochs = log.eval.config.epochs or 1
     if epochs == 1:
         return [None]
-    if not asked_with(log)["do_sample"]:
+    if not sent_with(log)["do_sample"]:
         raise DataError(f"{str(file)!r} asks each prompt {epochs} times for a greedy answer, and a prompt "
                         "counts once; evaluate with --epochs 1, or with a temperature")  # fmt: skip
     return list(range(1, epochs + 1))
@@ -151,7 +151,7 @@ def _epochs(file: Path, log: Any) -> list[int | None]:
 
 def _reading(file: Path, log: Any, told: Mapping[str, Any], epoch: int | None) -> Reading:
     record = cast(TaskRecord, json.loads(json.dumps(told["config"]["metadata"][KEY])))
-    decoding = asked_with(log)
+    decoding = sent_with(log)
     if epoch is not None:
         decoding["seed"] = epoch
     lines = Lines(str(file), record, decoding.get("until") or ())
@@ -253,7 +253,7 @@ def _notes(log: Any, lost: int, epoch: int | None) -> list[str]:
                      "the template's")  # fmt: skip
     if _system(log):
         notes.append("--system-message stood before every prompt")
-    seed = asked_with(log).get("seed")
+    seed = sent_with(log).get("seed")
     if epoch is not None and seed is not None:
         notes.append(f"every epoch was asked with the seed {seed}; a server that heeds it draws the same "
                      "answers again")  # fmt: skip

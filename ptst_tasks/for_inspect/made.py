@@ -16,8 +16,8 @@ from inspect_ai.model import (
 from inspect_ai.solver import generate
 
 from ptst_tasks.errors import ConfigError
-from ptst_tasks.for_inspect.asking import described_task, options_of, prepared, prompts
 from ptst_tasks.for_inspect.manners import on_one_line
+from ptst_tasks.for_inspect.prepared_task import described_task, options_of, prepared, prompts
 from ptst_tasks.for_inspect.scorers import scored
 from ptst_tasks.record import KEY
 

@@ -15,7 +15,9 @@ from inspect_ai.solver import TaskState
 
 from ptst_tasks.errors import ConfigError, check_choice
 from ptst_tasks.filters import judge_replies
-from ptst_tasks.for_inspect.asking import (
+from ptst_tasks.for_inspect.batches import Batches
+from ptst_tasks.for_inspect.manners import named, on_one_line
+from ptst_tasks.for_inspect.prepared_task import (
     Column,
     Measured,
     judge_specs,
@@ -23,8 +25,6 @@ from ptst_tasks.for_inspect.asking import (
     options_of,
     prepared,
 )
-from ptst_tasks.for_inspect.batches import Batches
-from ptst_tasks.for_inspect.manners import named, on_one_line
 from ptst_tasks.for_inspect.whole import has_answer, whole
 from ptst_tasks.judges import Judge, make
 from ptst_tasks.judges.base import judging

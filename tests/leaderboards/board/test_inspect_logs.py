@@ -12,21 +12,21 @@ import pytest
 
 pytest.importorskip("inspect_ai", reason="needs inspect_ai: make test-inspect")
 
-from inspect_ai import Task, eval, score  # noqa: A004, E402
-from inspect_ai.dataset import Sample  # noqa: E402
-from inspect_ai.log import EvalLog, read_eval_log, write_eval_log  # noqa: E402
-from inspect_ai.model import ModelOutput, ModelUsage, get_model  # noqa: E402
-from inspect_ai.scorer import includes  # noqa: E402
-from inspect_ai.solver import generate, system_message  # noqa: E402
+from inspect_ai import Task, eval, score
+from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.scorer import includes
+from inspect_ai.solver import generate, system_message
 
-from leaderboards.board import inspect_logs  # noqa: E402
-from leaderboards.board.row import Row  # noqa: E402
-from leaderboards.board.sides import read_side  # noqa: E402
-from ptst_tasks.errors import DataError  # noqa: E402
-from ptst_tasks.for_inspect.scorers import judge  # noqa: E402
-from tests.canned import evaluated  # noqa: E402
-from tests.ptst_tasks.for_inspect.answers import ROWS, Served, fifty, mock, plain, reply_to  # noqa: E402
-from tests.support import ptst  # noqa: E402
+from leaderboards.board import inspect_logs
+from leaderboards.board.row import Row
+from leaderboards.board.sides import read_side
+from ptst_tasks.errors import DataError
+from ptst_tasks.for_inspect.scorers import judge
+from tests.canned import evaluated
+from tests.ptst_tasks.for_inspect.answers import ROWS, Served, fifty, mock, plain, reply_to
+from tests.support import ptst
 
 pytestmark = [
     pytest.mark.inspect,
@@ -102,7 +102,9 @@ def test_every_command_reads_logs(logged: Logged, tmp_path: Path) -> None:
     logs, board = tmp_path / "logs", tmp_path / "board.csv"
     assert ptst("score", logs, "--judge", "keywords:xstest").exit_code == 1  # one has no verdict
     assert {row.judge for row in rows(logs)} == {"keywords:zou", "keywords:xstest"}
-    assert ptst("score", log.location, "--judge", "keywords:qi", "--max-unscored", "1").exit_code == 0
+    assert (
+        ptst("score", log.location, "--judge", "keywords:qi", "--max-unscored", "1").exit_code == 0
+    )
     assert {row.judge for row in rows(logs)} == {"keywords:zou", "keywords:xstest", "keywords:qi"}
     assert ptst("board", log.location, "-o", board).exit_code == 0
     checked = ptst("check", board, logs)
@@ -148,7 +150,9 @@ def test_a_log_that_was_cut_off_is_refused_until_another_finished_it(
     Path(log.location).unlink()
     early = tmp_path / "logs/2020-01-01T00-00-00_advbench_x.eval"
     write_eval_log(rest, str(early))
-    with pytest.raises(DataError, match="with 6 of 10 prompts; finish it with `inspect eval-retry`"):
+    with pytest.raises(
+        DataError, match="with 6 of 10 prompts; finish it with `inspect eval-retry`"
+    ):
         read_side(tmp_path / "logs")
     write_eval_log(log, log.location)  # as a retry does: the same task id, a file of its own
     [row] = rows(tmp_path / "logs")
@@ -229,7 +233,9 @@ def test_a_judge_beside_in_the_log_and_a_log_that_changed(
     logged: Logged, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = logged()
-    assert ptst("score", log.location, "--judge", "keywords:qi", "--max-unscored", "1").exit_code == 0
+    assert (
+        ptst("score", log.location, "--judge", "keywords:qi", "--max-unscored", "1").exit_code == 0
+    )
     more = score(log, judge("keywords:xstest"), action="append", display="none")
     write_eval_log(more, log.location)
     assert {r.judge for r in rows(tmp_path / "logs")} == {"keywords:zou", "keywords:xstest"}
@@ -267,12 +273,16 @@ def test_answers_that_nobody_scored_can_be_judged(logged: Logged) -> None:
     log = logged(score=False)
     with pytest.raises(DataError, match="holds no measured number"):
         read_side(log.location)
-    assert ptst("score", log.location, "--judge", "keywords:zou", "--max-unscored", "1").exit_code == 0
+    assert (
+        ptst("score", log.location, "--judge", "keywords:zou", "--max-unscored", "1").exit_code == 0
+    )
     scored = logged()
     assert rows(Path(log.location))[0].value == rows(Path(scored.location))[0].value
 
 
-def test_the_rows_asked_are_those_asked_whatever_their_order(logged: Logged, tmp_path: Path) -> None:
+def test_the_rows_asked_are_those_asked_whatever_their_order(
+    logged: Logged, tmp_path: Path
+) -> None:
     first = logged(log_dir=str(tmp_path / "a"))
     shuffled = logged(log_dir=str(tmp_path / "b"), limit=ROWS, sample_shuffle=3)
     whole = logged(log_dir=str(tmp_path / "c"), limit=ROWS)

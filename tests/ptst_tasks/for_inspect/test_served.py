@@ -10,14 +10,14 @@ import pytest
 
 pytest.importorskip("inspect_ai", reason="needs inspect_ai: make test-inspect")
 
-from inspect_ai import eval  # noqa: A004, E402
-from inspect_ai.log import EvalLog  # noqa: E402
+from inspect_ai import eval
+from inspect_ai.log import EvalLog
 
-from ptst_tasks.engines.served import ServedEngine  # noqa: E402
-from ptst_tasks.for_inspect.logs import read  # noqa: E402
-from tests.canned import evaluated  # noqa: E402
-from tests.ptst_tasks.for_inspect.answers import ROWS, fifty  # noqa: E402
-from tests.support import byte_tokenizer, save_tiny_model, transformers_server  # noqa: E402
+from ptst_tasks.engines.served import ServedEngine
+from ptst_tasks.for_inspect.logs import read
+from tests.canned import evaluated
+from tests.ptst_tasks.for_inspect.answers import ROWS, fifty
+from tests.support import byte_tokenizer, save_tiny_model, transformers_server
 
 pytestmark = [
     pytest.mark.inspect,

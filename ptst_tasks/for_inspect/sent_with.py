@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["asked_with"]
+__all__ = ["sent_with"]
 
 _CALLS = frozenset({
     "max_retries", "timeout", "attempt_timeout", "stream_idle_timeout", "max_connections",
@@ -17,7 +17,7 @@ _ELSEWHERE = frozenset({"system_message"})
 _WORDS = {"stop_seqs": "until", "max_tokens": "max_gen_toks"}
 
 
-def asked_with(log: Any) -> dict[str, Any]:
+def sent_with(log: Any) -> dict[str, Any]:
     """Decoding options of a log: the model's own, and the task's and the command's over them."""
     config = log.eval.model_generate_config.merge(log.plan.config)
     told = config.model_dump(exclude_none=True, mode="json")

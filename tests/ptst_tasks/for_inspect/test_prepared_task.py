@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ptst_tasks.errors import ChatFormatError, ConfigError, UnknownNameError
-from ptst_tasks.for_inspect.asking import (
+from ptst_tasks.for_inspect.prepared_task import (
     described_task,
     judge_specs,
     measure,
