@@ -7,7 +7,6 @@ import importlib.util
 import io
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -221,39 +220,6 @@ def vllm_server(model: Path, adapters: dict[str, Path], log: Path, *more: str) -
         command += [f"{name}={path}" for name, path in adapters.items()]
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **VLLM_CPU})
-    try:
-        wait_for_server(f"http://127.0.0.1:{port}/health", process, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@contextmanager
-def transformers_server(model: Path, log: Path) -> Iterator[str]:
-    """A real ``transformers serve`` on loopback; gives its address, up to ``/v1``. Skips without one."""
-    beside = Path(sys.executable).parent / "transformers"
-    command = str(beside) if beside.exists() else shutil.which("transformers")
-    if not command or not all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn")):
-        pytest.skip(
-            "needs vllm (make test-vllm), or transformers[serving] (make test-inspect has it)"
-        )
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    words = [
-        command,
-        "serve",
-        str(model),
-        "--port",
-        str(port),
-        "--host",
-        "127.0.0.1",
-        "--device",
-        "cpu",
-    ]
-    with log.open("w") as out:
-        process = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT)
     try:
         wait_for_server(f"http://127.0.0.1:{port}/health", process, log)
         yield f"http://127.0.0.1:{port}/v1"

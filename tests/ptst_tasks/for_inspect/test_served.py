@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ptst_tasks.engines.served import ServedEngine
 from ptst_tasks.for_inspect.logs import read
 from tests.canned import evaluated
 from tests.ptst_tasks.for_inspect.answers import ROWS, fifty
-from tests.support import byte_tokenizer, save_tiny_model, transformers_server
+from tests.support import byte_tokenizer, save_tiny_model
 
 pytestmark = [
     pytest.mark.inspect,
@@ -26,62 +27,90 @@ pytestmark = [
 TOKENS = 8
 
 
+class TinyServer(Loopback):
+    """Answers chat completions with a tiny model's own greedy tokens, and keeps what it was sent."""
+
+    def __init__(self, model: Path) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        super().__init__()
+        self.tokenizer = AutoTokenizer.from_pretrained(model)
+        self.model = AutoModelForCausalLM.from_pretrained(model)
+        self.bodies: list[dict[str, Any]] = []
+
+    def answer(self, path: str, head: dict[str, str], body: Any) -> Reply:
+        if path.endswith("/models"):
+            return Reply({"data": [{"id": "tiny"}]})
+        self.bodies.append(body)
+        ids = self.tokenizer.apply_chat_template(
+            body["messages"], add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        out = self.model.generate(**ids, max_new_tokens=body["max_tokens"], do_sample=False)
+        new = out[0][ids["input_ids"].shape[1] :]
+        text = self.tokenizer.decode(new, skip_special_tokens=True)
+        count = {"prompt_tokens": ids["input_ids"].shape[1], "completion_tokens": len(new)}
+        usage = {**count, "total_tokens": sum(count.values())}
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "finish_reason": "length"}
+        return Reply({"id": "1", "object": "chat.completion", "created": 0, "model": "tiny",
+                      "choices": [choice], "usage": usage})  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Its address, and the model's name there."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
     folder = tmp_path_factory.mktemp("served")
     model = save_tiny_model(
-        folder / "model", byte_tokenizer(), hidden=64, heads=2, spread=0.2, ascii_only=True
+        folder, byte_tokenizer(), hidden=64, heads=2, spread=0.2, ascii_only=True
     )
-    with transformers_server(model, folder / "log") as url:
-        yield url, str(model)
+    with TinyServer(model) as running:
+        yield running
 
 
-def sent(log: EvalLog) -> dict[str, Any]:
-    """Prompt -> the messages of the call that was made."""
-    out = {}
-    for sample in log.samples or ():
-        [event] = [event for event in sample.events if event.event == "model"]
-        assert event.call
-        out[str(sample.id)] = event.call.request["messages"]
-    return out
+def sent(log: EvalLog) -> list[Any]:
+    """The messages of the calls that a log says were made."""
+    events = [e for s in log.samples or () for e in s.events if e.event == "model" and e.call]
+    return [event.call.request["messages"] for event in events]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("name", ["advbench", "gsm8k"])
 def test_a_served_model_gets_and_gives_the_same(
-    server: tuple[str, str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: TinyServer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, model = server
     monkeypatch.setenv("PTST_DATA_DIR", str(fifty(tmp_path / "data")))
-    monkeypatch.setenv("TINY_BASE_URL", url)
+    monkeypatch.setenv("TINY_BASE_URL", server.url)
     monkeypatch.setenv("TINY_API_KEY", "none")
-    lm = ServedEngine(pretrained=model, base_url=url, concurrency=4)
+    server.bodies.clear()
+    lm = ServedEngine(pretrained="tiny", base_url=server.url, concurrency=4)
     theirs = evaluated(
         lm, f"ptst_{name}_chat_llama", limit=ROWS, gen_kwargs={"max_gen_toks": TOKENS}
     )
     [samples] = theirs["samples"].values()
+    of_lm_eval = [body["messages"] for body in server.bodies]
+    server.bodies.clear()
     [log] = eval(
-        f"ptst/{name}", model=f"openai-api/tiny/{model}", task_args={"template": "CL"},
+        f"ptst/{name}", model="openai-api/tiny/tiny", task_args={"template": "CL"},
         max_tokens=TOKENS, max_connections=4, log_dir=str(tmp_path / "logs"), display="none",
         log_model_api=True,
     )  # fmt: skip
     assert log.status == "success", log.error
-    asked = sent(log)
-    assert len(asked) == ROWS
-    tokenizer = byte_tokenizer()
+    on_the_wire = [body["messages"] for body in server.bodies]
+    assert len(on_the_wire) == len(of_lm_eval) == ROWS
+    assert in_order(on_the_wire) == in_order(of_lm_eval) == in_order(sent(log))
+    assert {body["temperature"] for body in server.bodies} == {0.0}
+    assert {tuple(body["stop"]) for body in server.bodies} == {("</s>",)}
     [reading] = read(Path(log.location))
     mine = {(line["doc_id"], line["filter"]): line for line in reading.lines}
     assert len(mine) == len(samples)
     said = set()
     for line in samples:
-        messages = list(line["arguments"][0][0])
-        assert asked[line["doc"]["id"]] == messages
         same = mine[line["doc_id"], line["filter"]]
         said.add(same["resps"][0][0])
         for field in ("doc", "resps", "filtered_resps", "metrics", *line["metrics"]):
             assert same[field] == line[field], field
     assert len(said) > 1
-    for sample in log.samples or ():  # the server counts what its own chat template made of them
-        ids = tokenizer.apply_chat_template(asked[str(sample.id)], add_generation_prompt=True)
-        assert sample.output.usage
-        assert sample.output.usage.input_tokens == len(ids["input_ids"])
+    assert (reading.results["config"]["model"], reading.model) == ("inspect-openai-api", "tiny")
+
+
+def in_order(messages: list[Any]) -> list[str]:
+    """Messages of many calls as text, whatever came first."""
+    return sorted(json.dumps(one) for one in messages)

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ptst_tasks import judges
-from tests.support import transformers_server
+from tests.support import wait_for_server
+
+
+def _transformers(model: Path, port: int) -> list[str] | None:
+    beside = Path(sys.executable).parent / "transformers"
+    command = str(beside) if beside.exists() else shutil.which("transformers")
+    if command and all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn")):
+        return [command, "serve", str(model), "--port", str(port), "--host", "127.0.0.1",
+                "--device", "cpu"]  # fmt: skip
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +35,22 @@ def server(
         served = request.getfixturevalue("served")
         yield served.url, "tiny"
         return
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
     model = request.getfixturevalue("tiny_model")
-    with transformers_server(model, tmp_path_factory.mktemp("serve") / "log") as url:
-        yield url, str(model)
+    command = _transformers(model, port)
+    if command is None:
+        pytest.skip("needs vllm (make test-vllm), or transformers[serving]: neither is installed")
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        wait_for_server(f"http://127.0.0.1:{port}/health", process, log)
+        yield f"http://127.0.0.1:{port}/v1", str(model)
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.mark.slow
