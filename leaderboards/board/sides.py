@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from leaderboards.board import csvio, disk
-from leaderboards.board.inspect_logs import is_log
+from leaderboards.board import csvio, disk, inspect_logs
 from leaderboards.board.numbers import MEANS, Number
 from leaderboards.board.results import read_cell, read_file, read_folder
 from leaderboards.board.row import COLUMNS, IDENTITY, Row, field_text, sort_key
@@ -67,7 +66,7 @@ def read_side(path: str | os.PathLike[str], *, rewriting: bool = False) -> Side:
     if file.suffix == ".csv":
         return _read_csv(file, rewriting)
     notes: list[str] = []
-    if file.is_file() and not is_log(file):
+    if file.is_file() and not inspect_logs.is_log(file):
         numbers, notes = read_file(file)
     elif cells := disk.cell_folders(file):
         numbers = [n for cell in cells for n in read_cell(cell)]

@@ -21,6 +21,7 @@ from ptst_tasks.lm_internals import OVERRIDDEN, PRIVATE, TESTED
 ROOT = Path(__file__).parents[2]
 ONE = ROOT / "ptst_tasks/lm_internals.py"
 PUBLIC = {  # what lm-eval's guides and its Python interface explain
+    "lm_eval.api.filter.Filter",
     "lm_eval.api.instance.Instance",
     "lm_eval.api.model.LM",
     "lm_eval.api.task.ConfigurableTask",

@@ -17,6 +17,7 @@ from inspect_ai.log import EvalLog
 from ptst_tasks.engines.served import ServedEngine
 from ptst_tasks.for_inspect.logs import read
 from tests.canned import evaluated
+from tests.loopback import Loopback, Reply
 from tests.ptst_tasks.for_inspect.answers import ROWS, fifty
 from tests.support import byte_tokenizer, save_tiny_model
 
