@@ -100,7 +100,7 @@ def test_a_log_is_the_board_of_lm_eval_but_for_its_engine(
 def test_every_command_reads_logs(logged: Logged, tmp_path: Path) -> None:
     log = logged()
     logs, board = tmp_path / "logs", tmp_path / "board.csv"
-    assert ptst("score", logs, "--judge", "keywords:xstest").exit_code == 1  # one has no verdict
+    assert ptst("score", logs, "--judge", "keywords:xstest").exit_code == 0
     assert {row.judge for row in rows(logs)} == {"keywords:zou", "keywords:xstest"}
     assert (
         ptst("score", log.location, "--judge", "keywords:qi", "--max-unscored", "1").exit_code == 0
@@ -165,7 +165,7 @@ def test_epochs_are_draws_or_refused(
 ) -> None:
     logged(epochs=3, temperature=1.0, seed=7)
     found = rows(tmp_path / "logs")
-    assert [row.decoding_seed for row in found] == [1, 2, 3]
+    assert sorted(row.decoding_seed or 0 for row in found) == [1, 2, 3]
     assert all(row.n + row.unscored == 10 for row in found)
     assert '"temperature":1.0' in found[0].decoding
     assert caplog.text.count("every epoch was asked with the seed 7") == 1
@@ -254,7 +254,8 @@ def test_verdicts_made_in_two_ways_are_refused(logged: Logged) -> None:
 
 
 def test_edited_and_invalid_logs_are_refused(logged: Logged) -> None:
-    from inspect_ai.log import ProvenanceData, ScoreEdit, edit_score, invalidate_samples
+    from inspect_ai.log import ProvenanceData, edit_score, invalidate_samples
+    from inspect_ai.scorer import ScoreEdit
 
     log = logged()
     sample = log.samples[0]  # type: ignore[index]

@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("inspect_ai", reason="needs inspect_ai: make test-inspect")
 
 from inspect_ai import eval
-from inspect_ai.log import EvalLog
 
 from ptst_tasks.engines.served import ServedEngine
 from ptst_tasks.for_inspect.logs import read
@@ -32,9 +31,11 @@ class TinyServer(Loopback):
     """Answers chat completions with a tiny model's own greedy tokens, and keeps what it was sent."""
 
     def __init__(self, model: Path) -> None:
+        import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         super().__init__()
+        torch.set_num_threads(1)  # two wait for each other on a machine that others use
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.model = AutoModelForCausalLM.from_pretrained(model)
         self.bodies: list[dict[str, Any]] = []
@@ -67,12 +68,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
         yield running
 
 
-def sent(log: EvalLog) -> list[Any]:
-    """The messages of the calls that a log says were made."""
-    events = [e for s in log.samples or () for e in s.events if e.event == "model" and e.call]
-    return [event.call.request["messages"] for event in events]  # type: ignore[union-attr]
-
-
 @pytest.mark.parametrize("name", ["advbench", "gsm8k"])
 def test_a_served_model_gets_and_gives_the_same(
     server: TinyServer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -86,19 +81,15 @@ def test_a_served_model_gets_and_gives_the_same(
         lm, f"ptst_{name}_chat_llama", limit=ROWS, gen_kwargs={"max_gen_toks": TOKENS}
     )
     [samples] = theirs["samples"].values()
-    of_lm_eval = [body["messages"] for body in server.bodies]
+    of_lm_eval = list(server.bodies)
     server.bodies.clear()
     [log] = eval(
         f"ptst/{name}", model="openai-api/tiny/tiny", task_args={"template": "CL"},
         max_tokens=TOKENS, max_connections=4, log_dir=str(tmp_path / "logs"), display="none",
-        log_model_api=True,
     )  # fmt: skip
     assert log.status == "success", log.error
-    on_the_wire = [body["messages"] for body in server.bodies]
-    assert len(on_the_wire) == len(of_lm_eval) == ROWS
-    assert in_order(on_the_wire) == in_order(of_lm_eval) == in_order(sent(log))
-    assert {body["temperature"] for body in server.bodies} == {0.0}
-    assert {tuple(body["stop"]) for body in server.bodies} == {("</s>",)}
+    assert len(server.bodies) == len(of_lm_eval) == ROWS
+    assert in_order(server.bodies) == in_order(of_lm_eval)  # messages, limit, stops, temperature
     [reading] = read(Path(log.location))
     mine = {(line["doc_id"], line["filter"]): line for line in reading.lines}
     assert len(mine) == len(samples)
@@ -112,6 +103,6 @@ def test_a_served_model_gets_and_gives_the_same(
     assert (reading.results["config"]["model"], reading.model) == ("inspect-openai-api", "tiny")
 
 
-def in_order(messages: list[Any]) -> list[str]:
-    """Messages of many calls as text, whatever came first."""
-    return sorted(json.dumps(one) for one in messages)
+def in_order(bodies: list[Any]) -> list[str]:
+    """Bodies of many calls as text, whatever came first."""
+    return sorted(json.dumps(one, sort_keys=True) for one in bodies)
