@@ -31,11 +31,13 @@ from ptst_tasks.judges.base import judging
 from ptst_tasks.metrics import harmful, overrefusal
 from ptst_tasks.record import KEY
 from ptst_tasks.replies import read
+from ptst_tasks.task import TemplatedTask
 from ptst_tasks.thinking import SERVED
 
 __all__ = ["judge", "scored"]
 
-_scoring: dict[int, Batches[tuple[Mapping[str, Any], str], Measured]] = {}
+Scoring = Batches[tuple[Mapping[str, Any], str], Measured]
+_scoring: dict[TemplatedTask, Scoring] = {}
 
 
 @scorer(metrics={"*": [mean(), stderr()]}, name="ptst/scored")
@@ -50,15 +52,33 @@ def scored(set: str, template: str, **options: Any) -> Scorer:
     """
 
     async def score(state: TaskState, target: Target) -> Score:
-        made = prepared(set, template, options_of(options))
+        with on_one_line():
+            made = prepared(set, template, options_of(options))
+            doc = _row(made, set, state)
         if not has_answer(state.output):
             return _no_answer()
-        batches = _scoring.setdefault(id(made), Batches(lambda items: measure(made, items)))
-        item = (state.metadata["doc"], whole(state.output))
-        measured = await anyio.to_thread.run_sync(batches, item)
+        batches = _scoring.setdefault(made, Batches(lambda items: measure(made, items)))
+        measured = await anyio.to_thread.run_sync(batches, (doc, whole(state.output)))
         return _score(measured, {one.spec: one for one in made.judges})
 
     return score
+
+
+def _row(made: TemplatedTask, name: str, state: TaskState) -> dict[str, Any]:
+    """The row that a sample was made of.
+
+    Raises:
+        ConfigError: If it was made of none of the set's.
+    """
+    doc, number = state.metadata.get("doc"), state.metadata.get("number")
+    rows = made.eval_docs
+    known = isinstance(doc, dict) and isinstance(number, int) and number < len(rows)
+    if not known or rows[number]["id"] != doc.get("id"):
+        raise ConfigError(
+            f"sample {state.sample_id!r} is no row of the set {name!r}; ptst/scored scores the task that "
+            "a log names, and ptst/judge any other"
+        )
+    return dict(doc)
 
 
 def _one_judge(said: Any, kind: str) -> Judge:

@@ -145,6 +145,12 @@ def test_a_log_is_scored_again_by_what_it_says_of_its_scorer(rows: None, tmp_pat
     assert {name for _, name in values(log)} == {"keywords:zou", "keywords:xstest"}
 
 
+def test_another_sets_scorer_is_refused(rows: None, tmp_path: Path) -> None:
+    log = evaled(tmp_path, "xstest", limit=2)
+    with pytest.raises(PrerequisiteError, match="is no row of the set 'gsm8k'"):
+        score(log, scored("gsm8k", "CL"), action="overwrite", display="none")
+
+
 def test_the_tasks_are_found_by_name_and_in_their_file(rows: None, tmp_path: Path) -> None:
     file = Path(__file__).parents[3] / "ptst_tasks/for_inspect/tasks.py"
     done = subprocess.run(
