@@ -67,7 +67,8 @@ test-vllm: $(VLLM_STAMP)  ## run the tests that need vLLM, on its CPU build, in 
 
 test-inspect: $(INSPECT_STAMP)  ## run the tests that need inspect_ai, in an environment of its own
 	@if [ -e $(INSPECT_STAMP) ]; then \
-	$(INSPECT_BIN)/python -m pytest -m inspect -W ignore::ResourceWarning -W ignore::DeprecationWarning; \
+	$(INSPECT_BIN)/python -m pytest -W ignore::ResourceWarning -W ignore::DeprecationWarning -m inspect \
+	  tests/ptst_tasks/for_inspect tests/leaderboards/board/test_inspect_logs.py tests/test_docs_inspect.py; \
 	else echo "test-inspect: skipped, this package index has no $(INSPECT)"; fi
 
 coverage: $(STAMP)  ## the tests once more, with the share of lines and branches that they reach
