@@ -260,7 +260,8 @@ def test_edited_and_invalid_logs_are_refused(logged: Logged) -> None:
     log = logged()
     sample = log.samples[0]  # type: ignore[index]
     by = ProvenanceData(author="me", reason="no")
-    edit_score(log, sample.id, "scored", ScoreEdit(value=1.0, provenance=by))
+    kinder = dict.fromkeys(sample.scores["scored"].value, 0.0)
+    edit_score(log, sample.id, "scored", ScoreEdit(value=kinder, provenance=by))
     write_eval_log(log, log.location)
     with pytest.raises(DataError, match="1 scores were edited by hand"):
         read_side(log.location)
