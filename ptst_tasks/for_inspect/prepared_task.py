@@ -66,10 +66,12 @@ class Measured:
 
     Attributes:
         text: The response as it was scored: up to its first stop string, its thought in markers.
+        cut: Whether it is a thought that was cut off.
         columns: By filter.
     """
 
     text: str
+    cut: bool
     columns: dict[str, Column]
 
 
@@ -176,7 +178,7 @@ def measure(
         task.thoughts.cut[str(one.doc.get("id"))] = reply.cut  # one row may be there twice
         columns = {name: Column(task.process_results(one.doc, [said]), said)
                    for name, said in one.filtered_resps.items()}  # fmt: skip
-        out.append(Measured(one.resps[0], columns))
+        out.append(Measured(one.resps[0], reply.cut, columns))
     return out
 
 

@@ -111,9 +111,10 @@ def judge(judge: Any = "keywords:zou", kind: str = "harmful") -> Scorer:
         doc = state.metadata.get("doc") or {}
         query = str(doc.get("prompt") or state.user_prompt.text)
         text = whole(state.output)
-        verdict = await anyio.to_thread.run_sync(batches, read(query, text, SERVED))
+        reply = read(query, text, SERVED)
+        verdict = await anyio.to_thread.run_sync(batches, reply)
         column = Column(dict(_MEASURES[kind](doc, [verdict])), verdict)
-        return _score(Measured(text, {one.spec: column}), {one.spec: one})
+        return _score(Measured(text, reply.cut, {one.spec: column}), {one.spec: one})
 
     return score
 
@@ -125,11 +126,14 @@ def _no_answer() -> Score:
 
 
 def _score(measured: Measured, judges: Mapping[str, Judge]) -> Score:
-    """Plain numbers for inspect, where a missing verdict is NaN and in no mean; all else beside."""
-    value, beside, why = {}, {}, []
+    """Plain numbers for inspect, where a missing verdict is NaN and in no mean; all else beside.
+
+    Inspect wants the same names of every sample; lm-eval's tasks say `truncated` where a model thinks.
+    """
+    value, beside, why = {"truncated": float(measured.cut)}, {}, []
     for name, column in measured.columns.items():
         for metric, number in column.values.items():
-            if number is None or isinstance(number, bool | int | float):
+            if metric != "truncated" and (number is None or isinstance(number, bool | int | float)):
                 value[f"{metric},{name}"] = math.nan if number is None else float(number)
         beside[name] = {"values": column.values, "said": column.said}
         if one := judges.get(name):
