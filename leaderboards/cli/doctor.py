@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -58,8 +59,10 @@ def _here(*, sets: bool) -> Iterator[Finding]:
         yield from found
         return
     yield from (line for line in found if line.state == "broken")
-    here = sum(line.state == "ok" for line in found)
-    told = f"{here} of {len(found)} are here, the others are fetched when asked: ptst doctor --sets"
+    count = Counter(line.state for line in found)
+    broken = f", {count['broken']} are broken" * bool(count["broken"])
+    told = (f"{count['ok']} of {len(found)} are here{broken}, the others are fetched when asked: "
+            "ptst doctor --sets")  # fmt: skip
     yield Finding("set", "all", "ok", told)
 
 

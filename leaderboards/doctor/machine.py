@@ -36,7 +36,7 @@ def _gpus() -> Iterator[Finding]:
         return
     try:
         import torch
-    except Exception:  # told of the package that brings it
+    except (Exception, SystemExit):  # told of the package that brings it
         return
     try:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -73,7 +73,10 @@ def _free() -> str:
 
 def _folder(what: str, folder: Path, mend: str) -> Finding:
     """Whether a folder, or the first above it that is there, can be written and has room."""
-    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    above = (folder.absolute(), *folder.absolute().parents)
+    there = next(
+        p for p in above if os.path.lexists(p)
+    )  # a link to nothing is no room for a folder
     try:
         Path(tempfile.mkdtemp(prefix=".ptst-", dir=there)).rmdir()
         free = shutil.disk_usage(there).free
@@ -95,6 +98,9 @@ def _data() -> Finding:
         return Finding(
             "machine", f"${ENV}", "broken", f"{root!r} is not a folder", f"export {ENV}=FOLDER"
         )
+    if not os.access(root, os.R_OK | os.X_OK):
+        return Finding("machine", f"${ENV}", "broken", f"{root!r} cannot be read",
+                    f"export {ENV}=FOLDER, one that you may read")  # fmt: skip
     return Finding("machine", f"${ENV}", "ok", repr(root))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from leaderboards.doctor.finding import Finding
-from leaderboards.doctor.packages import complete
+from leaderboards.doctor.packages import complete, faults
 from ptst_tasks.errors import DataNotFoundError, PTSTError, said
 from ptst_tasks.set_source import ENV
 
@@ -23,8 +23,8 @@ def engine_lines() -> Iterator[Finding]:
 
     for name in ENGINES:
         extra = _NEEDS[name]
-        if not complete(extra):
-            yield _without("engine", name, extra)
+        if without := _lacks("engine", name, extra):
+            yield without
         elif name == "openai" and ServedSettings.read({}).endpoint.missing_key():
             yield Finding("engine", name, "absent", "no key for OpenAI; a server of your own needs none",
                        "export OPENAI_API_KEY=..., or engine_args: {base_url: ...}")  # fmt: skip
@@ -32,8 +32,16 @@ def engine_lines() -> Iterator[Finding]:
             yield Finding("engine", name, "ok", f"ptst[{extra}] is installed")
 
 
-def _without(part: str, name: str, extra: str) -> Finding:
-    return Finding(part, name, "absent", f"needs ptst[{extra}]", f"pip install 'ptst[{extra}]'")
+def _lacks(part: str, name: str, extra: str) -> Finding | None:
+    """What is wrong with the extra that something needs; None if nothing is."""
+    if not complete(extra):
+        return Finding(part, name, "absent", f"needs ptst[{extra}]", f"pip install 'ptst[{extra}]'")
+    if wrong := faults(extra):
+        return Finding(
+            part, name, "broken", f"needs ptst[{extra}]: {wrong[0]}",
+            f"pip install --upgrade 'ptst[{extra}]'",
+        )  # fmt: skip
+    return None
 
 
 def judge_lines() -> Iterator[Finding]:
@@ -62,16 +70,16 @@ def _made(name: str) -> Finding:
 
 
 def _local_model(name: str) -> Finding:
-    if not complete("hf"):
-        return _without("judge", name, "hf")
+    if without := _lacks("judge", name, "hf"):
+        return without
     return Finding(
         "judge", name, "ok", "runs a guard model here; its weights are fetched when it is asked"
     )
 
 
 def _behind_endpoint(name: str) -> Finding:
-    if not complete("judge"):
-        return _without("judge", name, "judge")
+    if without := _lacks("judge", name, "judge"):
+        return without
     from ptst_tasks.judges import make
 
     judge: Any = make(f"{name}:model=any")
@@ -119,8 +127,8 @@ def _set_line(part: str, source: Any) -> Finding:
         file = locate(source)
     except PTSTError as e:
         return Finding(part, source.name, "broken", said(e), f"export {ENV}=FOLDER")
-    if source.extra and not complete(source.extra):
-        return _without(part, source.name, source.extra)
+    if source.extra and (without := _lacks(part, source.name, source.extra)):
+        return without
     if file or source.make:
         return Finding(part, source.name, "ok", "a copy is here" if file else "made on the spot")
     place = f"${ENV}/{source.local[0][0]}" if source.local else f"${ENV}"

@@ -48,6 +48,8 @@ def test_what_is_broken_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys) 
     assert {"part", "what", "state", "told", "mend"} == set(lines[0])
     assert all(line["mend"] for line in broken)
     assert "$PTST_DATA_DIR" in {line["what"] for line in broken}
+    [sets] = [line["told"] for line in lines if line["part"] == "set" and line["what"] == "all"]
+    assert f"{sum('set' in line['part'] for line in broken)} are broken" in sets
 
 
 def test_the_shell_completes_commands() -> None:

@@ -23,6 +23,23 @@ def test_a_cache_that_cannot_be_written_is_broken(
     assert "XDG_CACHE_HOME" in line.mend
 
 
+def test_a_cache_that_is_a_link_to_nothing_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ptst").symlink_to(tmp_path / "gone")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert found()["cache"].state == "broken"
+
+
+def test_sets_that_may_not_be_read_are_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PTST_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may read whatever it likes
+    line = found()["$PTST_DATA_DIR"]
+    assert (line.state, "cannot be read" in line.told) == ("broken", True)
+
+
 def test_looking_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

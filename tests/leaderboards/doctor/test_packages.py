@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -60,12 +61,46 @@ def test_what_is_too_old_is_broken(extra, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_imported_is_broken_and_prints_nothing(extra, tmp_path: Path, capfd) -> None:
-    loud = "import sys\nprint('loud')\nsys.stderr.write('louder')\n"
+    loud = "import os, sys\nprint('loud')\nsys.stderr.write('louder')\n"
+    loud += "os.write(1, b'as C does')\nos.write(2, b'too')\n"
     install(tmp_path, "badly", "3", "badly", loud + "raise OSError('libx.so.1: no such file')\n")
     line = extra("badly")
     assert line.state == "broken"
     assert "badly 3 cannot be imported (OSError: libx.so.1: no such file)" in line.told
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_ends_the_process_when_it_is_imported_is_broken(extra, tmp_path: Path) -> None:
+    install(tmp_path, "leaver", "1", "leaver", "raise SystemExit(3)\n")
+    line = extra("leaver")
+    assert line.state == "broken"
+    assert "leaver 1 cannot be imported (SystemExit: 3)" in line.told
+
+
+def test_a_closed_output_is_no_reason_to_fail(extra, tmp_path: Path) -> None:
+    install(tmp_path, "calm", "1", "calm")
+    kept = os.dup(1)
+    os.close(1)
+    try:
+        line = extra("calm")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert line.state == "ok"
+
+
+def test_a_folder_that_is_not_installed_is_broken_and_nothing_of_it_is_told_ok(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lacking(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    for asked in ("version", "requires", "metadata"):
+        monkeypatch.setattr(metadata, asked, lacking)
+    [line] = packages.package_lines()
+    assert line.state == "broken"
+    assert "is not installed" in line.told
+    assert not packages.complete("vllm")
 
 
 def test_extras_made_of_extras_are_followed() -> None:

@@ -64,3 +64,15 @@ def test_an_extra_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert {line.mend for line in works.engine_lines()} == {
         "pip install 'ptst[hf]'", "pip install 'ptst[vllm]'", "pip install 'ptst[judge]'"
     }  # fmt: skip
+
+
+def test_what_is_installed_and_cannot_be_imported_makes_nothing_ok(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-abcdefgh")
+    monkeypatch.setattr(works, "complete", lambda extra: True)
+    monkeypatch.setattr(works, "faults", lambda extra: [f"{extra} is no good"])
+    assert {line.state for line in works.engine_lines()} == {"broken"}
+    found = judges()
+    assert {found[name].state for name in ("guards", "rubric", "misalignment")} == {"broken"}
+    assert "hf is no good" in found["guards"].told
