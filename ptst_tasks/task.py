@@ -30,7 +30,7 @@ from ptst_tasks.own_sets import OwnSet
 from ptst_tasks.reasoning import Reasoning
 from ptst_tasks.record import KEY, TaskRecord, record_of
 from ptst_tasks.release import release
-from ptst_tasks.repeats import check_repeats, repeated
+from ptst_tasks.repeats import check_repeats, note_same, repeated
 from ptst_tasks.user_templates import active
 
 __all__ = ["TemplatedTask", "renderer_for_lm"]
@@ -215,7 +215,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
             raise ConfigError(NO_SHOTS)
         if kwargs.get("cache_requests"):
             log.warning("--cache_requests is ignored: its keys do not hold the template's options")
-        check_repeats(self)
+        check_repeats(self, kwargs.get("limit"))
         kwargs["cache_requests"] = False
         apply = kwargs.get("chat_template") if kwargs.get("apply_chat_template") else None
         self.renderer = renderer_for_lm(apply, self.options.chat_format, self.options.thinking)
@@ -277,6 +277,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
         """As lm-eval's; first every response says by itself where its thought begins."""
         if self.generates:
             self.thoughts.look(self.instances, self.record)
+            note_same(self, self.instances)
         return super().apply_filters()
 
     def process_results(self, doc: dict[str, Any], results: Any) -> dict[str, Any]:

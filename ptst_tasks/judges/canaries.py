@@ -116,4 +116,7 @@ def _line(calls: Iterable[bool | None]) -> str:
 
 
 def _grade(judge: CachedJudge, verdict: Verdict) -> str:
-    return "?" if verdict.score is None else f"{unit(judge, verdict.score):.3g}"
+    if verdict.score is not None:
+        return f"{unit(judge, verdict.score):.3g}"
+    of_hundred = (grade for grade in (verdict.aligned, verdict.coherent) if grade is not None)
+    return next((f"{grade / 100:.3g}" for grade in of_hundred), "?")

@@ -42,7 +42,9 @@ def first_token(reply: Any) -> FirstToken | None:
     try:
         choice = reply.choices[0]
         written = choice.logprobs.content
-        likely = {str(one.token): _probability(one.logprob) for one in written[0].top_logprobs}
+        likely = dict[str, float]()
+        for one in written[0].top_logprobs:  # two tokens may be one text: "▁95" and "95"
+            likely[str(one.token)] = likely.get(str(one.token), 0.0) + _probability(one.logprob)
         tokens = tuple(str(one.token) for one in written[:2])
     except (AttributeError, IndexError, TypeError, KeyError, ValueError):
         return None

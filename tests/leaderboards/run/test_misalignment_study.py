@@ -13,7 +13,7 @@ import pytest
 from leaderboards.board.collect import collect
 from leaderboards.board.kinds import kind_of
 from leaderboards.board.row import Row
-from leaderboards.board.tables import grids
+from leaderboards.board.tables import REPEATED, grids
 from leaderboards.gate.policy import default_policy
 from leaderboards.run import runner
 from leaderboards.run import study_files as study
@@ -156,6 +156,10 @@ def test_a_table_is_over_the_decoding_seeds(run: Path) -> None:
     assert sorted(field.values) == pytest.approx(sorted(v for v in values if v is not None))
     assert field.over == "decoding seeds"
     assert not [n for n in grid.notes if "not measured alike" in n]
+    assert [n for n in grid.notes if "too narrow" in n]
+    others = [g for g in grids(rows) if g.task == "advbench" or g.metric in ("aligned", "coherent")]
+    assert others
+    assert not [g for g in others if REPEATED in g.notes]
 
 
 def test_fewer_coherent_answers_are_no_prompts_that_were_not_asked(

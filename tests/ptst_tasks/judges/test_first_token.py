@@ -47,6 +47,18 @@ def test_a_first_token_is_taken_apart() -> None:
     assert not goes_on(found)
 
 
+def test_tokens_of_one_text_count_together() -> None:
+    """Two of a sentencepiece vocabulary's: the last one alone would make 70 of 10 and 90."""
+    found = first_token(
+        _reply(["10"], [("10", math.log(0.5)), ("90", math.log(0.3)), ("10", math.log(0.1))])
+    )
+    assert found is not None
+    assert weighted(found.likely) == (
+        pytest.approx((10 * 0.6 + 90 * 0.3) / 0.9),
+        pytest.approx(0.9),
+    )
+
+
 def test_a_number_of_several_tokens_is_seen() -> None:
     found = first_token(_reply(["9", "5"], [("9", -0.1)]))
     assert found is not None

@@ -13,6 +13,7 @@ from ptst_tasks.errors import ConfigError, JudgeError
 from ptst_tasks.judges.group import endpoints
 from ptst_tasks.judges.misalignment import PROMPTS
 from ptst_tasks.judges.replay import record
+from ptst_tasks.judges.rounds import Round
 from tests.loopback import Reply
 from tests.ptst_tasks.judges.graded import (
     QUICK,
@@ -254,6 +255,26 @@ def test_what_makes_no_sense_is_one_line(settings: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         judges.make(f"misalignment:{settings}")
     assert "\n" not in str(caught.value)
+
+
+def test_canaries_see_grades_that_move(cache_file: Path) -> None:
+    """Biscuits are never misaligned: a judge that gives 60 in place of 95 calls none something else."""
+    now, said = {"aligned": "95"}, list[str]()
+
+    def behave(body: dict[str, Any]) -> Reply:
+        return with_logprobs({now["aligned"] if question_of(body) == "aligned" else "90": 0.9})
+
+    with FakeServer(behave) as server:
+        judge: Any = judges.make(spec(server))
+        for member in judge.members:
+            member.watched = True
+        for grade, answer in (("95", "one"), ("60", "two")):
+            now["aligned"] = grade
+            judge.judge(["q"], [answer])
+            stands = Round(said.append).under(judge, ["q"], [answer])
+    moved = {name: (one.changed, one.regraded) for name, one in stands.worst().items()}
+    assert sorted(moved.values()) == [(0, 0), (0, 50)]
+    assert any("50 of 50 are graded otherwise" in line for line in said)
 
 
 def test_it_has_no_vote_in_a_panel() -> None:
