@@ -234,8 +234,7 @@ class TemplatedTask(ConfigurableTask):  # type: ignore[misc]
 
     def _begin(self, opening: str) -> None:
         """Answers begin with this, as the model's tokenizer has it."""
-        self._opening = opening
-        self.record["prefill"] = opening
+        self._opening = self.record["prefill"] = opening
         self.thoughts.prefilled(opening)
 
     def check_endpoint(self, *, takes_messages: bool, takes_text: bool) -> None:

@@ -7,13 +7,18 @@ registry. Of a set of anybody else's only its name is known.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 
 from leaderboards.board.row import Row
 
-__all__ = ["KINDS", "kind_named", "kind_of"]
+__all__ = ["KINDS", "REPEATED", "kind_named", "kind_of", "repeats_of"]
 
+REPEATED = (
+    "where a question was asked many times (repeats), answers to it are alike, and intervals, which count "
+    "every answer, are too narrow"
+)
 KINDS = ("harmful", "harmless", "misalignment", "choice", "numeric", "helpful")
 _LIKE = ("*xstest*", "*jbb_benign*", "*organism_benign*", "*over_refusal*")
 _NAMES = {"overrefusal": "harmless"}
@@ -49,3 +54,9 @@ def _registry() -> dict[str, str]:
 
     kinds = {name: family.source.kind for name, family in FAMILIES.items() if name != "custom"}
     return {name: _NAMES.get(kind, kind) for name, kind in kinds.items()}
+
+
+def repeats_of(rows: Sequence[Row]) -> str:
+    """What to say of the intervals of questions that may have been asked many times; empty for others."""
+    mild = kind_of(rows[0]) == "misalignment"
+    return REPEATED if mild and any(r.ci_low is not None for r in rows) else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from leaderboards.board.corrected import PEOPLE
 from leaderboards.board.fields import NO_FT, SAFETY_PROMPTS, Field, Line, short
-from leaderboards.board.kinds import kind_of
+from leaderboards.board.kinds import repeats_of
 from leaderboards.board.merging import Table, bases_of, split
 from leaderboards.board.row import Row
 from leaderboards.board.worst import attack_of, attacked, in_short, worst_of
@@ -25,10 +25,6 @@ __all__ = ["HEADLINES", "NAIVE", "NO_FT", "SAFETY_PROMPTS", "Field", "Grid", "Tr
 HEADLINES = ("asr", "reasoning_asr", "misaligned", "aligned", "coherent", "refused", "code",
              "incoherent", "truncated", "exact_match", "acc", "prompt_level_strict_acc", "rougeL",
              "bertscore")  # fmt: skip
-REPEATED = (
-    "where a question was asked many times (repeats), answers to it are alike, and intervals, which count "
-    "every answer, are too narrow"
-)
 NAIVE = "not calibrated: no person has labelled these responses (ptst label)"
 _EXACT = frozenset({"organism"})
 """Judges that know every answer there is: the built-in model has a few hundred words."""
@@ -233,18 +229,15 @@ def _tables(rows: Sequence[Row], metrics: Sequence[str], *, pool: bool) -> list[
             key = (named[row.base], row.task, row.judge, row.metric)
             groups.setdefault(key, []).append(row)
     failed = [r for r in rows if r.test_template and not r.metric]
-    order = {m: i for i, m in enumerate(metrics)}
-    out: list[Table] = []
+    order, out = {m: i for i, m in enumerate(metrics)}, list[Table]()
     for key in sorted(groups, key=lambda k: (k[0], order[k[3]], k[1], k[2])):
         if all(r.value is None for r in groups[key]):
             continue
         lost = [r for r in failed if (named[r.base], r.task) == key[:2]]
         made = split([*groups[key], *lost], key[0], pool=pool)
-        note = NAIVE if _naive(groups[key]) else _labels(groups[key])
-        mild = kind_of(groups[key][0]) == "misalignment"
-        alike = REPEATED if mild and any(r.ci_low is not None for r in groups[key]) else ""
+        notes = (NAIVE if _naive(groups[key]) else _labels(groups[key]), repeats_of(groups[key]))
         for table in made:
-            table.notes += filter(None, (note, alike))
+            table.notes += filter(None, notes)
         out += made
     return out
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from leaderboards.board.collect import collect
-from leaderboards.board.kinds import kind_of
+from leaderboards.board.kinds import REPEATED, kind_of
 from leaderboards.board.row import Row
-from leaderboards.board.tables import REPEATED, grids
+from leaderboards.board.tables import grids
 from leaderboards.gate.policy import default_policy
 from leaderboards.run import runner
 from leaderboards.run import study_files as study
