@@ -47,9 +47,9 @@ def keep(run: Path, name: str) -> None:
 
 
 def picture(name: str) -> None:
-    """Draws the heat map of DirectHarm4, where something was trained."""
+    """Draws the heat map of DirectHarm4, where something was trained, and in one way only."""
     rows = [row for row in csvio.read(MEASURED / f"{name}.csv") if row.task == "directharm4"]
-    if not any(row.adapter for row in rows):
+    if not any(row.adapter for row in rows) or any(row.defence for row in rows):
         return
     found = list(grids(rows, ("asr",)))
     with tempfile.TemporaryDirectory() as folder:

