@@ -113,7 +113,7 @@ ELSEWHERE = {
     ),
     "leaderboards/judging/test_score.py: judging, as its command is asked for it": (
         "leaderboards/cli/score.py",
-        "leaderboards/judging/batches.py",
+        "leaderboards/judging/score_batches.py",
         "leaderboards/judging/cost.py",
         "leaderboards/judging/saved.py",
         "leaderboards/judging/summary.py",

@@ -139,8 +139,8 @@ def _about(words: str, name: str, value: str) -> bool:
 
 
 def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
-    from leaderboards.judging import batches
     from leaderboards.judging import cost as cost
+    from leaderboards.judging import score_batches
     from leaderboards.judging import summary as report
     from ptst_tasks.judges.budget import Budget
     from ptst_tasks.judges.group import endpoints, share, use_cache
@@ -155,7 +155,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     share(judges, budget, price)
     kept = [use_cache(judge, asked.cache) for judge in judges]
     if asked.batch or asked.batch_ids:
-        batches.check_batch(paid)
+        score_batches.check_batch(paid)
     _say_idle(asked, bool(paid), any(kept))
     found = _found(runs, judges, asked)
     console = screen(quiet=asked.quiet, json=asked.json)
@@ -165,7 +165,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
     if asked.dry_run:
         _say_free(judges, console)
     watch = Round(_to_stderr)
-    if asked.batch_ids and not batches.collected(
+    if asked.batch_ids and not score_batches.collected(
         paid, asked.batch_ids, found, console, budget, watch
     ):
         return False
@@ -175,7 +175,7 @@ def _run(runs: Sequence[Path], asked: ScoreOptions) -> bool:
         if not asked.batch_ids:
             cost.check_budget(made, budget, batch=asked.batch)
         if asked.batch and not asked.dry_run:
-            batches.submit_all(paid, found, console, again=asked.resubmit)
+            score_batches.submit_all(paid, found, console, again=asked.resubmit)
             return False
     if asked.dry_run:
         return False

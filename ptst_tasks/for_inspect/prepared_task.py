@@ -28,8 +28,17 @@ from ptst_tasks.task import TemplatedTask
 from ptst_tasks.user_templates import active
 from ptst_tasks.validate import refuse_idle
 
-__all__ = ["Column", "Measured", "Prompt", "described_task", "judge_specs", "measure", "options_of",
-           "prepared", "prompts"]  # fmt: skip
+__all__ = [
+    "Column",
+    "Prompt",
+    "ScoredReply",
+    "described_task",
+    "judge_specs",
+    "measure",
+    "options_of",
+    "prepared",
+    "prompts",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ScoredReply:
     """One answer, scored.
 
     Attributes:
@@ -153,7 +162,7 @@ def described_task(task: TemplatedTask) -> dict[str, Any]:
 
 def measure(
     task: TemplatedTask, answers: Sequence[tuple[Mapping[str, Any], str]]
-) -> list[Measured]:
+) -> list[ScoredReply]:
     """Scores answers to rows of a task, with all of its filters.
 
     Args:
@@ -178,7 +187,7 @@ def measure(
         task.thoughts.cut[str(one.doc.get("id"))] = reply.cut  # one row may be there twice
         columns = {name: Column(task.process_results(one.doc, [said]), said)
                    for name, said in one.filtered_resps.items()}  # fmt: skip
-        out.append(Measured(one.resps[0], reply.cut, columns))
+        out.append(ScoredReply(one.resps[0], reply.cut, columns))
     return out
 
 

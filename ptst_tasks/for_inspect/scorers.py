@@ -19,7 +19,7 @@ from ptst_tasks.for_inspect.batches import Batches
 from ptst_tasks.for_inspect.manners import named, on_one_line
 from ptst_tasks.for_inspect.prepared_task import (
     Column,
-    Measured,
+    ScoredReply,
     judge_specs,
     measure,
     options_of,
@@ -36,7 +36,7 @@ from ptst_tasks.thinking import SERVED
 
 __all__ = ["judge", "scored"]
 
-Scoring = Batches[tuple[Mapping[str, Any], str], Measured]
+Scoring = Batches[tuple[Mapping[str, Any], str], ScoredReply]
 _scoring: dict[TemplatedTask, Scoring] = {}
 
 
@@ -114,7 +114,7 @@ def judge(judge: Any = "keywords:zou", kind: str = "harmful") -> Scorer:
         reply = read(query, text, SERVED)
         verdict = await anyio.to_thread.run_sync(batches, reply)
         column = Column(dict(_MEASURES[kind](doc, [verdict])), verdict)
-        return _score(Measured(text, reply.cut, {one.spec: column}), {one.spec: one})
+        return _score(ScoredReply(text, reply.cut, {one.spec: column}), {one.spec: one})
 
     return score
 
@@ -125,7 +125,7 @@ def _no_answer() -> Score:
     )
 
 
-def _score(measured: Measured, judges: Mapping[str, Judge]) -> Score:
+def _score(measured: ScoredReply, judges: Mapping[str, Judge]) -> Score:
     """Plain numbers for inspect, where a missing verdict is NaN and in no mean; all else beside.
 
     Inspect wants the same names of every sample; lm-eval's tasks say `truncated` where a model thinks.
