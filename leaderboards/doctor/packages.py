@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import os
 import platform
-import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from leaderboards.doctor.finding import Finding
+from leaderboards.doctor.imports import import_faults
 from ptst_tasks import __version__
-from ptst_tasks.errors import said
 
 __all__ = ["MAKERS", "complete", "extras", "faults", "package_lines"]
 
 MAKERS = frozenset({"test", "docs", "dev"})
 """Extras of those who change ptst; users need none of them."""
 _FIRST = 120
+_TRIED: dict[str, str] = {}
+"""Module -> why it cannot be imported, of those that were tried in this process."""
 _UNKNOWN = "it is run from a folder and is not installed, so what it needs is not known"
 
 
@@ -36,6 +32,8 @@ def package_lines() -> Iterator[Finding]:
         yield Finding("package", "ptst", "broken", f"{__version__}, {python}; {_UNKNOWN}",
                    "pip install -e FOLDER")  # fmt: skip
         return
+    every = [one for extra in ("", *extras()) for one in _asked(extra)]
+    _import_faults(tuple(one.name for one in every if _version(one.name)))  # in one go
     wrong = _faults(_asked(""))
     yield Finding("package", "ptst", "broken" if wrong else "ok", f"{__version__}, {python}{_list(wrong)}",
                _mend("ptst") if wrong else "")  # fmt: skip
@@ -130,41 +128,20 @@ def _old(asked: Sequence[Requirement]) -> list[str]:
 def _faults(asked: Sequence[Requirement]) -> list[str]:
     """Missing, too old, or there and not to be imported."""
     lost = [f"{name} is not installed" for name in _missing(asked)]
-    broken = [why for one in asked if _version(one.name) and (why := _import_fault(one.name))]
-    return [*lost, *_old(asked), *broken]
+    there = tuple(one.name for one in asked if _version(one.name))
+    return [*lost, *_old(asked), *_import_faults(there)]
 
 
-@cache
-def _import_fault(name: str) -> str:
-    """Why a package cannot be imported; empty if it can. What it prints meanwhile is not ours to show."""
-    module = _module_of(name)
-    with ExitStack() as quiet:
-        quiet.enter_context(_hushed())
-        quiet.enter_context(warnings.catch_warnings(action="ignore"))
-        try:
-            importlib.import_module(module)
-        except (Exception, SystemExit) as e:  # whatever a library does when it is loaded
-            return f"{name} {_version(name)} cannot be imported ({said(e)[:_FIRST]})"
-    return ""
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Nothing is printed, by libraries in C either, which know no `sys.stdout`."""
-    with Path(os.devnull).open("w") as nowhere, ExitStack() as after:
-        for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
-            if stream is not None:
-                stream.flush()
-            try:
-                kept = os.dup(number)
-            except OSError:  # it is closed
-                continue
-            after.callback(os.close, kept)
-            after.callback(os.dup2, kept, number)
-            os.dup2(nowhere.fileno(), number)
-        with redirect_stdout(nowhere), redirect_stderr(nowhere):
-            yield
-        nowhere.flush()
+def _import_faults(names: tuple[str, ...]) -> list[str]:
+    """Which of some packages cannot be imported, and why."""
+    modules = {name: _module_of(name) for name in names}
+    new = tuple(m for m in dict.fromkeys(modules.values()) if m not in _TRIED)
+    _TRIED.update(import_faults(new))
+    return [
+        f"{name} {_version(name)} cannot be imported ({_TRIED[module][:_FIRST]})"
+        for name, module in modules.items()
+        if _TRIED[module]
+    ]
 
 
 def _module_of(name: str) -> str:

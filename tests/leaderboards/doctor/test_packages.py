@@ -28,7 +28,7 @@ def extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What the line of an extra says, that asks for these requirements."""
     monkeypatch.syspath_prepend(str(tmp_path))
     packages._modules.cache_clear()
-    packages._import_fault.cache_clear()
+    packages._TRIED.clear()
 
     def line_of(*asked: str) -> Finding:
         texts = [f"{one}; extra == 'x'" for one in asked]
@@ -37,7 +37,7 @@ def extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     yield line_of
     packages._modules.cache_clear()
-    packages._import_fault.cache_clear()
+    packages._TRIED.clear()
 
 
 def test_what_is_there_is_ok_whatever_its_module_is_called(extra, tmp_path: Path) -> None:
