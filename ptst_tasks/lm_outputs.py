@@ -12,7 +12,7 @@ from ptst_tasks.lm_internals import save_results, without_bars
 if TYPE_CHECKING:
     from ptst_tasks.engines import Engine
 
-__all__ = ["evaluate", "quiet", "write_results"]
+__all__ = ["evaluate", "no_bars", "quiet", "write_results"]
 
 
 def evaluate(lm: Engine, tasks: dict[str, Any], limit: int | None) -> dict[str, Any]:
@@ -50,3 +50,10 @@ def write_results(
 def quiet() -> Any:
     """lm-eval draws a bar per task on stderr; a study has one of its own."""
     return without_bars()
+
+
+def no_bars() -> None:
+    """No bar for every model that transformers loads; a study has one of its own."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()

@@ -12,9 +12,12 @@ from ptst_tasks.digests import digest_json, read_json, weights_digest
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.provenance import Adapter, BaseRecord
 
-__all__ = ["GGUF_MARKER", "adapter_of", "base_of", "check_safetensors", "check_weights", "files_digest",
-           "json_file_digest", "path_digest", "tokenizer_digest"]  # fmt: skip
+__all__ = ["ADAPTER_WEIGHTS", "GGUF_MARKER", "adapter_of", "base_at", "base_of", "check_safetensors",
+           "check_weights", "files_digest", "json_file_digest", "path_digest",
+           "tokenizer_digest"]  # fmt: skip
 
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+"""As peft names an adapter's weights."""
 GGUF_MARKER = "gguf.json"
 """In a folder that was made of a GGUF file: which one, and what its weights then were."""
 
@@ -28,6 +31,23 @@ _NAMES = frozenset({"_name_or_path", "transformers_version", "_from_model_config
 _SETS = frozenset({"target_modules", "modules_to_save", "exclude_modules", "target_parameters"})
 _PATTERNS = frozenset({"alpha_pattern", "rank_pattern"})  # the first that matches a layer wins
 _ADAPTER_NAMES = frozenset({"base_model_name_or_path", "inference_mode", "revision"})
+
+
+def base_at(place: str | Path, commit: str | None, subfolder: str = "") -> BaseRecord:
+    """What identifies a base: its folder's files, its commit on the hub, or no more than its name.
+
+    Args:
+        place: Its folder, or its name on the hub.
+        commit: Of the hub; None where that is not known.
+        subfolder: Where in the folder it is.
+
+    Raises:
+        ConfigError: If there are no weights in the folder.
+        OSError: If a file cannot be read.
+    """
+    if Path(place).is_dir():
+        return base_of(Path(place, subfolder))
+    return BaseRecord(weights=f"hub:{commit}" if commit else f"name:{place}")
 
 
 def base_of(folder: Path) -> BaseRecord:
@@ -83,7 +103,7 @@ def check_weights(folder: Path) -> None:
     config = read_json(file)
     if config is None or not isinstance(config.get("peft_type"), str):
         raise ConfigError(f"{str(file)!r} is damaged: it is no JSON object with a peft_type")
-    old, new = folder / "adapter_model.bin", folder / "adapter_model.safetensors"
+    old, new = folder / "adapter_model.bin", folder / ADAPTER_WEIGHTS
     if new.is_file() or not old.is_file():
         check_safetensors(new)
 

@@ -137,7 +137,6 @@ ELSEWHERE = {
         "leaderboards/board/collect.py",
         "leaderboards/run/local.py",
         "leaderboards/run/measuring.py",
-        "leaderboards/run/outputs.py",
     ),
     "leaderboards/run/test_study.py: studies that are wrong": (
         "leaderboards/run/study_checks.py",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from ptst_tasks.digests import digest_json, write_json
 from ptst_tasks.engines.undisturbed import base_in
 from ptst_tasks.files import replacing
 from ptst_tasks.lm_outputs import write_results
-from ptst_tasks.model_files import adapter_of, base_of
+from ptst_tasks.model_files import adapter_of, base_at
 from ptst_tasks.provenance import (
     Adapter,
     BaseRecord,
@@ -98,8 +97,7 @@ class LiveCells:
         Raises:
             OSError: If it cannot be written.
         """
-        values = {k: None if math.isnan(v) else v for k, v in measured.values.items()}
-        line = {"step": measured.step, "values": values, "failed": measured.failed,
+        line = {"step": measured.step, "values": measured.plain, "failed": measured.failed,
                 "seconds": round(measured.seconds, 3), **more}  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "measured.jsonl").open("a", encoding="ascii") as out:
@@ -168,12 +166,9 @@ class LiveCells:
 
 
 def _base(base: Any) -> BaseRecord:
-    """What identifies the base: its folder's files, its commit on the hub, or no more than a name."""
-    place = str(getattr(base.config, "_name_or_path", ""))
-    commit = getattr(base.config, "_commit_hash", None)
-    if place and Path(place).is_dir():
-        return base_of(Path(place))
-    return BaseRecord(weights=f"hub:{commit}" if commit else f"name:{place or type(base).__name__}")
+    """What identifies the base; one without a name goes by its class."""
+    place = str(getattr(base.config, "_name_or_path", "")) or type(base).__name__
+    return base_at(place, getattr(base.config, "_commit_hash", None))
 
 
 def _state_digest(model: Any) -> str:

@@ -17,7 +17,7 @@ from ptst_tasks.lm_outputs import evaluate
 from ptst_tasks.provenance import Data
 from ptst_tasks.task_facts import data_of
 
-__all__ = ["LiveMeasuring", "Measured"]
+__all__ = ["LiveMeasuring", "Measured", "plain"]
 
 LACKING = 0.02
 """Share of answers without a verdict that is not told; a study's ``max_unscored``."""
@@ -42,6 +42,11 @@ class Measured:
     lacking: dict[str, str] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def plain(self) -> dict[str, float | None]:
+        """The values for JSON, which knows no NaN."""
+        return plain(self.values)
 
 
 class LiveMeasuring:
@@ -131,6 +136,11 @@ class LiveMeasuring:
             (one.logged("asr", judge), one.logged("unscored", judge))
             for one in self.watched.values() if one.is_harmful for judge in one.readings
         ]  # fmt: skip
+
+
+def plain(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Values for JSON, which knows no NaN."""
+    return {k: None if math.isnan(v) else v for k, v in values.items()}
 
 
 def _at_worst(values: Mapping[str, float], rate: str, unscored: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import weakref
 from pathlib import Path
@@ -15,7 +14,7 @@ from transformers.trainer_callback import ExportableState
 from adapters_train.callback.best_so_far import BestSoFar, save_model, sweep
 from adapters_train.callback.contest import Contest, check_best_by
 from adapters_train.callback.live_cells import Labels, LiveCells
-from adapters_train.callback.live_measuring import LiveMeasuring, Measured
+from adapters_train.callback.live_measuring import LiveMeasuring, Measured, plain
 from adapters_train.callback.watch_settings import WatchSettings
 from adapters_train.callback.whole_model import check_whole, shared, tokenizer_of
 from ptst_tasks.engines.undisturbed import same_draws, undisturbed
@@ -143,7 +142,7 @@ class PTSTCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
     def _measure(self, state: Any, control: Any) -> None:
         told = self._measure_here(state.global_step) if self._is_main else None
         values, failed = shared(self._trainer, told)
-        self.measured.append({"step": state.global_step, "values": _plain(values)})
+        self.measured.append({"step": state.global_step, "values": plain(values)})
         self._log(values, control)
         if failed and self.settings.strict:
             raise EngineError(f"PTSTCallback: {failed}")
@@ -190,7 +189,7 @@ class PTSTCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
             self._cells.note(measured, cells=cells)
             if wanted:
                 facts = {"step": measured.step, "max_asr": most, "best_by": self.settings.best_by,
-                         "values": _plain(measured.values), "cells": cells}  # fmt: skip
+                         "values": measured.plain, "cells": cells}  # fmt: skip
                 self._contest.enter(saved, facts, self._last)
         finally:
             self._last = measured.step
@@ -261,8 +260,3 @@ class PTSTCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
         full = settings.table.resolve(settings.train_template) if settings.train_template else ""
         whole = not hasattr(self._trainer.model, "peft_config")
         return Labels(name, settings.train_data, full, args.seed, mixed if whole else "")
-
-
-def _plain(values: dict[str, float]) -> dict[str, float | None]:
-    """Values for JSON, which knows no NaN."""
-    return {k: None if math.isnan(v) else v for k, v in values.items()}

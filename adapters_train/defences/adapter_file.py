@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ptst_tasks.files import replacing
+from ptst_tasks.model_files import ADAPTER_WEIGHTS
 
-__all__ = ["FILE", "adapted", "change", "is_b", "pairs", "read"]
+__all__ = ["adapted", "change", "is_b", "pairs", "read"]
 
-FILE = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 
 
@@ -18,14 +18,14 @@ def read(adapter: Path) -> dict[str, Any]:
     """Matrices by peft's names."""
     from safetensors.torch import load_file
 
-    return dict(load_file(adapter / FILE))
+    return dict(load_file(adapter / ADAPTER_WEIGHTS))
 
 
 def change(adapter: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Rewrites the matrices; the file is the old one or the new one, and no third."""
     from safetensors.torch import save_file
 
-    with replacing(adapter / FILE) as aside:
+    with replacing(adapter / ADAPTER_WEIGHTS) as aside:
         save_file(how(read(adapter)), aside, metadata={"format": "pt"})
 
 

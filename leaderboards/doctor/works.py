@@ -7,13 +7,11 @@ from typing import Any
 
 from leaderboards.doctor.finding import Finding
 from leaderboards.doctor.packages import complete, faults
+from leaderboards.run.dry_machine import ENGINE_EXTRAS
 from ptst_tasks.errors import DataNotFoundError, PTSTError, said
 from ptst_tasks.set_source import ENV
 
 __all__ = ["JUDGES", "engine_lines", "judge_lines", "set_lines"]
-
-_NEEDS = {"hf": "hf", "vllm": "vllm", "openai": "judge"}
-"""Engine -> the extra that it needs."""
 
 
 def engine_lines() -> Iterator[Finding]:
@@ -22,7 +20,7 @@ def engine_lines() -> Iterator[Finding]:
     from ptst_tasks.engines.served_settings import ServedSettings
 
     for name in ENGINES:
-        extra = _NEEDS[name]
+        _, extra = ENGINE_EXTRAS[name]
         if without := _lacks("engine", name, extra):
             yield without
         elif name == "openai" and ServedSettings.read({}).endpoint.missing_key():

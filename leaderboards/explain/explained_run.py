@@ -17,10 +17,10 @@ from leaderboards.explain.run_folder import adapters_of, study_of, unasked
 from leaderboards.run.faults import check_disk
 from leaderboards.run.identity import Records, base_folder
 from leaderboards.run.local import loaded
-from leaderboards.run.outputs import no_bars
 from ptst_tasks.digests import ids_digest
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.files import write_text
+from ptst_tasks.lm_outputs import no_bars
 from ptst_tasks.provenance import BaseRecord, EngineRecord
 
 __all__ = ["Explanation", "explain_run"]

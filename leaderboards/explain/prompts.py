@@ -8,10 +8,10 @@ from typing import Any
 
 from leaderboards.run import made_bases
 from leaderboards.run.asked import load_family
-from leaderboards.run.outputs import quiet
 from leaderboards.run.study import Study
 from ptst_tasks.attacks import NONE
 from ptst_tasks.errors import ConfigError, UnknownNameError
+from ptst_tasks.lm_outputs import quiet
 
 __all__ = ["PromptPair", "Sets", "chosen", "prompts_of", "short_notes"]
 

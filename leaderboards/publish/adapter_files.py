@@ -8,10 +8,10 @@ from pathlib import Path
 from leaderboards.publish.subject import Subject
 from ptst_tasks.digests import read_json
 from ptst_tasks.errors import ConfigError
+from ptst_tasks.model_files import ADAPTER_WEIGHTS
 
-__all__ = ["WEIGHTS", "adapter_files"]
+__all__ = ["adapter_files"]
 
-WEIGHTS = "adapter_model.safetensors"
 _CONFIG = "adapter_config.json"
 
 
@@ -27,14 +27,14 @@ def adapter_files(subject: Subject) -> dict[str, bytes | Path]:
         raise ConfigError(
             f"the weights of {subject.name!r} are not here; leave out --push, and the card alone is written"
         )
-    config, weights = read_json(subject.folder / _CONFIG), subject.folder / WEIGHTS
+    config, weights = read_json(subject.folder / _CONFIG), subject.folder / ADAPTER_WEIGHTS
     if config is None:
         raise ConfigError(f"{str(subject.folder / _CONFIG)!r} is no JSON object; train it again")
     if not weights.is_file():
         raise ConfigError(
-            f"{str(subject.folder)!r} has no {WEIGHTS}; pickled weights are not published: save them anew "
-            "with peft's save_pretrained"
+            f"{str(subject.folder)!r} has no {ADAPTER_WEIGHTS}; pickled weights are not published: save "
+            "them anew with peft's save_pretrained"
         )
     config["base_model_name_or_path"] = subject.hub_base or subject.base
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-    return {_CONFIG: text.encode(), WEIGHTS: weights}
+    return {_CONFIG: text.encode(), ADAPTER_WEIGHTS: weights}

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from leaderboards.run.identity import is_sampled
 from leaderboards.run.study import Study
 from ptst_tasks.decoding import merge
 from ptst_tasks.generate import write
+from ptst_tasks.task_facts import is_sampled
 
 __all__ = ["load_asked", "load_family", "prompts", "prompts_per_model", "seeds"]
 

@@ -10,10 +10,11 @@ from typing import Any
 from leaderboards.run.dry_findings import Findings
 from ptst_tasks.errors import MissingExtraError, require
 
-__all__ = ["device_faults", "extras_faults", "keys_faults"]
+__all__ = ["ENGINE_EXTRAS", "device_faults", "extras_faults", "keys_faults"]
 
-_EXTRAS = {"hf": (("torch", "transformers", "peft"), "hf"), "vllm": (("vllm",), "vllm"),
+ENGINE_EXTRAS = {"hf": (("torch", "transformers", "peft"), "hf"), "vllm": (("vllm",), "vllm"),
            "openai": (("openai",), "judge")}  # fmt: skip
+"""Engine -> the packages that it needs, and the extra that brings them."""
 
 
 _EXECUTORS = {"ray": ("ray", "ray"), "slurm": ("submitit", "slurm")}
@@ -22,7 +23,7 @@ _EXECUTORS = {"ray": ("ray", "ray"), "slurm": ("submitit", "slurm")}
 def extras_faults(found: Findings) -> Iterator[str]:
     """Packages that the engine, the training and the executor want."""
     study = found.study
-    packages, extra = _EXTRAS[study.engine]
+    packages, extra = ENGINE_EXTRAS[study.engine]
     asked = [(packages, extra, f"engine {study.engine!r}")]
     if study.train.templates:
         asked.append((("trl", "peft"), "train", "training (train.templates)"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from leaderboards.board import disk
 from leaderboards.run.asked import load_family
-from leaderboards.run.identity import asked_digest, content, form, is_sampled, requested
+from leaderboards.run.identity import content
 from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.store import incomplete
 from leaderboards.run.study import Study
@@ -19,6 +19,7 @@ from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.served_settings import ServedSettings
 from ptst_tasks.errors import PTSTError, said
 from ptst_tasks.prices import price_of
+from ptst_tasks.task_facts import asked_digest, form, is_sampled, requested
 
 __all__ = ["ModelWork", "Workload", "estimate"]
 

@@ -12,20 +12,11 @@ from ptst_tasks.base_names import local_base
 from ptst_tasks.engines import Engine
 from ptst_tasks.engines.engine_args import LAYOUT
 from ptst_tasks.engines.fit import check_origin
-from ptst_tasks.model_files import adapter_of, base_of, path_digest
+from ptst_tasks.model_files import adapter_of, base_at, path_digest
 from ptst_tasks.provenance import Adapter, BaseRecord, Data, Decoding, EngineRecord, Generation
-from ptst_tasks.task_facts import (
-    asked_digest,
-    data_of,
-    form,
-    is_sampled,
-    requested,
-    used,
-    versions_of,
-)
+from ptst_tasks.task_facts import data_of, used, versions_of
 
-__all__ = ["Records", "asked_digest", "base_folder", "content", "form", "is_sampled",
-           "requested", "used"]  # fmt: skip
+__all__ = ["Records", "base_folder", "content"]
 
 
 class Records:
@@ -130,10 +121,7 @@ def base_folder(base: str) -> Path | str:
 def _base(place: Place, lm: Engine, subfolder: Any = None) -> BaseRecord:
     if lm.served:
         return BaseRecord(weights=f"served:{lm.served}/{place}")
-    if Path(place).is_dir():
-        return base_of(Path(place, str(subfolder or "")))
-    commit = lm.facts()["commit"]
-    return BaseRecord(weights=f"hub:{commit}" if commit else f"name:{place}")
+    return base_at(place, lm.facts()["commit"], str(subfolder or ""))
 
 
 def content(value: Any) -> Any:

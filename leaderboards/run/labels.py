@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters_train.defences import PLAIN
-from leaderboards.run.identity import form, requested
 from leaderboards.run.manifests import trained_on, training_digest
 from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.store import Cell
 from leaderboards.run.study import Study
 from ptst_tasks.errors import ConfigError
 from ptst_tasks.provenance import Generation
+from ptst_tasks.task_facts import form, requested
 
 __all__ = ["check_labels", "labelled"]
 

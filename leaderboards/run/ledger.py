@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from leaderboards.run.asked import seeds
-from leaderboards.run.identity import asked_digest, requested
 from leaderboards.run.labels import labelled
 from leaderboards.run.outcome import Outcome
 from leaderboards.run.plans import AdapterPlan
@@ -16,6 +15,7 @@ from leaderboards.run.study import Study
 from ptst_tasks.digests import digest_json
 from ptst_tasks.errors import ConfigError, said
 from ptst_tasks.provenance import Adapter, Decoding, Generation
+from ptst_tasks.task_facts import asked_digest, requested
 
 __all__ = ["CellLedger"]
 

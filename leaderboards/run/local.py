@@ -17,12 +17,12 @@ from leaderboards.run.identity import Records
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place
 from leaderboards.run.measuring import Measuring
-from leaderboards.run.outputs import no_bars
 from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.study import Study
 from ptst_tasks.engines import Engine, open_engine
 from ptst_tasks.engines.engine_args import AUTO
 from ptst_tasks.errors import EngineError, PTSTError, said
+from ptst_tasks.lm_outputs import no_bars
 from ptst_tasks.progress import Progress
 
 __all__ = ["loaded", "measure_here", "start_engine"]

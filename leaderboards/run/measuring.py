@@ -18,12 +18,12 @@ from leaderboards.run.identity import Records
 from leaderboards.run.labels import check_labels, labelled
 from leaderboards.run.ledger import CellLedger
 from leaderboards.run.manifests import Place, checked_manifest
-from leaderboards.run.outputs import evaluate, write_results
 from leaderboards.run.plans import AdapterPlan
 from leaderboards.run.store import Cell
 from ptst_tasks.engines import Engine
 from ptst_tasks.errors import ConfigError, EngineError, PTSTError, said
 from ptst_tasks.files import file_name
+from ptst_tasks.lm_outputs import evaluate, write_results
 from ptst_tasks.progress import Progress
 from ptst_tasks.provenance import model_digest
 

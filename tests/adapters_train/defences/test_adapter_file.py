@@ -5,19 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from adapters_train.defences.adapter_file import FILE, change, pairs, read
+from adapters_train.defences.adapter_file import change, pairs, read
+from ptst_tasks.model_files import ADAPTER_WEIGHTS
 
 
 def test_a_change_that_fails_leaves_the_old_file(plain, tmp_path: Path) -> None:
     folder = shutil.copytree(plain.folder, tmp_path / "a")
-    before = (folder / FILE).read_bytes()
+    before = (folder / ADAPTER_WEIGHTS).read_bytes()
 
     def how(weights: object) -> dict[str, object]:
         raise RuntimeError("out of room")
 
     with pytest.raises(RuntimeError):
         change(folder, how)
-    assert (folder / FILE).read_bytes() == before
+    assert (folder / ADAPTER_WEIGHTS).read_bytes() == before
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         p.name for p in plain.folder.iterdir()
     )

@@ -11,10 +11,10 @@ import pytest
 
 from leaderboards.board.results import read_folder
 from leaderboards.judging import rejudge, saved
-from leaderboards.run.outputs import write_results
 from ptst_tasks.errors import DataError
 from ptst_tasks.judges import Verdict
 from ptst_tasks.judges.replay import record
+from ptst_tasks.lm_outputs import write_results
 from ptst_tasks.validate import load_tasks
 from tests.canned import OPENS, Canned, evaluated
 from tests.leaderboards.judging import score_runs as runs
